@@ -1,0 +1,47 @@
+"""Decide how strictly images are moderated: run Rekognition's bulk analysis, load, look, tune, compare."""
+
+from toolkit import errors, plots, taxonomy
+from toolkit.adapters import Adapter, train_adapter
+from toolkit.curves import OperatingPoint, ThresholdCurve, threshold_curve
+from toolkit.errors import ToolkitError
+from toolkit.images import thumbnail
+from toolkit.jobs import Job, JobGroup, MediaAnalysis, wait_for
+from toolkit.manifests import write_manifest
+from toolkit.policy import Policy, Rule
+from toolkit.report import write_report
+from toolkit.results import Results, read_results
+from toolkit.storage import connect
+from toolkit.truth import Truth, make_truth, read_truth
+from toolkit.tuning import Choice, choose_threshold
+from toolkit.workspace import Run, Workspace
+
+__all__ = [
+    "Adapter",
+    "Choice",
+    "Job",
+    "JobGroup",
+    "MediaAnalysis",
+    "OperatingPoint",
+    "Policy",
+    "Results",
+    "Rule",
+    "Run",
+    "ThresholdCurve",
+    "ToolkitError",
+    "Truth",
+    "Workspace",
+    "choose_threshold",
+    "connect",
+    "errors",
+    "make_truth",
+    "plots",
+    "read_results",
+    "read_truth",
+    "taxonomy",
+    "threshold_curve",
+    "thumbnail",
+    "train_adapter",
+    "wait_for",
+    "write_manifest",
+    "write_report",
+]

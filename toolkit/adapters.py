@@ -1,0 +1,151 @@
+"""Custom moderation models: Rekognition's projects and project versions."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import boto3
+from rich.console import Console
+
+from toolkit import storage
+from toolkit.errors import JobFailed, TimedOut
+
+USABLE: Final = frozenset({"TRAINING_COMPLETED", "DEPRECATED"})
+"""Statuses in which an adapter answers. An EXPIRED one is silently ignored by AWS."""
+
+
+@dataclass
+class Adapter:
+    """One trained (or training) version of a custom moderation model.
+
+    Attributes
+    ----------
+    project_arn, arn
+        Of the project, and of the version: the latter is what a job takes as `project_version`.
+    description
+        The service's own answer (DescribeProjectVersions), as boto3 gives it.
+    """
+
+    session: boto3.Session = field(repr=False)
+    project_arn: str
+    arn: str
+    description: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def status(self) -> str:
+        """TRAINING_IN_PROGRESS, TRAINING_COMPLETED, TRAINING_FAILED, DEPRECATED, EXPIRED, …"""
+        return str(self.description.get("Status", "TRAINING_IN_PROGRESS"))
+
+    @property
+    def f1(self) -> float | None:
+        """F1 score on the test images, 0–1, as the service tells it."""
+        score = self.description.get("EvaluationResult", {}).get("F1Score")
+        return None if score is None else float(score)
+
+    def refresh(self) -> "Adapter":
+        """Asks the service again; the adapter itself comes back.
+
+        Raises
+        ------
+        JobFailed
+            The version is not there any more.
+        Unreachable, RequestRefused
+        """
+        name = self.arn.split("/version/")[1].split("/")[0]
+        with storage.translated(f"adapter {self.arn}"):
+            client: Any = self.session.client("rekognition")
+            answer = client.describe_project_versions(ProjectArn=self.project_arn, VersionNames=[name])
+        found = [v for v in answer["ProjectVersionDescriptions"] if v["ProjectVersionArn"] == self.arn]
+        if not found:
+            raise JobFailed(f"adapter {self.arn} is not there any more; train it again.")
+        self.description = found[0]
+        return self
+
+    def wait(self, timeout: float | None = None, progress: bool = True) -> "Adapter":
+        """Waits until the training has ended.
+
+        Parameters
+        ----------
+        timeout
+            Seconds; None waits for as long as it takes.
+        progress
+            Whether to draw a spinner on stderr.
+
+        Raises
+        ------
+        JobFailed
+            The training failed; the message is the service's.
+        TimedOut, Unreachable, RequestRefused
+        """
+        console = Console(stderr=True, quiet=not progress)
+        ends = None if timeout is None else time.monotonic() + timeout
+        pause = 0.2
+        with console.status(f"training {self.arn.split('/')[1]}"):
+            while self.refresh().status == "TRAINING_IN_PROGRESS":
+                if ends is not None and time.monotonic() > ends:
+                    raise TimedOut(
+                        f"adapter {self.arn} still trains after {timeout:g} s; it goes on: ask for it again."
+                    )
+                threading.Event().wait(pause)
+                pause = min(pause * 1.2, 30.0)
+        if self.status not in USABLE:
+            message = str(self.description.get("StatusMessage", "no reason was given")).rstrip(".")
+            raise JobFailed(f"training of {self.arn} ended as {self.status}: {message}.", self.status)
+        return self
+
+
+def train_adapter(
+    name: str,
+    training: str,
+    output: str,
+    *,
+    testing: str | None = None,
+    version_name: str = "v1",
+    session: boto3.Session | None = None,
+) -> Adapter:
+    """Creates a project for content moderation and starts training its first version.
+
+    Parameters
+    ----------
+    name
+        Of the project; new in this account and region.
+    training
+        S3 URI of a ground-truth manifest.
+    output
+        `s3://bucket/prefix/` for what the training writes.
+    testing
+        S3 URI of a ground-truth manifest to evaluate on; None splits the training images.
+    version_name
+        Of the version.
+    session
+        None is boto3's default.
+
+    Returns
+    -------
+    Adapter
+        Still training: `wait` for it.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+    """
+    session = session or boto3.Session()
+    client: Any = session.client("rekognition")
+    bucket, prefix = storage.split_s3(output)
+    test = {"Assets": [_asset(testing)]} if testing else {"AutoCreate": True}
+    with storage.translated(f"creating adapter {name}"):
+        project = client.create_project(ProjectName=name, Feature="CONTENT_MODERATION")["ProjectArn"]
+        version = client.create_project_version(
+            ProjectArn=project,
+            VersionName=version_name,
+            OutputConfig={"S3Bucket": bucket, "S3KeyPrefix": prefix},
+            TrainingData={"Assets": [_asset(training)]},
+            TestingData=test,
+        )["ProjectVersionArn"]
+    return Adapter(session, project, version)
+
+
+def _asset(uri: str) -> dict[str, Any]:
+    bucket, key = storage.split_s3(uri)
+    return {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}

@@ -1,0 +1,243 @@
+"""Every threshold's confusion counts, rates and intervals for one label."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
+
+from toolkit.errors import BelowFloor
+from toolkit.results import Results
+from toolkit.truth import Truth
+
+Floats = NDArray[np.float64]
+
+RATES: Final = {
+    "precision": ("tp", ("tp", "fp")),
+    "recall": ("tp", ("tp", "fn")),
+    "fpr": ("fp", ("fp", "tn")),
+    "flagged": (("tp", "fp"), ("tp", "fp", "fn", "tn")),
+}
+"""Each rate as the counts that make its numerator and its denominator."""
+
+
+def binomial_interval(successes: ArrayLike, trials: ArrayLike, confidence_level: float = 0.95) -> tuple[Floats, Floats]:
+    """Clopper–Pearson interval of a proportion: exact, a little wide.
+
+    Parameters
+    ----------
+    successes, trials
+        Counts, of one shape.
+    confidence_level
+        Coverage, between 0 and 1.
+
+    Returns
+    -------
+    low, high
+        Arrays of that shape, between 0 and 1; NaN where there were no trials.
+
+    References
+    ----------
+    .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
+
+    Examples
+    --------
+    >>> low, high = binomial_interval(9, 10)
+    >>> round(float(low), 3), round(float(high), 3)
+    (0.555, 0.997)
+    """
+    k, n = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(trials, dtype=float))
+    tail = (1 - confidence_level) / 2
+    with np.errstate(invalid="ignore"):
+        low = np.where(k > 0, beta.ppf(tail, k, n - k + 1), 0.0)
+        high = np.where(k < n, beta.ppf(1 - tail, k + 1, n - k), 1.0)
+    return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """One threshold and what happens there.
+
+    `threshold` is in percent (0–100); `tp`, `fp`, `fn`, `tn` are numbers of labelled images; rates lie between 0 and 1,
+    each with the ends of its interval, and are NaN where their denominator is 0. `flagged` is the share of the labelled
+    images at or above the threshold.
+    """
+
+    threshold: float
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    precision: float
+    recall: float
+    fpr: float
+    f1: float
+    flagged: float
+    precision_low: float
+    precision_high: float
+    recall_low: float
+    recall_high: float
+    fpr_low: float
+    fpr_high: float
+    flagged_low: float
+    flagged_high: float
+
+
+_COUNTS: Final = ("tp", "fp", "fn", "tn")
+_COLUMNS: Final = [field.name for field in fields(OperatingPoint)]
+
+
+@dataclass(frozen=True, repr=False)
+class ThresholdCurve:
+    """What every threshold would do for one label, on the images that people judged.
+
+    Attributes
+    ----------
+    label
+        The moderation label.
+    table
+        One row a distinct confidence, ascending; the columns of `OperatingPoint`. Empty when the label was reported on
+        no judged image.
+    positives, negatives
+        Judged images with and without the label.
+    unmatched
+        Judged images that this run has no result for (they failed, or were not in it); they do not count.
+    min_confidence
+        The run's floor in percent; nothing is known below it.
+    confidence_level
+        Coverage of the `_low` and `_high` columns.
+    """
+
+    label: str
+    table: pd.DataFrame
+    positives: int
+    negatives: int
+    unmatched: int
+    min_confidence: float
+    confidence_level: float
+
+    def at(self, threshold: float) -> OperatingPoint:
+        """What happens at one threshold: images with confidence >= threshold are flagged.
+
+        Raises
+        ------
+        BelowFloor
+            The run reported nothing there, or the threshold is above 100.
+        """
+        if not np.float32(self.min_confidence) <= np.float32(threshold) <= 100:
+            raise BelowFloor(
+                f"{self.label} at {threshold:g}: this run reported nothing below {self.min_confidence:g}; "
+                f"rerun the job with MinConfidence {threshold:g} or lower."
+                if threshold < self.min_confidence
+                else f"{self.label} at {threshold:g}: confidences end at 100; name a threshold up to 100."
+            )
+        thresholds = self.table["threshold"].to_numpy(np.float32)
+        row = int(np.searchsorted(thresholds, np.float32(threshold)))
+        if row < len(self.table):
+            found = self.table.iloc[[row]]
+        else:
+            found = _rates(np.zeros(1), np.zeros(1), self.positives, self.negatives, self.confidence_level)
+        values = found.assign(threshold=float(threshold)).iloc[0]
+        counts = {name: int(values[name]) for name in _COUNTS}
+        rates = {name: float(values[name]) for name in _COLUMNS if name not in _COUNTS}
+        return OperatingPoint(**counts, **rates)  # type: ignore[arg-type]
+
+    @property
+    def average_precision(self) -> float:
+        """Area under precision over recall as a step function, 0–1; NaN without positives.
+
+        Images on which the label was not reported rank last, all tied: the run says no more about them.
+        The sum is scikit-learn's: the recall gained at each threshold times the precision there.
+        """
+        if not self.positives:
+            return float("nan")
+        total = self.positives + self.negatives
+        recall = np.concatenate([[1.0], self.table["recall"].to_numpy()])
+        precision = np.concatenate([[self.positives / total], self.table["precision"].to_numpy()])
+        return float(np.sum((recall - np.append(recall[1:], 0.0)) * precision))
+
+    def __repr__(self) -> str:
+        return (
+            f"ThresholdCurve({self.label}: {self.positives} present, {self.negatives} absent, "
+            f"{len(self.table)} thresholds from {self.min_confidence:g}, "
+            f"average precision {self.average_precision:.3f})"
+        )
+
+
+def threshold_curve(results: Results, truth: Truth, label: str, *, confidence_level: float = 0.95) -> ThresholdCurve:
+    """Confusion counts of one label at every threshold that can change them.
+
+    Parameters
+    ----------
+    results
+        What the model reported; n_images rows.
+    truth
+        What people said about some of these images. Images it leaves out, or calls unknown for `label`, do not count;
+        neither do images that the run could not analyze. An image that stands twice in the run counts twice.
+    label
+        A moderation label of any taxonomy level.
+    confidence_level
+        Coverage of the `_low` and `_high` columns, between 0 and 1.
+
+    Returns
+    -------
+    ThresholdCurve
+        `table` has one row for each distinct confidence of a judged image (percent, float32, ascending); counts are
+        numbers of images, rates lie between 0 and 1 and are NaN where nothing was counted.
+
+    Raises
+    ------
+    NotLabelled
+        Nobody judged `label`, or none of the judged images was analyzed; the message names what was judged.
+
+    Notes
+    -----
+    An image is flagged at t when its confidence is >= t. Intervals are Clopper–Pearson [1]_: exact, a little wide, and
+    each true for a threshold fixed beforehand; the interval at the best of many thresholds is not a promise.
+
+    References
+    ----------
+    .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
+    """
+    known, present = truth.matched(label, results.images["source_ref"])
+    scores = results.scores(label)[known]
+    present = present[known]
+    reported = ~np.isnan(scores)
+    thresholds, group = np.unique(scores[reported], return_inverse=True)
+    positive = present[reported]
+    # Counting from the top: at each threshold, everything at or above it is flagged.
+    tp = np.bincount(group, weights=positive, minlength=len(thresholds))[::-1].cumsum()[::-1]
+    fp = np.bincount(group, weights=~positive, minlength=len(thresholds))[::-1].cumsum()[::-1]
+    positives, negatives = int(present.sum()), int((~present).sum())
+    table = _rates(tp, fp, positives, negatives, confidence_level).assign(threshold=thresholds)
+    judged = truth.of(label).index
+    return ThresholdCurve(
+        label=label,
+        table=table[_COLUMNS],
+        positives=positives,
+        negatives=negatives,
+        unmatched=int((~judged.isin(results.images["source_ref"])).sum()),
+        min_confidence=results.min_confidence,
+        confidence_level=confidence_level,
+    )
+
+
+def _rates(tp: Floats, fp: Floats, positives: int, negatives: int, confidence_level: float) -> pd.DataFrame:
+    counts = {"tp": tp, "fp": fp, "fn": positives - tp, "tn": negatives - fp}
+    table = pd.DataFrame({name: np.rint(values).astype(np.int64) for name, values in counts.items()})
+    for rate, (above, below) in RATES.items():
+        k = table[list(np.atleast_1d(above))].sum(axis=1).to_numpy(float)
+        n = table[list(below)].sum(axis=1).to_numpy(float)
+        with np.errstate(invalid="ignore"):
+            table[rate] = k / n
+        table[f"{rate}_low"], table[f"{rate}_high"] = binomial_interval(k, n, confidence_level)
+    with np.errstate(invalid="ignore"):
+        table["f1"] = 2 * table["tp"] / (2 * table["tp"] + table["fp"] + table["fn"])
+    return table
+
+
+def point_record(point: OperatingPoint) -> dict[str, float | int | None]:
+    """An operating point as a JSON-ready dict; a rate without a denominator is None."""
+    return {name: None if value != value else value for name, value in asdict(point).items()}

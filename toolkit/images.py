@@ -1,0 +1,60 @@
+"""Pictures for people to look at: decoded within bounds, made small, blurred until asked."""
+
+import io
+import warnings
+from typing import Final
+
+from PIL import Image, ImageFilter, ImageOps
+
+from toolkit.errors import UnreadableImage
+
+MAX_PIXELS: Final = 100_000_000
+"""Rekognition takes at most 10,000 x 10,000; a file that claims more is not opened."""
+
+
+def thumbnail(data: bytes, size: int = 240, *, blur: bool = False) -> bytes:
+    """A small JPEG of an image.
+
+    Parameters
+    ----------
+    data
+        A JPEG or PNG file.
+    size
+        Longest side of the answer in pixels; a smaller image keeps its size.
+    blur
+        Makes it unrecognisable but for its colours, for content that nobody should have to see unasked. Nothing sharp
+        leaves this function then.
+
+    Returns
+    -------
+    bytes
+        A JPEG file, without the original's metadata.
+
+    Raises
+    ------
+    UnreadableImage
+        Not a JPEG or PNG, cut off, or larger than `MAX_PIXELS`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=["JPEG", "PNG"]) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise UnreadableImage(f"{image.width} x {image.height} pixels is more than this opens.")
+                image.draft("RGB", (size, size))  # a JPEG decodes at a fraction of its size, many times faster
+                small = ImageOps.exif_transpose(image)
+                small.thumbnail((size, size))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImage("not a JPEG or PNG that can be opened.") from error
+    picture = _on_white(small)
+    if blur:
+        picture = picture.filter(ImageFilter.GaussianBlur(max(picture.size) / 12))
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    layered = image.convert("RGBA")
+    ground = Image.new("RGBA", layered.size, "white")
+    return Image.alpha_composite(ground, layered).convert("RGB")

@@ -1,0 +1,264 @@
+"""Read, write and list by URI: `s3://bucket/key`, or a path on this machine.
+
+Nothing here is hidden state: whoever talks to S3 passes a boto3 session, and `connect` makes one that talks to a chosen
+endpoint, such as the local service.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from toolkit.errors import NotFound, RequestRefused, Unreachable
+
+_MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404", "NotFound"}
+_FORBIDDEN = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
+
+
+class EndpointSession(boto3.Session):
+    """A boto3 session whose clients all talk to one endpoint.
+
+    Parameters
+    ----------
+    endpoint_url
+        Where every client of this session sends its requests, for example `http://127.0.0.1:4555`.
+    **session
+        What `boto3.Session` takes.
+    """
+
+    def __init__(self, endpoint_url: str, **session: Any) -> None:
+        super().__init__(**session)
+        self.endpoint_url = endpoint_url
+
+    def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        """A client as boto3 makes it, pointed at this session's endpoint."""
+        kwargs.setdefault("endpoint_url", self.endpoint_url)
+        # A bucket is a path here, not a host name: nobody serves DNS for `bucket.127.0.0.1`.
+        path_style = Config(s3={"addressing_style": "path"}, connect_timeout=5, retries={"mode": "standard"})
+        given = kwargs.get("config")
+        kwargs["config"] = path_style.merge(given) if given else path_style
+        return super().client(service_name, *args, **kwargs)  # type: ignore[call-overload]
+
+
+def connect(
+    endpoint_url: str | None = None,
+    *,
+    region_name: str | None = None,
+    profile_name: str | None = None,
+) -> boto3.Session:
+    """A boto3 session for AWS, or for one endpoint.
+
+    Parameters
+    ----------
+    endpoint_url
+        None for what boto3 finds by itself (AWS, or AWS_ENDPOINT_URL); else the URL that all clients talk to. A
+        loopback URL needs no credentials and no region: placeholders are used where none are configured.
+    region_name, profile_name
+        As in `boto3.Session`.
+
+    Raises
+    ------
+    Unreachable
+        The profile does not exist.
+
+    Examples
+    --------
+    >>> connect("http://127.0.0.1:4555").client("s3").meta.endpoint_url
+    'http://127.0.0.1:4555'
+    """
+    try:
+        if endpoint_url is None:
+            return boto3.Session(region_name=region_name, profile_name=profile_name)
+        session = EndpointSession(endpoint_url, region_name=region_name, profile_name=profile_name)
+        if urlsplit(endpoint_url).hostname not in {"127.0.0.1", "localhost", "::1"}:
+            return session
+        region = region_name or session.region_name or "us-east-1"
+        if session.get_credentials() is not None:
+            return EndpointSession(endpoint_url, region_name=region, profile_name=profile_name)
+    except ProfileNotFound as error:
+        raise Unreachable(f"{error}; name a profile of your AWS configuration.") from error
+    return EndpointSession(
+        endpoint_url,
+        region_name=region,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106  (a placeholder: the local service asks for none)
+    )
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turns what boto3 raises inside the block into the toolkit's errors.
+
+    Parameters
+    ----------
+    what
+        What is being done, to what; begins the message: `reading s3://bucket/key`.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+    """
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        said = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
+        if code in _MISSING:
+            raise NotFound(f"{what}: there is no such object or bucket; check the name.") from error
+        if code in _FORBIDDEN:
+            raise NotFound(
+                f"{what}: access denied; check the name, and that your credentials may read and write it."
+            ) from error
+        raise RequestRefused(f"{what}: {code}: {said}.", code) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise Unreachable(
+            f"{what}: no AWS credentials; configure a profile, or name an endpoint of your own."
+        ) from error
+    except NoRegionError as error:
+        raise Unreachable(f"{what}: no AWS region; set AWS_REGION or name one.") from error
+    except (ConnectionError, HTTPClientError) as error:
+        raise Unreachable(
+            f"{what}: the endpoint does not answer; start it (`modkit serve`) or check its URL."
+        ) from error
+    except (BotoCoreError, ValueError) as error:
+        raise RequestRefused(f"{what}: {str(error).splitlines()[-1].rstrip('.')}.") from error
+
+
+def is_s3(uri: str | os.PathLike[str]) -> bool:
+    """Whether this names an S3 object or prefix rather than a path on this machine.
+
+    >>> is_s3("s3://bucket/key"), is_s3("folder/file")
+    (True, False)
+    """
+    return str(uri).startswith("s3://")
+
+
+def split_s3(uri: str) -> tuple[str, str]:
+    """Bucket and key of an S3 URI; the key may be empty.
+
+    Raises
+    ------
+    NotFound
+        It has no bucket.
+
+    >>> split_s3("s3://bucket/a/b.jpg")
+    ('bucket', 'a/b.jpg')
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not is_s3(uri) or not bucket:
+        raise NotFound(f"{uri}: not an S3 URI; write it as s3://bucket/key.")
+    return bucket, key
+
+
+def join(uri: str | os.PathLike[str], *names: str) -> str:
+    """The URI of something below a folder, prefix or bucket.
+
+    >>> join("s3://bucket/prefix/", "job", "results.jsonl")
+    's3://bucket/prefix/job/results.jsonl'
+    """
+    if is_s3(uri):
+        return "/".join([str(uri).rstrip("/"), *names])
+    return str(Path(uri, *names))
+
+
+def read(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> bytes:
+    """The bytes of one object or file.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+    """
+    if is_s3(uri):
+        bucket, key = split_s3(str(uri))
+        with translated(f"reading {uri}"):
+            client: Any = (session or boto3.Session()).client("s3")
+            return bytes(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+    try:
+        return Path(uri).read_bytes()
+    except OSError as error:
+        raise NotFound(f"reading {uri}: {error.strerror or error}; check the path.") from error
+
+
+def write(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | None = None) -> str | None:
+    """Writes one object, or one file with its folders; a file appears whole or not at all.
+
+    Returns
+    -------
+    str or None
+        The object's version id, where its bucket keeps versions.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+    """
+    if is_s3(uri):
+        bucket, key = split_s3(str(uri))
+        with translated(f"writing {uri}"):
+            client: Any = (session or boto3.Session()).client("s3")
+            answer = client.put_object(Bucket=bucket, Key=key, Body=data)
+            version: str | None = answer.get("VersionId")
+            return version
+    path = Path(uri)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise NotFound(
+            f"writing {uri}: {error.strerror or error}; check the path and the space on the disk."
+        ) from error
+    return None
+
+
+def exists(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> bool:
+    """Whether there is an object or file of that name; False where it may not be read either.
+
+    Raises
+    ------
+    Unreachable, RequestRefused
+    """
+    if not is_s3(uri):
+        return Path(uri).is_file()
+    bucket, key = split_s3(str(uri))
+    try:
+        with translated(f"looking for {uri}"):
+            client: Any = (session or boto3.Session()).client("s3")
+            client.head_object(Bucket=bucket, Key=key)
+    except NotFound:
+        return False
+    return True
+
+
+def list_files(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> list[str]:
+    """URIs of every object under an S3 prefix, or of every file in a folder and its subfolders, sorted.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+    """
+    if is_s3(uri):
+        bucket, prefix = split_s3(str(uri))
+        with translated(f"listing {uri}"):
+            client: Any = (session or boto3.Session()).client("s3")
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            return sorted(f"s3://{bucket}/{item['Key']}" for page in pages for item in page.get("Contents", []))
+    folder = Path(uri)
+    if not folder.is_dir():
+        raise NotFound(f"listing {uri}: no such folder; check the path.")
+    return sorted(str(path) for path in folder.rglob("*") if path.is_file())

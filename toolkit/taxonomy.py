@@ -1,0 +1,135 @@
+"""The moderation labels of Rekognition's model 7.0 and their tree.
+
+Level 1 is the top. A label that is in no table is kept as it is by every reader: AWS adds labels without notice, so a
+name that is unknown here is not an error here; `parent` and `ancestors` then say nothing about it.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+MODEL_VERSION: Final = "7.0"
+CONTENT_TYPES: Final = ("Animated", "Illustrated")
+
+_TREE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "Explicit": {
+        "Explicit Nudity": (
+            "Exposed Male Genitalia",
+            "Exposed Female Genitalia",
+            "Exposed Buttocks or Anus",
+            "Exposed Female Nipple",
+        ),
+        "Explicit Sexual Activity": (),
+        "Sex Toys": (),
+    },
+    "Non-Explicit Nudity of Intimate parts and Kissing": {
+        "Non-Explicit Nudity": (
+            "Bare Back",
+            "Exposed Male Nipple",
+            "Partially Exposed Buttocks",
+            "Partially Exposed Female Breast",
+            "Implied Nudity",
+        ),
+        "Obstructed Intimate Parts": ("Obstructed Female Nipple", "Obstructed Male Genitalia"),
+        "Kissing on the Lips": (),
+    },
+    "Swimwear or Underwear": {
+        "Female Swimwear or Underwear": (),
+        "Male Swimwear or Underwear": (),
+    },
+    "Violence": {
+        "Weapons": (),
+        "Graphic Violence": (
+            "Weapon Violence",
+            "Physical Violence",
+            "Self-Harm",
+            "Blood & Gore",
+            "Explosions and Blasts",
+        ),
+    },
+    "Visually Disturbing": {
+        "Death and Emaciation": ("Emaciated Bodies", "Corpses"),
+        "Crashes": ("Air Crash",),
+    },
+    "Drugs & Tobacco": {
+        "Products": ("Pills",),
+        "Drugs & Tobacco Paraphernalia & Use": ("Smoking",),
+    },
+    "Alcohol": {
+        "Alcohol Use": ("Drinking",),
+        "Alcoholic Beverages": (),
+    },
+    "Rude Gestures": {"Middle Finger": ()},
+    "Gambling": {},
+    "Hate Symbols": {"Nazi Party": (), "White Supremacy": (), "Extremist": ()},
+}
+
+_SPELLINGS: Final = {"Drug & Tobacco Paraphernalia & Use": "Drugs & Tobacco Paraphernalia & Use"}
+
+
+def _parents() -> dict[str, str | None]:
+    parents: dict[str, str | None] = {}
+    for first, seconds in _TREE.items():
+        parents[first] = None
+        for second, thirds in seconds.items():
+            parents[second] = first
+            parents.update(dict.fromkeys(thirds, second))
+    return parents
+
+
+PARENTS: Final[Mapping[str, str | None]] = MappingProxyType(_parents())
+"""Every label of model 7.0 with its parent; None for level 1."""
+
+LEVEL_1: Final[tuple[str, ...]] = tuple(_TREE)
+"""The ten top labels, the only ones that a custom moderation adapter learns."""
+
+
+def canonical(name: str) -> str:
+    """The current spelling of a label; a name without another spelling comes back as it is.
+
+    >>> canonical("Drug & Tobacco Paraphernalia & Use")
+    'Drugs & Tobacco Paraphernalia & Use'
+    """
+    return _SPELLINGS.get(name, name)
+
+
+def parent(name: str) -> str | None:
+    """The label one level up; None for a level-1 label and for a name that the tree does not hold.
+
+    >>> parent("Smoking")
+    'Drugs & Tobacco Paraphernalia & Use'
+    """
+    return PARENTS.get(canonical(name))
+
+
+def ancestors(name: str) -> tuple[str, ...]:
+    """All labels above this one, nearest first; empty for level 1 and for unknown names.
+
+    >>> ancestors("Smoking")
+    ('Drugs & Tobacco Paraphernalia & Use', 'Drugs & Tobacco')
+    """
+    found: list[str] = []
+    above = parent(name)
+    while above is not None:
+        found.append(above)
+        above = parent(above)
+    return tuple(found)
+
+
+def descendants(name: str) -> tuple[str, ...]:
+    """All labels below this one, in the tree's order; empty for leaves and for unknown names.
+
+    >>> descendants("Alcohol")
+    ('Alcohol Use', 'Drinking', 'Alcoholic Beverages')
+    """
+    top = canonical(name)
+    return tuple(label for label in PARENTS if top in ancestors(label))
+
+
+def level(name: str) -> int | None:
+    """1, 2 or 3 as in `TaxonomyLevel`; None for a name that the tree does not hold.
+
+    >>> level("Weapons")
+    2
+    """
+    return len(ancestors(name)) + 1 if canonical(name) in PARENTS else None

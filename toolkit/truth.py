@@ -1,0 +1,226 @@
+"""What people said about a sample of a collection."""
+
+import difflib
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from os import PathLike
+from typing import Final
+
+import boto3
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit import manifests, storage, taxonomy
+from toolkit.errors import NotLabelled, UnreadableManifest
+
+COLUMNS: Final = ["source_ref", "label", "present"]
+_TRUE: Final = {"1", "true", "yes", "present", "1.0"}
+_FALSE: Final = {"0", "false", "no", "absent", "0.0"}
+_UNKNOWN: Final = {"", "nan", "none", "<na>", "unknown", "unsure"}
+
+
+@dataclass(frozen=True, repr=False)
+class Truth:
+    """Labels that people gave: present, absent, or (by not being here) unknown.
+
+    Attributes
+    ----------
+    table
+        One row a judgement: `source_ref`, `label`, `present` (bool). At most one row an (image, label). What is not in
+        the table was not judged; it is not a negative.
+    """
+
+    table: pd.DataFrame
+
+    @property
+    def labels(self) -> list[str]:
+        """Every label that was judged on at least one image."""
+        return sorted(self.table["label"].unique())
+
+    @property
+    def n_images(self) -> int:
+        """Number of images with at least one judgement."""
+        return int(self.table["source_ref"].nunique())
+
+    def of(self, label: str) -> pd.Series:
+        """What is known about one label, the tree included.
+
+        A present label implies its ancestors, an absent one its descendants; a judgement of the label itself goes
+        before what others imply, and an image whose judgements contradict each other is unknown.
+
+        Parameters
+        ----------
+        label
+            A moderation label of any level.
+
+        Returns
+        -------
+        pandas.Series
+            bool, indexed by source_ref; only images of which something is known.
+
+        Raises
+        ------
+        NotLabelled
+            Nothing is known of this label on any image; the message names the labels that were judged.
+        """
+        label = taxonomy.canonical(label)
+        rows = self.table
+        itself = rows[rows["label"] == label].set_index("source_ref")["present"]
+        below = rows[rows["label"].isin(taxonomy.descendants(label)) & rows["present"]]["source_ref"].unique()
+        above = rows[rows["label"].isin(taxonomy.ancestors(label)) & ~rows["present"]]["source_ref"].unique()
+        implied = pd.concat(
+            [
+                pd.Series(True, index=np.setdiff1d(below, above)),
+                pd.Series(False, index=np.setdiff1d(above, below)),
+            ]
+        ).drop(index=itself.index, errors="ignore")
+        known = pd.concat([itself, implied]).astype(bool).rename(label).rename_axis("source_ref")
+        if known.empty:
+            raise NotLabelled(self._nothing_known(label))
+        judged: pd.Series = known.sort_index()
+        return judged
+
+    def matched(self, label: str, source_refs: pd.Series) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Truth of one label, laid over a list of images.
+
+        Parameters
+        ----------
+        label
+            A moderation label.
+        source_refs
+            Images, n of them; one that stands there twice is matched twice.
+
+        Returns
+        -------
+        known, present
+            Two bool arrays of shape (n,): whether the image was judged, and whether the label is on it (False where not
+            known).
+
+        Raises
+        ------
+        NotLabelled
+            As `of`, or none of these images was judged.
+        """
+        truth = self.of(label)
+        found = truth.index.get_indexer(pd.Index(source_refs))
+        known = found >= 0
+        if not known.any():
+            raise NotLabelled(
+                f"{label}: none of the {len(truth):,} labelled images is among the {len(source_refs):,} analyzed ones "
+                f"(labelled: {truth.index[0]}); the source_ref of both must be written the same way."
+            )
+        return known, known & truth.to_numpy()[found]
+
+    def _nothing_known(self, label: str) -> str:
+        if not self.labels:
+            return f"{label}: these labelled samples hold no judgement at all; label some images first."
+        near = difflib.get_close_matches(label, self.labels, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        return f"{label}: nobody judged it; these labels were judged: {', '.join(self.labels)}{hint}"
+
+    def __repr__(self) -> str:
+        counts = self.table.groupby("label")["present"].agg(["sum", "size"])
+        each = ", ".join(f"{label} {row['sum']}/{row['size']}" for label, row in counts.iterrows())
+        return f"Truth({self.n_images:,} images; present/judged: {each or 'nothing'})"
+
+
+def read_truth(source: str | PathLike[str], *, session: boto3.Session | None = None) -> Truth:
+    """Loads labelled samples.
+
+    Parameters
+    ----------
+    source
+        Path or S3 URI of one of: CSV with the columns source_ref, label, present (1/0, true/false, yes/no; empty is
+        unknown); Parquet with the same columns; an adapter ground-truth manifest (JSON Lines), in which every level-1
+        label that an image does not list is absent.
+    session
+        For S3; None is boto3's default.
+
+    Raises
+    ------
+    NotFound, Unreachable
+        It cannot be had.
+    UnreadableManifest
+        It is none of these, a line is broken, or two rows contradict each other.
+    """
+    data = storage.read(source, session=session)
+    name = str(source)
+    if name.endswith(".csv"):
+        try:
+            table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+        except (ValueError, pd.errors.ParserError) as error:
+            raise UnreadableManifest(f"{name}: not a CSV file ({error}).") from error
+    elif name.endswith(".parquet"):
+        try:
+            table = pd.read_parquet(io.BytesIO(data))
+        except (ValueError, OSError) as error:
+            raise UnreadableManifest(f"{name}: not a Parquet file ({error}).") from error
+    else:
+        return Truth(_from_ground_truth(data.splitlines(), name))
+    return make_truth(table, name)
+
+
+def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
+    """Labelled samples from a table.
+
+    Parameters
+    ----------
+    table
+        Columns source_ref, label, present; `present` may be bool, 1/0 or words; missing is unknown.
+    name
+        What to call it in an error.
+
+    Raises
+    ------
+    UnreadableManifest
+        A column is missing, a value is neither true nor false, or two rows contradict each other.
+
+    Examples
+    --------
+    >>> make_truth(pd.DataFrame({"source_ref": ["s3://b/1.jpg"], "label": ["Gambling"], "present": [1]}))
+    Truth(1 images; present/judged: Gambling 1/1)
+    """
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise UnreadableManifest(
+            f"{name}: no column {', '.join(missing)}; labelled samples need source_ref, label and present."
+        )
+    words = table["present"].astype(str).str.strip().str.lower()
+    unreadable = ~words.isin(_TRUE | _FALSE | _UNKNOWN)
+    if unreadable.any():
+        row = int(np.flatnonzero(unreadable)[0])
+        raise UnreadableManifest(
+            f"{name}: row {row + 1}: present is {table['present'].iloc[row]!r}; write 1 or 0, or leave it empty."
+        )
+    judged = pd.DataFrame(
+        {
+            "source_ref": table["source_ref"].astype("str"),
+            "label": table["label"].astype("str").map(taxonomy.canonical).astype("str"),
+            "present": words.isin(_TRUE),
+        }
+    )[words.isin(_TRUE | _FALSE)].drop_duplicates()
+    twice = judged.duplicated(["source_ref", "label"])
+    if twice.any():
+        first = judged[twice].iloc[0]
+        raise UnreadableManifest(
+            f"{name}: {first['label']} is both present and absent on {first['source_ref']}; keep one of the two."
+        )
+    return Truth(judged.reset_index(drop=True))
+
+
+def _from_ground_truth(lines: Iterable[bytes], name: str) -> pd.DataFrame:
+    rows: list[tuple[str, str, bool]] = []
+    for number, raw in enumerate(lines, start=1):
+        if not raw.strip():
+            continue
+        try:
+            source_ref, present = manifests.parse_ground_truth_line(raw)
+        except ValueError as error:
+            raise UnreadableManifest(
+                f"{name}: line {number}: {error}; labelled samples are CSV, Parquet or a ground-truth manifest."
+            ) from error
+        given = [taxonomy.canonical(label) for label in present]
+        rows.extend((source_ref, label, label in given) for label in dict.fromkeys((*taxonomy.LEVEL_1, *given)))
+    return make_truth(pd.DataFrame(rows, columns=COLUMNS), name).table

@@ -1,0 +1,134 @@
+"""A folder that holds one piece of work: runs, labelled samples, pictures and a policy, found again by name.
+
+The folder can be moved or handed on: every path in its `workspace.json` is relative to it and stays inside it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Self
+
+from toolkit import storage
+from toolkit.errors import NotFound, UnreadableManifest
+from toolkit.results import Results, read_results
+from toolkit.truth import Truth, read_truth
+
+FILE_NAME: Final = "workspace.json"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One analyzed collection: where its results manifest is, and with which settings it was made.
+
+    `results` is a path inside the workspace; `min_confidence` the run's floor in percent.
+    """
+
+    results: str
+    min_confidence: float
+    job_id: str | None = None
+    project_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What a workspace folder holds.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    runs
+        Name to `Run`.
+    truth
+        Path of the labelled samples inside the folder, or None.
+    images
+        S3 prefix to the folder inside the workspace that holds a copy of its objects.
+    """
+
+    folder: Path
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    truth: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+
+    def save(self) -> None:
+        """Writes `workspace.json`.
+
+        Raises
+        ------
+        NotFound
+            The folder cannot be written.
+        """
+        document = {
+            "version": VERSION,
+            "runs": {name: asdict(run) for name, run in self.runs.items()},
+            "truth": self.truth,
+            "images": dict(self.images),
+        }
+        storage.write(self.folder / FILE_NAME, (json.dumps(document, indent=2) + "\n").encode())
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Self:
+        """Opens a workspace folder.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        UnreadableManifest
+            Its `workspace.json` is not one that this toolkit writes.
+        """
+        path = Path(folder, FILE_NAME)
+        try:
+            document: dict[str, Any] = json.loads(storage.read(path))
+            if document["version"] != VERSION:
+                raise UnreadableManifest(
+                    f"{path}: version {document['version']}; this toolkit reads version {VERSION}."
+                )
+            runs = {name: Run(**run) for name, run in document["runs"].items()}
+            return cls(Path(folder), runs, document["truth"], dict(document["images"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnreadableManifest(f"{path}: not a workspace; run `modkit demo` to make one.") from error
+
+    def path(self, name: str) -> Path:
+        """A file of this workspace.
+
+        Raises
+        ------
+        NotFound
+            The name leads out of the folder.
+        """
+        root = self.folder.resolve()
+        path = (root / name).resolve()
+        if not path.is_relative_to(root):
+            raise NotFound(f"{name}: outside the workspace {self.folder}; only files inside it are opened.")
+        return path
+
+    def results(self, name: str) -> Results:
+        """The results of one run. Raises NotFound for a run that is not here, else as `read_results`."""
+        if name not in self.runs:
+            raise NotFound(f"{name}: no such run in {self.folder}; there are: {', '.join(self.runs) or 'none'}.")
+        run = self.runs[name]
+        return read_results(self.path(run.results), min_confidence=run.min_confidence)
+
+    def samples(self) -> Truth | None:
+        """The labelled samples, if there are any. Raises as `read_truth`."""
+        return read_truth(self.path(self.truth)) if self.truth else None
+
+    def image(self, source_ref: str) -> bytes | None:
+        """The copy of an image that lies in this workspace; None if there is none.
+
+        Raises
+        ------
+        NotFound
+            The reference leads out of the folder.
+        """
+        for prefix, folder in self.images.items():
+            if source_ref.startswith(prefix):
+                path = self.path(folder + "/" + source_ref.removeprefix(prefix))
+                if not path.is_relative_to(self.path(folder)):
+                    raise NotFound(f"{source_ref}: leads out of the workspace's images.")
+                return path.read_bytes() if path.is_file() else None
+        return None
