@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import boto3
@@ -124,10 +125,12 @@ def write_manifest(
     Parameters
     ----------
     images
-        S3 URIs of images (every one is written, duplicates too), or one `s3://bucket/prefix/` (its JPEG and PNG
-        objects, sorted).
+        S3 URIs of images (every one is written, duplicates too), one `s3://bucket/prefix/` (its JPEG and PNG objects,
+        sorted), or a folder on this machine, whose JPEG and PNG files are first copied to `images/` beside the
+        manifest.
     destination
-        URI of the manifest. One part keeps this name; several get `-1`, `-2`, … before the suffix.
+        S3 URI of the manifest (or a path, for images that are in S3 already). One part keeps this name; several get
+        `-1`, `-2`, … before the suffix.
     session
         For S3; None is boto3's default.
 
@@ -144,7 +147,11 @@ def write_manifest(
     if isinstance(images, (str, os.PathLike)):
         refs = [ref for ref in storage.list_files(images, session=session) if is_image_name(ref)]
         if not refs:
-            raise NotFound(f"{images}: no JPEG or PNG there; name a prefix that holds images.")
+            raise NotFound(f"{images}: no JPEG or PNG there; name a prefix or folder that holds images.")
+        if not storage.is_s3(images):
+            names = [Path(ref).relative_to(images).as_posix() for ref in refs]
+            beside = storage.join(str(destination).rpartition("/")[0], "images")
+            refs = storage.upload(images, beside, names=names, session=session)
     else:
         refs = list(images)
         if not refs:
@@ -153,18 +160,17 @@ def write_manifest(
         if not all(storage.split_s3(ref)):
             raise NotFound(f"{ref}: not an image in S3; write it as s3://bucket/key.")
     parts = split_lines(to_line({"source-ref": ref}) for ref in refs)
-    stem, dot, suffix = str(destination).rpartition(".")
-    names = (
-        [str(destination)]
-        if len(parts) == 1
-        else [
-            f"{stem or suffix}-{number}{dot if stem else ''}{suffix if stem else ''}"
-            for number in range(1, len(parts) + 1)
-        ]
-    )
-    for name, part in zip(names, parts, strict=True):
+    targets = _part_names(str(destination), len(parts))
+    for name, part in zip(targets, parts, strict=True):
         storage.write(name, part, session=session)
-    return names
+    return targets
+
+
+def _part_names(destination: str, parts: int) -> list[str]:
+    if parts == 1:
+        return [destination]
+    stem, suffix = os.path.splitext(destination)  # noqa: PTH122  (a URI, not a path)
+    return [f"{stem}-{number}{suffix}" for number in range(1, parts + 1)]
 
 
 # -- results ----------------------------------------------------------------------------------------------------------

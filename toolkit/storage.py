@@ -5,7 +5,8 @@ endpoint, such as the local service.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -262,3 +263,87 @@ def list_files(uri: str | os.PathLike[str], *, session: boto3.Session | None = N
     if not folder.is_dir():
         raise NotFound(f"listing {uri}: no such folder; check the path.")
     return sorted(str(path) for path in folder.rglob("*") if path.is_file())
+
+
+def upload(
+    folder: str | os.PathLike[str],
+    prefix: str,
+    *,
+    names: Sequence[str] | None = None,
+    session: boto3.Session | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Copies files of a folder below an S3 prefix, several at a time.
+
+    Parameters
+    ----------
+    folder
+        On this machine.
+    prefix
+        `s3://bucket/prefix/`; a file keeps its path relative to the folder.
+    names
+        Which files, relative to the folder; None takes all of them, subfolders included.
+    session
+        None is boto3's default.
+    on_done
+        Called after each file with the number done and the number in total.
+
+    Returns
+    -------
+    list of str
+        The objects' URIs, in the order of the names.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+    """
+    root = Path(folder)
+    chosen = names if names is not None else [Path(p).relative_to(root).as_posix() for p in list_files(root)]
+    bucket, key = split_s3(prefix)
+    uris = [join(f"s3://{bucket}/{key}".rstrip("/"), name) for name in chosen]
+    client: Any = (session or boto3.Session()).client("s3")  # a client may be shared by threads, a session may not
+
+    def put(name: str, uri: str) -> None:
+        body = read(root / name)
+        with translated(f"writing {uri}"):
+            client.put_object(Bucket=bucket, Key=split_s3(uri)[1], Body=body)
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        running = [pool.submit(put, name, uri) for name, uri in zip(chosen, uris, strict=True)]
+        try:
+            for done, future in enumerate(running, start=1):
+                future.result()
+                if on_done is not None:
+                    on_done(done, len(running))
+        finally:
+            for future in running:
+                future.cancel()
+    return uris
+
+
+def make_bucket(name: str, *, versioned: bool = False, session: boto3.Session | None = None) -> None:
+    """Creates a bucket in the session's region, unless it is there and ours already.
+
+    Parameters
+    ----------
+    name
+        Of the bucket.
+    versioned
+        Whether it keeps the versions of its objects.
+    session
+        None is boto3's default.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+    """
+    client: Any = (session or boto3.Session()).client("s3")
+    region = client.meta.region_name
+    elsewhere = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    with translated(f"creating bucket {name}"):
+        try:
+            client.create_bucket(Bucket=name, **elsewhere)
+        except client.exceptions.BucketAlreadyOwnedByYou:
+            client.head_bucket(Bucket=name)
+        if versioned:
+            client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})

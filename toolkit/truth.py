@@ -40,6 +40,11 @@ class Truth:
         return sorted(self.table["label"].unique())
 
     @property
+    def present_labels(self) -> list[str]:
+        """Every label that was found present on at least one image."""
+        return sorted(self.table.loc[self.table["present"], "label"].unique())
+
+    @property
     def n_images(self) -> int:
         """Number of images with at least one judgement."""
         return int(self.table["source_ref"].nunique())
@@ -187,7 +192,7 @@ def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
         raise UnreadableManifest(
             f"{name}: no column {', '.join(missing)}; labelled samples need source_ref, label and present."
         )
-    words = table["present"].astype(str).str.strip().str.lower()
+    words = table["present"].astype("str").fillna("").str.strip().str.lower()
     unreadable = ~words.isin(_TRUE | _FALSE | _UNKNOWN)
     if unreadable.any():
         row = int(np.flatnonzero(unreadable)[0])

@@ -1,0 +1,108 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit import manifests
+from toolkit.errors import NotFound, UnreadableManifest
+
+texts = st.text(min_size=1, max_size=20)
+percents = st.floats(0, 100, width=32)
+labels = st.builds(manifests.Label, texts, percents, st.text(max_size=10), st.integers(1, 3))
+
+
+@given(texts, st.lists(labels, max_size=4), st.dictionaries(texts, percents, max_size=2), st.none() | texts)
+def test_a_result_comes_back_as_it_was_written(source_ref, found, content_types, project_version) -> None:
+    line = manifests.to_line(
+        manifests.result_record(source_ref, found, content_types=content_types, project_version=project_version)
+    )
+    assert line.count("\n") == 1
+    read = manifests.parse_result_line(line.encode())
+    assert (read.source_ref, list(read.labels), dict(read.content_types), read.project_version) == (
+        source_ref, found, content_types, project_version,
+    )  # fmt: skip
+
+
+errors = st.builds(manifests.LineError, st.integers(1, 10_000), texts, st.text(max_size=20), st.none() | texts)
+
+
+@given(st.lists(errors, max_size=5), st.integers(0, 100))
+def test_a_summary_comes_back_as_it_was_written(bad, good) -> None:
+    summary = manifests.Summary(good + len(bad), tuple(bad))
+    assert manifests.parse_summary(summary.to_json()) == summary
+    assert json.loads(summary.to_json())["statistics"]["valid-json-lines"] == good
+
+
+def test_both_spellings_of_the_line_number_are_read() -> None:
+    document = {"version": "1.0", "statistics": {"total-json-lines": 3}, "errors": [{"line-numer": 2, "code": "X"}]}
+    assert manifests.parse_summary(json.dumps(document)).errors[0].line == 2
+
+
+@pytest.mark.parametrize("document", ["", "[]", "{}", '{"statistics": 3}', '{"statistics": {"total-json-lines": "x"}}'])
+def test_what_is_no_summary_is_said_in_one_sentence(document: str) -> None:
+    with pytest.raises(UnreadableManifest, match=r"not the summary .* point at"):
+        manifests.parse_summary(document)
+
+
+@given(texts, st.lists(texts, max_size=3, unique=True))
+def test_ground_truth_comes_back_as_it_was_written(source_ref, names) -> None:
+    line = manifests.to_line(manifests.ground_truth_record(source_ref, names))
+    assert manifests.parse_ground_truth_line(line) == (source_ref, tuple(names))
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"", "not a JSON object"),
+        (b'{"source-ref": "s3://b/k", "detect-mod', "cut off"),
+        (b"[1]", "list"),
+        (b'{"source-ref": "\xff"}', "UTF-8"),
+        (b'{"detect-moderation-labels": {"ModerationLabels": []}}', "source-ref"),
+        (b'{"source-ref": "s3://b/k"}', "detect-moderation-labels"),
+        (b'{"source-ref": "s", "detect-moderation-labels": {"ModerationLabels": [{"Name": "X"}]}}', "Confidence"),
+        (
+            b'{"source-ref": "s", "detect-moderation-labels": {"ModerationLabels": [{"Name": "X", "Confidence": NaN}]}}',
+            "between",
+        ),
+        (
+            b'{"source-ref": "s", "detect-moderation-labels": {"ModerationLabels": [{"Name": "X", "Confidence": 101}]}}',
+            "between",
+        ),
+        (
+            b'{"source-ref": "s", "detect-moderation-labels": {"ModerationLabels": [{"Name": "X", "Confidence": "9"}]}}',
+            "number",
+        ),
+        (b'{"a":' * 100_000, "JSON"),
+    ],
+)
+def test_a_broken_result_line_says_what_is_wrong(line: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        manifests.parse_result_line(line)
+
+
+@given(st.integers(1, 45_000))
+def test_an_input_manifest_is_split_at_the_limit_of_a_job(lines: int) -> None:
+    parts = manifests.split_lines("x\n" for _ in range(lines))
+    assert sum(part.count(b"\n") for part in parts) == lines
+    assert all(part.count(b"\n") <= manifests.MAX_LINES for part in parts)
+    assert len(parts) == -(-lines // manifests.MAX_LINES)
+
+
+def test_an_input_manifest_is_split_at_the_limit_of_size() -> None:
+    line = "x" * (manifests.MAX_BYTES // 3) + "\n"
+    assert [part.count(b"\n") for part in manifests.split_lines([line] * 5)] == [2, 2, 1]
+
+
+def test_parts_are_named_and_every_image_is_written_duplicates_too(tmp_path) -> None:
+    refs = ["s3://b/1.jpg"] * 3 + [f"s3://b/{number}.jpg" for number in range(10_000)]
+    parts = manifests.write_manifest(refs, tmp_path / "input.jsonl")
+    assert [part.rpartition("/")[2] for part in parts] == ["input-1.jsonl", "input-2.jsonl"]
+    lines = [line for part in parts for line in open(part, "rb")]
+    assert [manifests.parse_input_line(line) for line in lines] == refs
+
+
+@pytest.mark.parametrize("images", [[], ["photo.jpg"], ["s3://bucket"], "nowhere"])
+def test_a_manifest_without_images_in_s3_is_refused(images, tmp_path) -> None:
+    with pytest.raises(NotFound, match=";"):
+        manifests.write_manifest(images, tmp_path / "input.jsonl")

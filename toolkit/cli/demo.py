@@ -1,0 +1,288 @@
+"""The main job from end to end on the sample images: serve, upload, train, analyze, load, judge, report, show.
+
+It reads as a user's own script would: everything goes through the public API, over HTTP, with boto3 underneath.
+"""
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import boto3
+import pandas as pd
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+import toolkit as tk
+from toolkit import manifests, storage
+from toolkit.cli import output
+from toolkit.cli.studio import open_studio
+from toolkit.curves import point_record
+from toolkit.errors import NotFound
+from toolkit.service import ServiceProcess
+
+BUCKET: Final = "modkit-demo"
+MIN_CONFIDENCE: Final = 5.0
+"""Low on purpose: below the floor nothing is known, and a threshold can only be tuned above it."""
+OBJECTIVE: Final = "precision>=0.9"
+BASE, ADAPTER = "base", "adapter"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the demo put into S3: the manifest (and its version), the two ground truths, and the key for the results."""
+
+    manifest: str
+    manifest_version: str | None
+    training: str
+    testing: str
+    kms_key_id: str
+
+
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", help="Where everything goes; made if it is not there.")] = Path(
+        "modkit-demo"
+    ),
+    no_app: Annotated[bool, typer.Option("--no-app", help="Stop before the app opens.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
+    ] = False,
+) -> None:
+    """Run the whole job for real on the sample images: train, analyze, tune, report, and open the app."""
+    samples = sample_data()
+    storage.write(directory / ".gitignore", b"*\n")
+    with ServiceProcess(directory) as service:
+        output.people.print(Text(f"The local service listens at {service.endpoint_url}"))
+        session = tk.connect(service.endpoint_url)
+        inputs = upload(samples, session)
+        adapter = train(inputs, session)
+        jobs = analyze(inputs, adapter, session)
+        workspace = save_workspace(directory, samples, jobs)
+        runs = {name: job.results() for name, job in jobs.items()}
+        judged = judge(runs, tk.read_truth(directory / "truth.csv"), tk.read_truth(samples / "train.jsonl"))
+        files = write_files(workspace, runs, judged)
+        show(jobs, runs, judged, files)
+        if as_json:
+            output.print_json(document(service.endpoint_url, jobs, runs, judged, files))
+        with nullcontext() if no_app else open_studio(directory, endpoint_url=service.endpoint_url) as studio:
+            if studio is not None:
+                output.people.print(Text(f"The app is at {studio.url} (Ctrl-C stops it and the service)"))
+                studio.wait()
+
+
+def sample_data() -> Path:
+    """The sample images: in the checkout, or inside the installed package.
+
+    Raises
+    ------
+    NotFound
+        The package was installed without them.
+    """
+    package = Path(tk.__file__).parent
+    for folder in (package.parent / "sample_data", package / "sample_data"):
+        if (folder / "train.jsonl").is_file():
+            return folder
+    raise NotFound("sample_data: not installed; install the toolkit from a checkout: pip install -e .")
+
+
+def upload(samples: Path, session: boto3.Session) -> Inputs:
+    """Puts the images, good and bad, the input manifest and the ground truths into a versioned bucket."""
+    storage.make_bucket(BUCKET, versioned=True, session=session)
+    names = [p.relative_to(samples).as_posix() for f in ("bad", "images") for p in sorted((samples / f).iterdir())]
+    columns = (TextColumn("uploading the sample images"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=output.people) as bar:
+        row = bar.add_task("", total=len(names))
+        uris = storage.upload(
+            samples,
+            f"s3://{BUCKET}",
+            names=names,
+            session=session,
+            on_done=lambda done, _: bar.update(row, completed=done),
+        )
+    manifest = f"s3://{BUCKET}/manifests/input.jsonl"
+    version = storage.write(
+        manifest, "".join(manifests.to_line({"source-ref": u}) for u in uris).encode(), session=session
+    )
+    training, testing = (f"s3://{BUCKET}/manifests/{name}" for name in ("train.jsonl", "test.jsonl"))
+    for uri in (training, testing):
+        storage.write(uri, (samples / uri.rpartition("/")[2]).read_bytes(), session=session)
+    with storage.translated("creating a KMS key"):
+        key = session.client("kms").create_key(Description="results of the demo")["KeyMetadata"]["KeyId"]
+    return Inputs(manifest, version, training, testing, key)
+
+
+def train(inputs: Inputs, session: boto3.Session) -> tk.Adapter:
+    """Trains a custom moderation adapter on the training samples and waits for it."""
+    adapter = tk.train_adapter(
+        f"demo-{_now():%Y%m%d-%H%M%S-%f}",
+        inputs.training,
+        f"s3://{BUCKET}/training/",
+        testing=inputs.testing,
+        session=session,
+    )
+    return adapter.wait()
+
+
+def analyze(inputs: Inputs, adapter: tk.Adapter, session: boto3.Session) -> dict[str, tk.Job]:
+    """Starts one job on the base model and one on the adapter, and waits for both."""
+    client = tk.MediaAnalysis(session)
+    jobs = {
+        name: client.start(
+            inputs.manifest,
+            f"s3://{BUCKET}/results/",
+            min_confidence=MIN_CONFIDENCE,
+            project_version=version,
+            job_name=f"demo-{name}",
+            manifest_version=inputs.manifest_version,
+            kms_key_id=inputs.kms_key_id,
+            client_request_token=f"demo-{name}-{uuid.uuid4().hex}",
+        )
+        for name, version in ((BASE, None), (ADAPTER, adapter.arn))
+    }
+    tk.wait_for(list(jobs.values()))
+    return jobs
+
+
+def save_run(job: tk.Job, folder: Path, name: str = "run") -> tk.Workspace:
+    """Copies a finished job's results and summary into a folder, as one run of the workspace there."""
+    job.fetch(str(folder / name))
+    try:
+        known = tk.Workspace.load(folder)
+    except NotFound:
+        known = tk.Workspace(folder)
+    run = tk.Run(f"{name}/{manifests.RESULTS_NAME}", job.min_confidence, job.id, job.project_version)
+    workspace = tk.Workspace(folder, {**known.runs, name: run}, known.truth, known.images)
+    workspace.save()
+    return workspace
+
+
+def save_workspace(directory: Path, samples: Path, jobs: Mapping[str, tk.Job]) -> tk.Workspace:
+    """Copies results, labelled test samples and images into the folder: the app then needs no service."""
+    storage.write(directory / "truth.csv", (samples / "test.csv").read_bytes())
+    for name in ("images", "bad"):
+        shutil.copytree(samples / name, directory / name, dirs_exist_ok=True)
+    images = {f"s3://{BUCKET}/{name}/": name for name in ("images", "bad")}
+    workspace = tk.Workspace(directory, {}, "truth.csv", images)
+    workspace.save()
+    for name, job in jobs.items():
+        workspace = save_run(job, directory, name)
+    return workspace
+
+
+def judge(runs: Mapping[str, tk.Results], truth: tk.Truth, trained: tk.Truth) -> dict[str, output.Judged]:
+    """Holds runs against the labelled test samples: for each trained label its curve, and a threshold."""
+    labels = trained.present_labels
+    curves = {name: [tk.threshold_curve(run, truth, label) for label in labels] for name, run in runs.items()}
+    return {
+        name: [(curve, tk.choose_threshold(curve, OBJECTIVE)) for curve in of_run] for name, of_run in curves.items()
+    }
+
+
+def write_files(
+    workspace: tk.Workspace, runs: Mapping[str, tk.Results], judged: Mapping[str, output.Judged]
+) -> dict[str, str]:
+    """Writes labels.parquet, policy.json and report.html; their paths come back by name."""
+    paths = {name: workspace.folder / name for name in ("labels.parquet", "policy.json", "report.html")}
+    tables = [
+        run.labels.merge(run.images[["image", "source_ref"]], on="image").drop(columns="image").assign(model=name)
+        for name, run in runs.items()
+    ]
+    columns = ["model", "source_ref", "name", "parent", "level", "confidence"]
+    pd.concat(tables, ignore_index=True)[columns].to_parquet(paths["labels.parquet"], index=False)
+    rules = {c.label: tk.Rule(block=c.threshold) for _, c in judged[ADAPTER] if c.threshold is not None}
+    provenance = {
+        "results": workspace.runs[ADAPTER].results,
+        "truth": workspace.truth,
+        "objective": OBJECTIVE,
+        "written": _now().isoformat(timespec="seconds"),
+    }
+    tk.Policy(rules, provenance).save(paths["policy.json"])
+    tk.write_report(
+        paths["report.html"],
+        runs,
+        workspace.samples(),
+        labels=[curve.label for curve, _ in judged[ADAPTER]],
+        objective=OBJECTIVE,
+        title="Sample images: base model and custom adapter",
+    )
+    named = {path.stem: str(path) for path in paths.values()}
+    return named | {f"{name}_results": str(workspace.path(run.results)) for name, run in workspace.runs.items()}
+
+
+def show(
+    jobs: Mapping[str, tk.Job],
+    runs: Mapping[str, tk.Results],
+    judged: Mapping[str, output.Judged],
+    files: Mapping[str, str],
+) -> None:
+    """The outcome as tables for people."""
+    rows = [
+        [
+            name,
+            jobs[name].status,
+            run.n_images,
+            run.labels["image"].nunique(),
+            len(run.errors),
+            f"{run.min_confidence:g}",
+            jobs[name].id,
+        ]
+        for name, run in runs.items()
+    ]
+    columns = ["model", "status", "images", "with labels", "not analyzed", "MinConfidence", "job"]
+    output.people.print(output.table("Jobs", columns, rows, numbers=columns[2:6]))
+    errors = [[e.line, e.source_ref, e.code, e.message] for e in runs[BASE].errors.itertuples()]
+    output.people.print(
+        output.table("Not analyzed (neither safe nor flagged)", ["line", "image", "code", "message"], errors)
+    )
+    output.show_choices(output.people, judged)
+    for name in ("labels", "policy", "report"):
+        output.people.print(Text(f"{name}: {files[name]}"), soft_wrap=True)
+
+
+def document(
+    endpoint_url: str,
+    jobs: Mapping[str, tk.Job],
+    runs: Mapping[str, tk.Results],
+    judged: Mapping[str, output.Judged],
+    files: Mapping[str, str],
+) -> dict[str, Any]:
+    """The outcome as one JSON object. A label's own numbers are the adapter's; `base` holds the base model's."""
+    return {
+        "endpoint": endpoint_url,
+        "jobs": [
+            {
+                "job_id": job.id,
+                "model": name,
+                "status": job.status,
+                "images": runs[name].n_images,
+                "errors": len(runs[name].errors),
+                "min_confidence": job.min_confidence,
+            }
+            for name, job in jobs.items()
+        ],
+        "labels": {
+            curve.label: _label_document(curve, choice) | {"base": _label_document(*base)}
+            for (curve, choice), base in zip(judged[ADAPTER], judged[BASE], strict=True)
+        },
+        "files": dict(files),
+    }
+
+
+def _label_document(curve: tk.ThresholdCurve, choice: tk.Choice) -> dict[str, Any]:
+    names = ("threshold", "precision", "recall", "precision_low", "precision_high", "recall_low", "recall_high")
+    point = point_record(choice.point) if choice.point is not None else {}
+    return {name: point.get(name) for name in names} | {
+        "positives": curve.positives,
+        "negatives": curve.negatives,
+        "average_precision": curve.average_precision,
+        "reason": choice.reason,
+    }
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,277 @@
+"""The commands: each reads its options, calls the library and prints."""
+
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+import toolkit as tk
+from toolkit.cli import output
+from toolkit.cli.demo import demo, save_run
+from toolkit.cli.studio import open_studio
+from toolkit.curves import point_record
+from toolkit.errors import ToolkitError
+
+app = typer.Typer(
+    name="modkit",
+    help="Decide how strictly images are moderated: run bulk analysis, load, look, tune.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
+Endpoint = Annotated[
+    str | None,
+    typer.Option("--endpoint", help="URL of an endpoint of your own, such as the local service's. Default: AWS."),
+]
+Region = Annotated[str | None, typer.Option(help="AWS region. Default: your AWS configuration's.")]
+Profile = Annotated[str | None, typer.Option(help="AWS profile. Default: your AWS configuration's.")]
+Floor = Annotated[
+    float | None,
+    typer.Option("--min-confidence", min=0, max=100, help="The run's MinConfidence. Default: the smallest seen."),
+]
+TruthFile = Annotated[str, typer.Option("--truth", help="Labelled samples: CSV, Parquet or a ground-truth manifest.")]
+ResultsFile = Annotated[str, typer.Argument(help="A results manifest: a path, or s3://…/results.jsonl.")]
+
+
+def main() -> None:
+    """Runs the command line; an error is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except ToolkitError as error:
+        output.people.print(Text(str(error)), style="red", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+app.command("demo")(demo)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; the default is reachable from this machine only.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4555,
+    directory: Annotated[Path, typer.Option("--dir", help="Where jobs and adapters are kept.")] = Path(
+        "modkit-service"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Run the local bulk-analysis service until Ctrl-C."""
+    from toolkit.service.server import run
+
+    def announce(endpoint_url: str) -> None:
+        if as_json:
+            output.print_json({"endpoint": endpoint_url})
+        else:
+            typer.echo(f"Rekognition, S3, KMS and STS at {endpoint_url} (Ctrl-C stops it)")
+
+    run(host, port, directory, announce=announce)
+
+
+@app.command("app")
+def app_command(
+    directory: Annotated[Path, typer.Option("--dir", help="A workspace folder.")] = Path("modkit-demo"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    endpoint: Endpoint = None,
+) -> None:
+    """Open the Streamlit app on a workspace folder."""
+    with open_studio(directory, port=port, endpoint_url=endpoint) as studio:
+        typer.echo(f"The app is at {studio.url} (Ctrl-C stops it)")
+        studio.wait()
+
+
+@app.command()
+def manifest(
+    images: Annotated[str, typer.Argument(help="s3://bucket/prefix/, or a folder whose images are copied to S3.")],
+    destination: Annotated[str, typer.Argument(help="Where to write it: s3://bucket/manifest.jsonl.")],
+    endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Write the input manifest of a job."""
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    parts = tk.write_manifest(images, destination, session=session)
+    _print({"manifests": parts}, as_json, lambda: [typer.echo(part) for part in parts])
+
+
+@app.command()
+def start(
+    manifest: Annotated[str, typer.Argument(help="S3 URI of an input manifest.")],
+    destination: Annotated[str, typer.Argument(metavar="OUTPUT", help="s3://bucket/prefix/ for the results.")],
+    min_confidence: Annotated[float | None, typer.Option(min=0, max=100, help="Default: Rekognition's 50.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="ARN of a custom moderation adapter.")] = None,
+    job_name: Annotated[str | None, typer.Option(help="To find the job again.")] = None,
+    kms_key_id: Annotated[str | None, typer.Option(help="Key that encrypts the results.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Wait, then copy results and summary into this folder.")] = None,
+    endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Start a media analysis job; with --save, wait for it and make a workspace of its results."""
+    client = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile))
+    job = client.start(
+        manifest,
+        destination,
+        min_confidence=min_confidence,
+        project_version=adapter,
+        job_name=job_name,
+        kms_key_id=kms_key_id,
+        client_request_token=uuid.uuid4().hex,
+    )
+    if save is not None:
+        save_run(job.wait(), save)
+    _print(output.job_record(job), as_json, lambda: typer.echo(f"{job.id} {job.status} {save or ''}".rstrip()))
+
+
+@app.command()
+def jobs(
+    endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List media analysis jobs, newest first."""
+    client = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile))
+    found = [job for job, _ in zip(client.jobs(), range(limit), strict=False)]
+    columns = ["started", "job", "name", "status", "MinConfidence", "adapter"]
+    rows = [
+        [
+            f"{job.created:%Y-%m-%d %H:%M:%S}",
+            job.id,
+            job.name or "",
+            job.status if job.failure is None else f"{job.status}: {job.failure[0]}",
+            f"{job.min_confidence:g}",
+            job.project_version or "",
+        ]
+        for job in found
+    ]
+    _print(
+        {"jobs": [output.job_record(job) for job in found]},
+        as_json,
+        lambda: output.screen.print(output.table(f"{len(found)} jobs", columns, rows, numbers=["MinConfidence"])),
+    )
+
+
+@app.command()
+def fetch(
+    job_id: Annotated[str, typer.Argument(help="JobId.")],
+    folder: Annotated[Path, typer.Argument(help="Where to put results and summary; becomes a workspace.")],
+    endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Wait for a job and copy its results into a folder that the app can open."""
+    job = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile)).job(job_id)
+    save_run(job.wait(), folder)
+    _print(output.job_record(job), as_json, lambda: typer.echo(f"{job.id} {folder}"))
+
+
+@app.command()
+def summary(
+    results: ResultsFile,
+    min_confidence: Floor = None,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a run found: images, failures, labels."""
+    found = tk.read_results(results, min_confidence=min_confidence, session=tk.connect(endpoint))
+    overview = found.overview()
+    document = {
+        "images": found.n_images,
+        "flagged": int(found.labels["image"].nunique()),
+        "min_confidence": found.min_confidence,
+        "floor_source": found.floor_source,
+        "labels": output.records(overview),
+        "errors": output.records(found.errors),
+    }
+
+    def show() -> None:
+        output.screen.print(Text(repr(found)))
+        rows = [
+            [row.label, row.parent, row.level, f"{row.images:,}", f"{row.share:.2%}", f"{row.median_confidence:.1f}"]
+            for row in overview.itertuples()
+        ]
+        columns = ["label", "parent", "level", "images", "share", "median confidence"]
+        output.screen.print(output.table("Labels", columns, rows, numbers=columns[2:]))
+        if len(found.errors):
+            errors = [[e.line, e.source_ref if isinstance(e.source_ref, str) else "", e.code, e.message]
+                      for e in found.errors.itertuples()]  # fmt: skip
+            output.screen.print(output.table("Not analyzed", ["line", "image", "code", "message"], errors))
+
+    _print(document, as_json, show)
+
+
+@app.command()
+def tune(
+    results: ResultsFile,
+    truth: TruthFile,
+    label: Annotated[list[str] | None, typer.Option(help="May be given several times. Default: all judged.")] = None,
+    objective: Annotated[str, typer.Option(help="For example precision>=0.9, recall>=0.95, f1, cost fp=1 fn=10.")] = (
+        "precision>=0.9"
+    ),
+    min_confidence: Floor = None,
+    save: Annotated[Path | None, typer.Option(help="Write the thresholds as a policy file.")] = None,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Pick a threshold for each label that people judged, and say how sure its rates are."""
+    session = tk.connect(endpoint)
+    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    samples = tk.read_truth(truth, session=session)
+    curves = [tk.threshold_curve(found, samples, name) for name in (label or samples.present_labels)]
+    choices = [tk.choose_threshold(curve, objective) for curve in curves]
+    document = {
+        "objective": objective,
+        "labels": {
+            choice.label: {
+                "threshold": choice.threshold,
+                "reason": choice.reason,
+                "positives": choice.positives,
+                "negatives": choice.negatives,
+                "average_precision": curve.average_precision,
+            }
+            | ({} if choice.point is None else point_record(choice.point))
+            for choice, curve in zip(choices, curves, strict=True)
+        },
+    }
+    if save is not None:
+        rules = {c.label: tk.Rule(block=c.threshold) for c in choices if c.threshold is not None}
+        tk.Policy(rules, {"results": results, "truth": truth, "objective": objective}).save(save)
+    _print(document, as_json, lambda: output.show_choices(output.screen, {"": list(zip(curves, choices, strict=True))}))
+
+
+@app.command()
+def report(
+    results: ResultsFile,
+    destination: Annotated[str, typer.Argument(help="The HTML file to write.")],
+    truth: Annotated[str | None, typer.Option(help="Labelled samples.")] = None,
+    objective: Annotated[str, typer.Option(help="As in tune.")] = "precision>=0.9",
+    min_confidence: Floor = None,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML file about a run."""
+    session = tk.connect(endpoint)
+    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    samples = tk.read_truth(truth, session=session) if truth else None
+    tk.write_report(destination, {Path(results).parent.name or "run": found}, samples, objective=objective)
+    _print({"report": destination}, as_json, lambda: typer.echo(destination))
+
+
+def _print(document: dict[str, object], as_json: bool, show: Callable[[], object]) -> None:
+    if as_json:
+        output.print_json(document)
+    else:
+        show()

@@ -1,0 +1,87 @@
+"""Starts the Streamlit app as a process of its own."""
+
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+from toolkit.errors import Unreachable
+
+_PATIENCE: Final = 60.0  # seconds until the app must answer
+_FLAGS: Final = {
+    "server.address": "127.0.0.1",
+    "server.headless": "true",
+    "browser.gatherUsageStats": "false",
+    "server.fileWatcherType": "none",
+}
+
+
+@dataclass(frozen=True)
+class StudioProcess:
+    """A running app."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def wait(self) -> None:
+        """Returns when the app has ended."""
+        self.process.wait()
+
+
+@contextmanager
+def open_studio(folder: Path, *, port: int = 0, endpoint_url: str | None = None) -> Iterator[StudioProcess]:
+    """Runs the app on a workspace folder, on the loopback address, for as long as the block lasts.
+
+    Parameters
+    ----------
+    folder
+        A workspace.
+    port
+        0 takes a free one.
+    endpoint_url
+        Where S3 is, for images that are not in the folder.
+
+    Raises
+    ------
+    Unreachable
+        The app does not start; its own words are on stderr.
+    """
+    port = port or _free_port()
+    script = Path(__file__).parent.parent / "studio" / "main.py"
+    flags = [f"--{name}={value}" for name, value in {**_FLAGS, "server.port": str(port)}.items()]
+    arguments = ["--dir", str(folder.resolve()), *(["--endpoint", endpoint_url] if endpoint_url else [])]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *flags, "--", *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _await(url, process)
+        yield StudioProcess(url, process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+    pause = 0.2
+    for _ in range(int(_PATIENCE / pause)):
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):  # noqa: S310  (our own loopback URL)
+                return
+        except (urllib.error.URLError, OSError):
+            Event().wait(pause)
+    raise Unreachable(f"the app did not start at {url}; name another port with --port, and see what it said above.")
