@@ -1,15 +1,18 @@
 """Helpers that make small data in few lines, and the truths to hold it against."""
 
+import io
 import json
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 import toolkit as tk
-from toolkit import manifests, taxonomy
+from toolkit import manifests, storage, taxonomy
 
 ROOT = Path(__file__).parent.parent
 
@@ -61,3 +64,31 @@ def make(tmp_path: Path) -> Maker:
 
 def as_json(text: str) -> Any:
     return json.loads(text)
+
+
+def picture(number: int, shape: str = "ellipse") -> bytes:
+    """A JPEG of 160 pixels with a red disc or a blue square, somewhere."""
+    image = Image.new("RGB", (160, 160), "white")
+    left, top = 10 + number * 7 % 60, 10 + number * 11 % 60
+    draw = ImageDraw.Draw(image)
+    getattr(draw, shape)([left, top, left + 80, top + 80], fill="red" if shape == "ellipse" else "blue")
+    out = io.BytesIO()
+    image.save(out, "JPEG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory) -> Iterator[str]:
+    """A local service for the whole session."""
+    from toolkit.service import LocalService
+
+    with LocalService(tmp_path_factory.mktemp("service")) as service:
+        yield service.endpoint_url
+
+
+@pytest.fixture
+def bucket(endpoint: str) -> str:
+    """A new versioned bucket."""
+    name = f"bucket-{uuid.uuid4().hex}"
+    storage.make_bucket(name, versioned=True, session=tk.connect(endpoint))
+    return name

@@ -108,8 +108,10 @@ def test_adapter_and_content_type_are_columns(make) -> None:
 
 
 def test_levels_are_filled_in_where_an_old_response_leaves_them_out(make) -> None:
-    line = '{"source-ref": "s3://b/1", "detect-moderation-labels": {"ModerationLabels": [{"Confidence": 90, "Name": "%s"}]}}\n'
-    results = tk.read_results(make.write([line % "Weapons", line % "Drug & Tobacco Paraphernalia & Use"]))
+    line = result_line(1, {"LABEL": 90}).replace(', "TaxonomyLevel": 1', "")
+    results = tk.read_results(
+        make.write([line.replace("LABEL", name) for name in ("Weapons", "Drug & Tobacco Paraphernalia & Use")])
+    )
     assert results.labels["level"].tolist() == [2, 2]
     assert results.labels["name"].tolist() == ["Weapons", "Drugs & Tobacco Paraphernalia & Use"]
 

@@ -1,12 +1,12 @@
 """Every threshold's confusion counts, rates and intervals for one label."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from toolkit.errors import BelowFloor
 from toolkit.results import Results
@@ -51,8 +51,8 @@ def binomial_interval(successes: ArrayLike, trials: ArrayLike, confidence_level:
     k, n = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(trials, dtype=float))
     tail = (1 - confidence_level) / 2
     with np.errstate(invalid="ignore"):
-        low = np.where(k > 0, beta.ppf(tail, k, n - k + 1), 0.0)
-        high = np.where(k < n, beta.ppf(1 - tail, k + 1, n - k), 1.0)
+        low = np.where(k > 0, betaincinv(k, n - k + 1, tail), 0.0)
+        high = np.where(k < n, betaincinv(k + 1, n - k, 1 - tail), 1.0)
     return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
 
 
@@ -236,8 +236,3 @@ def _rates(tp: Floats, fp: Floats, positives: int, negatives: int, confidence_le
     with np.errstate(invalid="ignore"):
         table["f1"] = 2 * table["tp"] / (2 * table["tp"] + table["fp"] + table["fn"])
     return table
-
-
-def point_record(point: OperatingPoint) -> dict[str, float | int | None]:
-    """An operating point as a JSON-ready dict; a rate without a denominator is None."""
-    return {name: None if value != value else value for name, value in asdict(point).items()}

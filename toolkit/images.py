@@ -1,9 +1,9 @@
 """Pictures for people to look at: decoded within bounds, made small, blurred until asked."""
 
 import io
-import warnings
 from typing import Final
 
+import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from toolkit.errors import UnreadableImage
@@ -36,15 +36,13 @@ def thumbnail(data: bytes, size: int = 240, *, blur: bool = False) -> bytes:
         Not a JPEG or PNG, cut off, or larger than `MAX_PIXELS`.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=["JPEG", "PNG"]) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise UnreadableImage(f"{image.width} x {image.height} pixels is more than this opens.")
-                image.draft("RGB", (size, size))  # a JPEG decodes at a fraction of its size, many times faster
-                small = ImageOps.exif_transpose(image)
-                small.thumbnail((size, size))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        with Image.open(io.BytesIO(data), formats=["JPEG", "PNG"]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadableImage(f"{image.width} x {image.height} pixels is more than this opens.")
+            image.draft("RGB", (size, size))  # a JPEG decodes at a fraction of its size, many times faster
+            small = ImageOps.exif_transpose(_eight_bit(image))
+            small.thumbnail((size, size))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableImage("not a JPEG or PNG that can be opened.") from error
     picture = _on_white(small)
     if blur:
@@ -52,6 +50,13 @@ def thumbnail(data: bytes, size: int = 240, *, blur: bool = False) -> bytes:
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=85)
     return out.getvalue()
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit greys scaled down; Pillow itself can neither resize nor colour them."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

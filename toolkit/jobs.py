@@ -4,7 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -142,8 +142,7 @@ class Job:
         JobFailed
             It failed, or has not ended.
         """
-        uri = self._finished(self.results_uri)
-        return read_results(uri, min_confidence=self.min_confidence, session=self.session)
+        return JobGroup([self]).results()
 
     def summary(self) -> manifests.Summary:
         """What the job says of itself: lines, and those that were not analyzed.
@@ -205,7 +204,8 @@ class JobGroup:
         """What all the jobs found, as one. Raises as `Job.results`."""
         uris = [job._finished(job.results_uri) for job in self.jobs]
         floor = max(job.min_confidence for job in self.jobs)
-        return read_results(uris, min_confidence=floor, session=self.jobs[0].session)
+        results = read_results(uris, min_confidence=floor, session=self.jobs[0].session)
+        return replace(results, floor_source="job")
 
 
 class MediaAnalysis:

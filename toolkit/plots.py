@@ -47,7 +47,7 @@ def distribution(
     threshold
         Draws a line at this confidence (percent).
     bin_width
-        Percent; bins end at multiples of it.
+        Percent; bins end at multiples of it, and the first begins at the run's floor.
 
     Returns
     -------
@@ -56,19 +56,19 @@ def distribution(
     """
     scores = results.scores(label)
     reported = ~np.isnan(scores)
-    edges = np.arange(0.0, 100.0 + bin_width, bin_width)
+    edges = _edges(results.min_confidence, bin_width)
     figure = go.Figure()
     for name, rows, colour in _groups(results, label, truth):
         counts, _ = np.histogram(scores[rows & reported], bins=edges)
         figure.add_bar(
-            x=edges[:-1] + bin_width / 2,
+            x=(edges[:-1] + edges[1:]) / 2,
             y=counts,
-            width=bin_width,
+            width=np.diff(edges),
             name=name,
             marker_color=colour,
             marker_line={"color": "white", "width": 0.5},
             customdata=np.column_stack([edges[:-1], edges[1:]]),
-            hovertemplate="%{y} images from %{customdata[0]:.0f} to %{customdata[1]:.0f}<extra>" + name + "</extra>",
+            hovertemplate="%{y} images from %{customdata[0]:.4~g} to %{customdata[1]:.4~g}<extra>" + name + "</extra>",
         )
     below = int((~reported).sum())
     _shade_unknown(figure, results.min_confidence)
@@ -130,11 +130,18 @@ def _groups(results: Results, label: str, truth: Truth | None) -> list[tuple[str
     if truth is None:
         return [("all images", np.ones(results.n_images, dtype=bool), BLUE)]
     known, present = truth.matched(label, results.images["source_ref"])
-    return [
+    groups = [
         ("label is there", known & present, ORANGE),
         ("label is not there", known & ~present, BLUE),
         ("not judged", ~known, GREY),
     ]
+    return [group for group in groups if group[1].any()]
+
+
+def _edges(floor: float, width: float) -> NDArray[np.float64]:
+    """Bin edges up to 100, beginning at the floor: a bar must not reach into what is not known."""
+    multiples = np.arange(0.0, 100.0 + width, width).clip(max=100.0)
+    return np.unique(np.append(multiples[multiples > floor], [min(floor, 100.0), 100.0]))
 
 
 def _thinned(table: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,6 @@ import toolkit as tk
 from toolkit import manifests, storage
 from toolkit.cli import output
 from toolkit.cli.studio import open_studio
-from toolkit.curves import point_record
 from toolkit.errors import NotFound
 from toolkit.service import ServiceProcess
 
@@ -222,19 +221,14 @@ def show(
 ) -> None:
     """The outcome as tables for people."""
     rows = [
-        [
-            name,
-            jobs[name].status,
-            run.n_images,
-            run.labels["image"].nunique(),
-            len(run.errors),
-            f"{run.min_confidence:g}",
-            jobs[name].id,
-        ]
-        for name, run in runs.items()
+        [name, jobs[name].status, r.n_images, r.labels["image"].nunique(), len(r.errors), f"{r.min_confidence:g}"]
+        for name, r in runs.items()
     ]
-    columns = ["model", "status", "images", "with labels", "not analyzed", "MinConfidence", "job"]
-    output.people.print(output.table("Jobs", columns, rows, numbers=columns[2:6]))
+    columns = ["model", "status", "images", "with labels", "not analyzed", "MinConfidence"]
+    output.people.print(output.table("Jobs", columns, rows, numbers=columns[2:]))
+    for name, job in jobs.items():
+        output.people.print(Text(f"{name}: job {job.id}"), soft_wrap=True)
+    output.people.print()
     errors = [[e.line, e.source_ref, e.code, e.message] for e in runs[BASE].errors.itertuples()]
     output.people.print(
         output.table("Not analyzed (neither safe nor flagged)", ["line", "image", "code", "message"], errors)
@@ -266,21 +260,10 @@ def document(
             for name, job in jobs.items()
         ],
         "labels": {
-            curve.label: _label_document(curve, choice) | {"base": _label_document(*base)}
+            curve.label: output.choice_record(curve, choice) | {"base": output.choice_record(*base)}
             for (curve, choice), base in zip(judged[ADAPTER], judged[BASE], strict=True)
         },
         "files": dict(files),
-    }
-
-
-def _label_document(curve: tk.ThresholdCurve, choice: tk.Choice) -> dict[str, Any]:
-    names = ("threshold", "precision", "recall", "precision_low", "precision_high", "recall_low", "recall_high")
-    point = point_record(choice.point) if choice.point is not None else {}
-    return {name: point.get(name) for name in names} | {
-        "positives": curve.positives,
-        "negatives": curve.negatives,
-        "average_precision": curve.average_precision,
-        "reason": choice.reason,
     }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,6 @@ import toolkit as tk
 from toolkit.cli import output
 from toolkit.cli.demo import demo, save_run
 from toolkit.cli.studio import open_studio
-from toolkit.curves import point_record
 from toolkit.errors import ToolkitError
 
 app = typer.Typer(
@@ -100,7 +99,7 @@ def manifest(
     """Write the input manifest of a job."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     parts = tk.write_manifest(images, destination, session=session)
-    _print({"manifests": parts}, as_json, lambda: [typer.echo(part) for part in parts])
+    _print({"manifests": parts}, as_json, lambda: typer.echo("\n".join(parts)))
 
 
 @app.command()
@@ -235,15 +234,7 @@ def tune(
     document = {
         "objective": objective,
         "labels": {
-            choice.label: {
-                "threshold": choice.threshold,
-                "reason": choice.reason,
-                "positives": choice.positives,
-                "negatives": choice.negatives,
-                "average_precision": curve.average_precision,
-            }
-            | ({} if choice.point is None else point_record(choice.point))
-            for choice, curve in zip(choices, curves, strict=True)
+            choice.label: output.choice_record(curve, choice) for choice, curve in zip(choices, curves, strict=True)
         },
     }
     if save is not None:
@@ -270,8 +261,8 @@ def report(
     _print({"report": destination}, as_json, lambda: typer.echo(destination))
 
 
-def _print(document: dict[str, object], as_json: bool, show: Callable[[], object]) -> None:
+def _print(document: Mapping[str, object], as_json: bool, show: Callable[[], object]) -> None:
     if as_json:
-        output.print_json(document)
+        output.print_json(dict(document))
     else:
         show()

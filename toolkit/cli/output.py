@@ -3,14 +3,16 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.curves import ThresholdCurve
+from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.jobs import Job
 from toolkit.tuning import Choice
 
@@ -52,7 +54,8 @@ def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()
 ) -> Table:
     """A table for people. Cells are plain text: nothing in them is markup."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD)
+    drawn.padding, drawn.pad_edge = (0, 1, 0, 0), False
     for column in columns:
         drawn.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
@@ -61,12 +64,12 @@ def table(
 
 
 def interval(value: float, low: float, high: float) -> str:
-    """A rate with its interval.
+    """A rate (0–1) with its interval, in percent.
 
     >>> interval(0.9, 0.555, 0.997)
-    '0.900 [0.555, 0.997]'
+    '90.0 [55.5–99.7]'
     """
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{100 * value:.1f} [{100 * low:.1f}–{100 * high:.1f}]"
 
 
 def job_record(job: Job) -> dict[str, Any]:
@@ -84,31 +87,42 @@ def job_record(job: Job) -> dict[str, Any]:
     }
 
 
+def choice_record(curve: ThresholdCurve, choice: Choice) -> dict[str, Any]:
+    """A choice as `--json` shows it; without a threshold, every rate and count at it is null."""
+    names = [field.name for field in fields(OperatingPoint)]
+    point = dict.fromkeys(names) if choice.point is None else asdict(choice.point)
+    return point | {
+        "positives": choice.positives,
+        "negatives": choice.negatives,
+        "average_precision": curve.average_precision,
+        "reason": choice.reason,
+    }
+
+
 def show_choices(console: Console, runs: Mapping[str, Judged]) -> None:
     """Thresholds with their rates, runs side by side label by label; then, plainly, why there are none."""
-    labels = list(dict.fromkeys(curve.label for judged in runs.values() for curve, _ in judged))
-    objective = next((choice.objective for judged in runs.values() for _, choice in judged), "")
-    rows, missing = [], []
-    for label in labels:
-        for run, judged in runs.items():
-            for curve, choice in judged:
-                if curve.label == label:
-                    rows.append([label, run, *_choice_cells(curve, choice)])
-                    if choice.threshold is None:
-                        missing.append(f"{label}{f' ({run})' if run else ''}: no threshold: {choice.reason}")
-    columns = ["label", "model", "with", "without", "avg. precision", "MinConfidence", "precision", "recall"]
-    console.print(table(f"MinConfidence for {objective} (95 % intervals)", columns, rows, numbers=columns[2:6]))
-    for line in missing:
-        console.print(Text(line), soft_wrap=True)
+    pairs = [(run, curve, choice) for run, judged in runs.items() for curve, choice in judged]
+    order = {label: position for position, label in enumerate(dict.fromkeys(curve.label for _, curve, _ in pairs))}
+    pairs.sort(key=lambda pair: order[pair[1].label])  # stable: runs keep their order within a label
+    objective = next((choice.objective for _, _, choice in pairs), "")
+    rows = [[curve.label, run, *_choice_cells(curve, choice)] for run, curve, choice in pairs]
+    columns = ["label", "model", "judged", "AP", "MinConf.", "precision %", "recall %"]
+    console.print(table(f"MinConfidence for {objective} (95 % intervals)", columns, rows, numbers=columns[2:5]))
+    for run, curve, choice in pairs:
+        if choice.threshold is None:
+            console.print(Text(f"{curve.label}{f' ({run})' if run else ''}: {choice.reason}"), soft_wrap=True)
 
 
 def _choice_cells(curve: ThresholdCurve, choice: Choice) -> list[object]:
-    counts: list[object] = [curve.positives, curve.negatives, f"{curve.average_precision:.3f}"]
+    judged = f"{curve.positives}/{curve.positives + curve.negatives}"
+    # A label that was never reported has no ranking to speak of; its formal average precision would mislead.
+    ranked = "–" if curve.table.empty else f"{curve.average_precision:.3f}"
     if choice.threshold is None or choice.point is None:
-        return [*counts, "none", "", ""]
+        return [judged, ranked, "none", "", ""]
     point = choice.point
     return [
-        *counts,
+        judged,
+        ranked,
         f"{choice.threshold:.2f}",
         interval(point.precision, point.precision_low, point.precision_high),
         interval(point.recall, point.recall_low, point.recall_high),

@@ -1,0 +1,101 @@
+"""The main job as a user runs it, and what it leaves behind for other clients."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import toolkit as tk
+
+AWS_ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def demo(folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "toolkit", "demo", "--dir", str(folder), "--no-app", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "work"
+
+
+@pytest.fixture(scope="module")
+def answer(folder: Path) -> dict[str, Any]:
+    return demo(folder)
+
+
+def test_both_jobs_succeed_and_their_failures_are_named(answer, folder: Path) -> None:
+    assert [(job["model"], job["status"]) for job in answer["jobs"]] == [
+        ("base", "SUCCEEDED"),
+        ("adapter", "SUCCEEDED"),
+    ]
+    workspace = tk.Workspace.load(folder)
+    for job in answer["jobs"]:
+        results = workspace.results(job["model"])
+        assert (results.n_images, len(results.errors)) == (job["images"], job["errors"])
+        failed = set(results.errors["source_ref"])
+        assert failed == {f"s3://modkit-demo/bad/{path.name}" for path in (folder / "bad").iterdir()}
+        assert not failed & set(results.images["source_ref"])
+        assert results.errors[["code", "message"]].ne("").all(axis=None)
+
+
+def test_the_adapter_finds_gambling_and_the_base_model_knows_only_explicit(answer, folder: Path) -> None:
+    workspace = tk.Workspace.load(folder)
+    assert answer["labels"]["Gambling"]["average_precision"] >= 0.9
+    assert set(workspace.results("base").label_names()) <= {"Explicit"}
+    assert {"Gambling", "Violence", "Alcohol"} <= set(workspace.results("adapter").label_names())
+    assert workspace.results("base").project_versions == []
+    assert len(workspace.results("adapter").project_versions) == 1
+
+
+def test_every_threshold_keeps_its_objective_or_says_why_there_is_none(answer) -> None:
+    for label in answer["labels"].values():
+        if label["threshold"] is None:
+            assert label["precision"] is None
+            assert "judged images" in label["reason"]
+        else:
+            assert label["precision"] >= 0.9
+            assert label["precision_low"] <= label["precision"] <= label["precision_high"]
+
+
+def test_its_files_can_be_read(answer, folder: Path) -> None:
+    labels = pd.read_parquet(answer["files"]["labels"])
+    assert set(labels["model"]) == {"base", "adapter"}
+    assert labels["confidence"].between(5, 100).all()
+    policy = tk.Policy.load(answer["files"]["policy"])
+    assert policy.rules["Gambling"].block == answer["labels"]["Gambling"]["threshold"]
+    assert "Plotly" in Path(answer["files"]["report"]).read_text(encoding="utf-8")
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "toolkit", "serve", "--dir", str(folder), "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())["endpoint"]
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def test_a_second_time_works_and_the_aws_command_line_lists_all_jobs(answer, folder: Path) -> None:
+    again = demo(folder)
+    with serving(folder) as endpoint:
+        aws = [str(Path(sys.executable).with_name("aws")), "--endpoint-url", endpoint, "rekognition"]
+        listed = subprocess.run(
+            [*aws, "list-media-analysis-jobs", "--output", "json"],
+            env=AWS_ENVIRONMENT, capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        jobs = json.loads(listed.stdout)["MediaAnalysisJobs"]
+    assert [job["JobId"] for job in jobs][::-1] == [job["job_id"] for run in (answer, again) for job in run["jobs"]]
+    assert {job["Status"] for job in jobs} == {"SUCCEEDED"}

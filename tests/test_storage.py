@@ -1,0 +1,90 @@
+import pytest
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+
+import toolkit as tk
+from toolkit import storage
+from toolkit.errors import NotFound, RequestRefused, Unreachable
+
+DEAD = "http://127.0.0.1:9"
+
+
+def test_what_is_written_is_read_and_listed_here_as_there(endpoint: str, bucket: str, tmp_path) -> None:
+    session = tk.connect(endpoint)
+    for root in (f"s3://{bucket}/some/prefix", tmp_path / "folder"):
+        for name in ("b.txt", "a/c.txt"):
+            storage.write(storage.join(root, name), name.encode(), session=session)
+        assert storage.list_files(root, session=session) == [storage.join(root, n) for n in ("a/c.txt", "b.txt")]
+        assert storage.read(storage.join(root, "a/c.txt"), session=session) == b"a/c.txt"
+        assert storage.exists(storage.join(root, "b.txt"), session=session)
+        assert not storage.exists(storage.join(root, "x.txt"), session=session)
+
+
+def test_a_listing_goes_on_after_its_first_thousand(endpoint: str, bucket: str, tmp_path) -> None:
+    for number in range(1005):
+        (tmp_path / f"{number:04}").write_bytes(b"x")
+    session = tk.connect(endpoint)
+    uploaded = storage.upload(tmp_path, f"s3://{bucket}/many/", session=session)
+    assert storage.list_files(f"s3://{bucket}/many/", session=session) == uploaded
+    assert len(uploaded) == 1005
+
+
+def test_a_versioned_bucket_tells_the_version(endpoint: str, bucket: str) -> None:
+    session = tk.connect(endpoint)
+    first, second = (storage.write(f"s3://{bucket}/k", data, session=session) for data in (b"1", b"2"))
+    assert first != second
+    got = session.client("s3").get_object(Bucket=bucket, Key="k", VersionId=first)["Body"].read()
+    assert got == b"1"
+
+
+def test_a_bucket_that_is_there_already_is_no_error(endpoint: str, bucket: str) -> None:
+    storage.make_bucket(bucket, session=tk.connect(endpoint))
+    assert storage.list_files(f"s3://{bucket}", session=tk.connect(endpoint)) == []
+
+
+@pytest.mark.parametrize("uri", ["s3://no-such-bucket-here/k", "s3:///k"])
+def test_a_wrong_bucket_is_said_in_one_sentence(endpoint: str, uri: str) -> None:
+    for act in (storage.read, storage.list_files):
+        with pytest.raises(NotFound, match=r"; .*\.$"):
+            act(uri, session=tk.connect(endpoint))
+    with pytest.raises(NotFound):
+        storage.write(uri, b"", session=tk.connect(endpoint))
+
+
+def test_a_missing_object_and_a_missing_file_are_said_in_one_sentence(endpoint: str, bucket: str, tmp_path) -> None:
+    with pytest.raises(NotFound, match="no such object"):
+        storage.read(f"s3://{bucket}/k", session=tk.connect(endpoint))
+    with pytest.raises(NotFound, match="check the path"):
+        storage.read(tmp_path / "k")
+    with pytest.raises(NotFound, match="no such folder"):
+        storage.list_files(tmp_path / "k")
+
+
+def test_a_path_that_cannot_be_written_is_said_in_one_sentence(tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotFound, match="check the path"):
+        storage.write(tmp_path / "file" / "below", b"")
+
+
+def test_an_endpoint_that_is_down_is_said_in_one_sentence() -> None:
+    with pytest.raises(Unreachable, match="does not answer; start it"):
+        storage.read("s3://bucket/k", session=tk.connect(DEAD))
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "said"),
+    [
+        (ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Op"), NotFound, "access denied"),
+        (ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow."}}, "Op"), RequestRefused, "slow"),
+        (NoCredentialsError(), Unreachable, "no AWS credentials"),
+        (NoRegionError(), Unreachable, "no AWS region"),
+        (ValueError("Invalid endpoint: x"), RequestRefused, "Invalid endpoint"),
+    ],
+)
+def test_what_boto3_raises_becomes_one_of_ours(raised: Exception, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said), storage.translated("reading it"):
+        raise raised
+
+
+def test_an_unknown_profile_is_said_in_one_sentence() -> None:
+    with pytest.raises(Unreachable, match="profile"):
+        tk.connect(profile_name="no-such-profile")
