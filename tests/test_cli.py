@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ref, result_line
+from helpers import ref, result_line
 
 import toolkit as tk
 from toolkit import manifests

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from conftest import picture
+from helpers import picture
 from PIL import Image
 
 import toolkit as tk

@@ -1,7 +1,7 @@
 """Jobs and adapters through the public API, over HTTP, against the local service."""
 
 import pytest
-from conftest import picture
+from helpers import picture
 
 import toolkit as tk
 from toolkit import manifests, storage

@@ -2,7 +2,7 @@ import gzip
 
 import numpy as np
 import pytest
-from conftest import ref, result_line
+from helpers import ref, result_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from conftest import ref
+from helpers import ref
 
 import toolkit as tk
 from toolkit import manifests

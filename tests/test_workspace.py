@@ -1,5 +1,5 @@
 import pytest
-from conftest import result_line
+from helpers import result_line
 
 import toolkit as tk
 from toolkit.errors import NotFound, UnreadableManifest

@@ -1,6 +1,6 @@
 """Decide how strictly images are moderated: run Rekognition's bulk analysis, load, look, tune, compare."""
 
-from toolkit import errors, plots, taxonomy
+from toolkit import errors, plots, storage, taxonomy
 from toolkit.adapters import Adapter, train_adapter
 from toolkit.curves import OperatingPoint, ThresholdCurve, threshold_curve
 from toolkit.errors import ToolkitError
@@ -37,6 +37,7 @@ __all__ = [
     "plots",
     "read_results",
     "read_truth",
+    "storage",
     "taxonomy",
     "threshold_curve",
     "thumbnail",

@@ -33,6 +33,19 @@ _ADVICE: Final = {
     "THROTTLED": "start fewer jobs at a time, and this one again",
     "INTERNAL_ERROR": "start the job again",
 }
+_REQUEST_ADVICE: Final = {
+    "InvalidS3ObjectException": "write the manifest first (write_manifest), or check its bucket, key and region",
+    "InvalidManifestException": "write the manifest again (write_manifest), with 1 to 10,000 images",
+    "InvalidParameterException": "correct it and start the job again",
+    "ResourceNotFoundException": "check the id or ARN, and the region",
+    "ResourceNotReadyException": "wait until the adapter is trained",
+    "AccessDeniedException": "ask for the permission, or use another profile",
+    "LimitExceededException": "wait until a running job has ended",
+    "ThrottlingException": "wait a moment and try again",
+    "ProvisionedThroughputExceededException": "wait a moment and try again",
+    "IdempotentParameterMismatchException": "use another token for another request",
+    "InternalServerError": "try again",
+}
 
 
 @dataclass
@@ -109,7 +122,7 @@ class Job:
         ------
         Unreachable, RequestRefused
         """
-        with storage.translated(f"job {self.id}"):
+        with storage.translated(f"job {self.id}", _REQUEST_ADVICE):
             client: Any = self.session.client("rekognition")
             self.description = client.get_media_analysis_job(JobId=self.id)
         self.progress = _progress(self.description)
@@ -294,7 +307,7 @@ class MediaAnalysis:
             request["JobName"] = job_name
         if kms_key_id is not None:
             request["KmsKeyId"] = kms_key_id
-        with storage.translated(f"starting a job on {manifest}"):
+        with storage.translated(f"starting a job on {manifest}", _REQUEST_ADVICE):
             job_id = self._client().start_media_analysis_job(**request)["JobId"]
         return self.job(job_id)
 

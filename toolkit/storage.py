@@ -5,7 +5,7 @@ endpoint, such as the local service.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,13 +102,15 @@ def connect(
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(what: str, advice: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turns what boto3 raises inside the block into the toolkit's errors.
 
     Parameters
     ----------
     what
         What is being done, to what; begins the message: `reading s3://bucket/key`.
+    advice
+        For some of the service's error codes, what to do; ends the message.
 
     Raises
     ------
@@ -125,7 +127,8 @@ def translated(what: str) -> Iterator[None]:
             raise NotFound(
                 f"{what}: access denied; check the name, and that your credentials may read and write it."
             ) from error
-        raise RequestRefused(f"{what}: {code}: {said}.", code) from error
+        todo = (advice or {}).get(code)
+        raise RequestRefused(f"{what}: {code}: {said}{f'; {todo}' if todo else ''}.", code) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise Unreachable(
             f"{what}: no AWS credentials; configure a profile, or name an endpoint of your own."

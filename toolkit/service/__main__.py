@@ -1,0 +1,34 @@
+"""`python -m toolkit.service`: the service alone, without the rest of the command line."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from toolkit.errors import ToolkitError
+from toolkit.service.server import run
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the service until it is told to stop; 0, or 2 where it could not start (standard error says why)."""
+    parser = argparse.ArgumentParser(prog="python -m toolkit.service", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
+    parser.add_argument("--dir", type=Path, required=True, help="folder for jobs, projects and adapters")
+    parser.add_argument("--json", action="store_true", help='announce as {"endpoint": "http://…"}')
+    parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
+    given = parser.parse_args(arguments)
+
+    def announce(endpoint: str) -> None:
+        print(json.dumps({"endpoint": endpoint}) if given.json else f"Listening on {endpoint}", flush=True)
+
+    try:
+        run(given.host, given.port, given.dir, announce=announce, exit_with_stdin=given.exit_with_stdin)
+    except ToolkitError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Everything behind the operations: the memory on disk, the engine, and the threads that jobs run in."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from toolkit import taxonomy
+from toolkit.errors import Unreachable
+from toolkit.service.adapter import AdapterShelf
+from toolkit.service.caller import Caller, require_place
+from toolkit.service.engine import Engine, read_image
+from toolkit.service.faults import Fault, ImageTooLarge, InvalidImageFormat, InvalidParameter, InvalidS3Object
+from toolkit.service.jobs import Jobs
+from toolkit.service.model import BadImage, prepare
+from toolkit.service.moderation import DEFAULT_MIN_CONFIDENCE, confidences, reported
+from toolkit.service.objects import ObjectStore
+from toolkit.service.paging import Pager
+from toolkit.service.projects import Projects
+from toolkit.service.state import State
+
+_STOPPED: Final = "The service was stopped before this was finished; start it again."
+_REFUSED_IMAGE: Final[dict[str, type[Fault]]] = {
+    "INVALID_IMAGE_FORMAT": InvalidImageFormat,
+    "IMAGE_TOO_LARGE": ImageTooLarge,
+    "IMAGE_TOO_SMALL": InvalidParameter,
+    "INVALID_S3_OBJECT": InvalidS3Object,
+}
+
+
+class Backend:
+    """The service without its HTTP side.
+
+    Parameters
+    ----------
+    directory
+        Where `service.sqlite` and `adapters/` lie; made where it does not exist. One service at a time uses it.
+    workers
+        Jobs and trainings that run at once.
+
+    Raises
+    ------
+    Unreachable
+        The folder cannot be written, or another service uses it.
+    """
+
+    def __init__(self, directory: Path, workers: int) -> None:
+        with ExitStack() as undo:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+                self._lock = _lock(directory)
+                undo.callback(self._lock.close)
+                self.state = State(directory / "service.sqlite")
+                undo.callback(self.state.close)
+                shelf = AdapterShelf(self.state, directory / "adapters")
+            except (OSError, sqlite3.Error) as error:
+                raise Unreachable(f"{directory}: the service cannot keep its data there ({error}).") from error
+            self.state.fail_unfinished(_STOPPED)
+            self._engine = Engine()
+            self._shelf = shelf
+            self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="job")
+            pager = Pager(self.state.secret("paging"))
+            self.jobs = Jobs(self.state, self._engine, shelf, pager, self._executor)
+            self.projects = Projects(self.state, self._engine, shelf, pager, self._executor)
+            undo.pop_all()
+
+    def close(self) -> None:
+        """Ends the jobs that run (the next start calls them failed) and closes the files."""
+        self._engine.close()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self.state.close()
+        self._lock.close()
+
+    def detect(self, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """DetectModerationLabels: one image, answered at once.
+
+        Returns
+        -------
+        dict
+            The response.
+
+        Raises
+        ------
+        InvalidParameter, ImageTooLarge, InvalidImageFormat, InvalidS3Object, ResourceNotFound, ResourceNotReady
+        """
+        if request.get("HumanLoopConfig"):
+            raise InvalidParameter("HumanLoopConfig: human review (Amazon A2I) is not offered here; leave it out.")
+        image = request["Image"]
+        if ("Bytes" in image) == ("S3Object" in image):
+            raise InvalidParameter("Image: give either Bytes or S3Object.")
+        adapter = self._shelf.choose(caller.account, caller.region, request.get("ProjectVersion"))
+        try:
+            if "Bytes" in image:
+                data = image["Bytes"]
+            else:
+                place = require_place(image["S3Object"], "Image.S3Object")
+                store = ObjectStore(caller.account, caller.region)
+                data = read_image(store, place["Bucket"], place["Name"], place.get("Version"))
+            prepared = prepare(data)
+        except BadImage as refusal:
+            raise _REFUSED_IMAGE[refusal.code](f"Image: {refusal.message}") from refusal
+        scores = confidences(self._engine.see([prepared]), adapter)[0]
+        labels = reported(scores, request.get("MinConfidence", DEFAULT_MIN_CONFIDENCE))
+        answer: dict[str, Any] = {
+            "ModerationLabels": [label.record() for label in labels],
+            "ModerationModelVersion": taxonomy.MODEL_VERSION,
+            "ContentTypes": [],  # this model cannot tell a drawing from a photo
+        }
+        return answer | ({"ProjectVersion": request["ProjectVersion"]} if adapter else {})
+
+
+def _lock(directory: Path) -> sqlite3.Connection:
+    """Keeps a second service out of the folder: it would call the first one's running jobs failed.
+
+    SQLite's own lock works on every system, and goes away with the process that held it.
+    """
+    lock = sqlite3.connect(directory / "service.lock", check_same_thread=False, isolation_level=None, timeout=0)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        lock.close()
+        raise Unreachable(f"{directory}: another service uses this folder; stop it, or name another one.") from error
+    return lock

@@ -1,0 +1,83 @@
+"""What the service answers when it refuses: one class for each exception of Rekognition that can happen here.
+
+`code` is the name of the error in botocore's model; moto finds the HTTP status there. Every message is a sentence that
+says what was wrong with what.
+"""
+
+from moto.core.exceptions import ServiceException
+
+
+class Fault(ServiceException):
+    """Base class of the answers below."""
+
+
+class IdempotentParameterMismatch(Fault):
+    """A ClientRequestToken came back with another request."""
+
+    code = "IdempotentParameterMismatchException"
+
+
+class ImageTooLarge(Fault):
+    """More bytes or more pixels than an image may have."""
+
+    code = "ImageTooLargeException"
+
+
+class InternalServerError(Fault):
+    """Our own mistake; the service's log has the details."""
+
+    code = "InternalServerError"
+
+
+class InvalidImageFormat(Fault):
+    """Neither JPEG nor PNG, or cut off."""
+
+    code = "InvalidImageFormatException"
+
+
+class InvalidManifest(Fault):
+    """The input manifest is empty or larger than allowed."""
+
+    code = "InvalidManifestException"
+
+
+class InvalidPaginationToken(Fault):
+    """A NextToken that this operation did not give out."""
+
+    code = "InvalidPaginationTokenException"
+
+
+class InvalidParameter(Fault):
+    """A request member breaks the model's constraints, or asks for what is not offered here."""
+
+    code = "InvalidParameterException"
+
+
+class InvalidS3Object(Fault):
+    """An object or bucket is not there, or not in the request's region."""
+
+    code = "InvalidS3ObjectException"
+
+
+class ResourceInUse(Fault):
+    """The name is taken, or something still depends on it."""
+
+    code = "ResourceInUseException"
+
+
+class ResourceNotFound(Fault):
+    """No such job, project or project version for this account and region."""
+
+    code = "ResourceNotFoundException"
+
+
+class ResourceNotReady(Fault):
+    """The project version has not finished training."""
+
+    code = "ResourceNotReadyException"
+
+
+class Serialization(Fault):
+    """The request's body is not a JSON object."""
+
+    code = "SerializationException"

@@ -1,0 +1,147 @@
+"""The front door: which service a request is for, and which requests are turned away before anybody reads them."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from flask import Flask
+from moto.core.utils import convert_to_flask_response
+from moto.moto_server.werkzeug_app import (
+    UNSIGNED_ACTIONS,
+    BackendRequest,
+    DomainDispatcherApplication,
+    create_backend_app,
+)
+from werkzeug.wrappers import Response
+
+from toolkit.service.backend import Backend
+from toolkit.service.rekognition import Rekognition
+
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+"""A 50 MB manifest in one piece fits; anything larger goes up as a multipart upload."""
+
+SERVICES: Final = ("rekognition", "s3", "kms", "sts")
+_TARGETS: Final = {"RekognitionService": "rekognition", "TrentService": "kms"}
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_CREDENTIAL: Final = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
+_MOTO_PATHS: Final = ("/moto-api", "/latest/meta-data", "/latest/api")
+
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class Gate(DomainDispatcherApplication):
+    """The WSGI application: Rekognition is ours; S3, KMS and STS are moto's; nothing else is there.
+
+    Parameters
+    ----------
+    backend
+        What Rekognition's operations do.
+    host
+        The address that is listened on. On a loopback address, requests must also name one as their Host: a web page
+        whose name was made to point here (DNS rebinding) does not.
+    """
+
+    def __init__(self, backend: Backend, host: str) -> None:
+        super().__init__(_moto_app)
+        self.app_instances["rekognition"] = _rekognition_app(backend)
+        self._local_only = host in _LOOPBACK
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answers one request."""
+        answer: Wsgi = self._turned_away(environ) or self.get_application(environ)
+        return answer(environ, start_response)
+
+    def get_application(self, environ: dict[str, Any]) -> Any:
+        """The application for a request; one that says no where the service is not offered here."""
+        service = self._service(environ)
+        if service not in SERVICES:
+            return _no(
+                environ,
+                400,
+                "UnknownOperationException",
+                f"{service}: not offered here, only {', '.join(SERVICES)} are.",
+            )
+        with self.lock:
+            if service not in self.app_instances:
+                self.app_instances[service] = self.create_app(service)
+            return self.app_instances[service]
+
+    def _turned_away(self, environ: dict[str, Any]) -> Wsgi | None:
+        # Browsers send Origin with whatever a page's script does. No page has any business here: without this, every
+        # web site that somebody visits could read the images on their machine.
+        if "HTTP_ORIGIN" in environ:
+            return _no(environ, 403, "AccessDenied", "Requests from web pages (with an Origin header) are refused.")
+        if self._local_only and not _is_loopback(environ.get("HTTP_HOST", "")):
+            return _no(environ, 403, "AccessDenied", "The Host header names another machine.")
+        if _body_size(environ) > MAX_BODY_BYTES:
+            _drain(environ)
+            return _no(
+                environ, 413, "EntityTooLarge", f"A request may have {MAX_BODY_BYTES:,} bytes; upload larger in parts."
+            )
+        return None
+
+    def _service(self, environ: dict[str, Any]) -> Any:  # a str; moto types it as one of 200 literals
+        signed = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        signed = signed or _CREDENTIAL.search(unquote(environ.get("QUERY_STRING", "")))
+        if signed:
+            return signed[1].lower()
+        target = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[0]
+        if target:
+            return _TARGETS.get(target, target)
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(_MOTO_PATHS):
+            return path.strip("/").partition("/")[0]
+        action = self.get_action_from_body(self._get_body(environ))
+        # Whatever is neither signed nor named is S3's: anonymous, or signed in its oldest way.
+        return UNSIGNED_ACTIONS[action][0] if action in UNSIGNED_ACTIONS else "s3"
+
+
+def _moto_app(service: Any) -> Flask:
+    app = create_backend_app(service)
+    app.debug = False  # a mistake is a 500, not a traceback over the wire
+    app.after_request_funcs.clear()  # moto allows every web page in (CORS); see Gate
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    return app
+
+
+def _rekognition_app(backend: Backend) -> Flask:
+    app = Flask("toolkit.service", static_folder=None)
+    app.request_class = BackendRequest
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+
+    def answer(request: Any, full_url: str, headers: Any) -> Any:
+        return Rekognition(backend)._dispatch(request, full_url, headers)
+
+    app.add_url_rule("/", "rekognition", convert_to_flask_response(answer), methods=["POST"])
+    return app
+
+
+def _is_loopback(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    return name in _LOOPBACK or name.endswith(".localhost")
+
+
+def _body_size(environ: dict[str, Any]) -> int:
+    size = environ.get("CONTENT_LENGTH") or "0"
+    return int(size) if size.isascii() and size.isdigit() else 0
+
+
+def _drain(environ: dict[str, Any]) -> None:
+    """Reads what is refused, up to a point: a client that is still sending would not see the answer."""
+    left = min(_body_size(environ), 4 * MAX_BODY_BYTES)
+    while left > 0 and (read := len(environ["wsgi.input"].read(min(left, 1 << 20)))):
+        left -= read
+
+
+def _no(environ: dict[str, Any], status: int, code: str, message: str) -> Response:
+    """A refusal in the words of the protocol that the client speaks: JSON where it names a target, else XML."""
+    headers = {"x-amzn-ErrorType": code}
+    if environ.get("HTTP_X_AMZ_TARGET"):
+        body = json.dumps({"__type": code, "message": message})
+        return Response(body, status, headers, content_type="application/x-amz-json-1.1")
+    error = f"<Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message>"
+    body = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>"
+    return Response(body, status, headers, content_type="application/xml")

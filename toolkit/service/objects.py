@@ -1,0 +1,143 @@
+"""S3 objects and KMS keys, read and written in this process through moto's backends.
+
+Nothing goes over HTTP, and no file name is ever made of a bucket or a key: moto keeps objects in memory (large ones in
+unnamed temporary files).
+"""
+
+from dataclasses import dataclass
+
+from moto.kms.models import KmsBackend, kms_backends
+from moto.s3.exceptions import S3ClientError
+from moto.s3.models import FakeBucket, S3Backend, s3_backends
+from moto.utilities.utils import get_partition
+
+
+class ObjectError(Exception):
+    """A bucket or an object is not there, too large, or in another region; the message is a sentence."""
+
+
+class KeyUnusable(Exception):
+    """A KMS key is not there, not enabled, or not made for encryption; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """The bytes of one object, and the version they are (None where its bucket keeps no versions)."""
+
+    data: bytes
+    version: str | None
+
+
+class ObjectStore:
+    """What one account sees in one region.
+
+    Parameters
+    ----------
+    account
+        Twelve digits.
+    region
+        Rekognition only works with buckets of its own region; other buckets are refused.
+    """
+
+    def __init__(self, account: str, region: str) -> None:
+        self._region = region
+        self._s3: S3Backend = s3_backends[account][get_partition(region)]
+        self._kms: KmsBackend = kms_backends[account][region]
+
+    def bucket(self, name: str) -> FakeBucket:
+        """The bucket of that name.
+
+        Raises
+        ------
+        ObjectError
+            It does not exist, or lies in another region.
+        """
+        try:
+            bucket: FakeBucket = self._s3.get_bucket(name)
+        except S3ClientError as error:
+            raise ObjectError(f"s3://{name}: there is no such bucket, or it is not accessible.") from error
+        if bucket.region_name != self._region:
+            raise ObjectError(f"s3://{name}: the bucket is in {bucket.region_name}, the request in {self._region}.")
+        return bucket
+
+    def read(self, bucket: str, name: str, version: str | None = None, *, max_bytes: int) -> StoredObject:
+        """One object, whole.
+
+        Parameters
+        ----------
+        bucket, name
+            Where it is.
+        version
+            None for the latest.
+        max_bytes
+            A larger object is refused before it is read.
+
+        Raises
+        ------
+        ObjectError
+            No such bucket, object or version; another region; too large (then it is an `ObjectTooLarge`).
+        """
+        keeps_versions = self.bucket(bucket).versioning_status is not None
+        found = self._s3.get_object(bucket, name, version_id=version)
+        if found is None:
+            which = f" version {version}" if version else ""
+            raise ObjectError(f"s3://{bucket}/{name}{which}: there is no such object.")
+        if found.size > max_bytes:
+            raise ObjectTooLarge(f"s3://{bucket}/{name}: {found.size:,} bytes, more than the {max_bytes:,} allowed.")
+        try:
+            data = found.value
+        except ValueError as error:  # its buffer was closed
+            raise ObjectError(f"s3://{bucket}/{name}: deleted while it was being read.") from error
+        return StoredObject(data, found.version_id if keeps_versions else None)
+
+    def write(self, bucket: str, name: str, data: bytes, *, key_arn: str | None = None) -> str | None:
+        """Writes one object, encrypted with a KMS key (SSE-KMS) where one is given.
+
+        Returns
+        -------
+        str or None
+            The version written; None where the bucket keeps no versions.
+
+        Raises
+        ------
+        ObjectError
+            The bucket is gone, in another region, or takes no writes.
+        """
+        keeps_versions = self.bucket(bucket).is_versioned
+        try:
+            written = self._s3.put_object(
+                bucket, name, data, encryption="aws:kms" if key_arn else None, kms_key_id=key_arn
+            )
+        except S3ClientError as error:
+            raise ObjectError(f"s3://{bucket}/{name}: the bucket does not take it ({error.code}).") from error
+        return written.version_id if keeps_versions else None
+
+    def key_arn(self, key: str) -> str:
+        """The ARN of a KMS key that encrypts.
+
+        Parameters
+        ----------
+        key
+            Key id, key ARN, alias name (`alias/…`) or alias ARN.
+
+        Raises
+        ------
+        KeyUnusable
+            Unknown in this account and region, not enabled, or not a symmetric encryption key.
+        """
+        named = self._kms.get_alias_name(key)
+        key_id = self._kms.get_key_id_from_alias(named) if named.startswith("alias/") else self._kms.get_key_id(named)
+        found = self._kms.keys.get(key_id or "")
+        # An ARN of another region or account can end in an id that is known here.
+        if found is None or (key.startswith("arn:") and ":key/" in key and key != found.arn):
+            raise KeyUnusable(f"KMS key {key}: there is no such key in {self._region}.")
+        if found.key_state != "Enabled":
+            raise KeyUnusable(f"KMS key {key}: its state is {found.key_state}; enable it.")
+        # moto leaves the usage empty where CreateKey did: that means ENCRYPT_DECRYPT.
+        if (found.key_usage or "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT" or found.key_spec != "SYMMETRIC_DEFAULT":
+            raise KeyUnusable(f"KMS key {key}: not a symmetric encryption key; give one of SYMMETRIC_DEFAULT.")
+        return str(found.arn)
+
+
+class ObjectTooLarge(ObjectError):
+    """The object is there, but has more bytes than allowed."""

@@ -1,0 +1,199 @@
+"""Projects and project versions: custom moderation adapters, trained in the background."""
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import Any, Final
+
+from toolkit.manifests import SUMMARY_NAME
+from toolkit.service.adapter import AdapterShelf
+from toolkit.service.caller import Caller, require_place
+from toolkit.service.engine import BATCH, Engine, Stopped
+from toolkit.service.faults import InvalidParameter, ResourceInUse, ResourceNotFound
+from toolkit.service.objects import KeyUnusable, ObjectError, ObjectStore
+from toolkit.service.paging import DEFAULT_PAGE, Pager, Record
+from toolkit.service.records import ProjectRecord, VersionRecord
+from toolkit.service.state import AlreadyThere, State
+from toolkit.service.training import Trained, TrainingFailure, train
+
+FEATURE: Final = "CONTENT_MODERATION"
+
+_log = logging.getLogger(__name__)
+
+
+class Projects:
+    """CreateProject, CreateProjectVersion, and their Describe… and Delete…."""
+
+    def __init__(self, state: State, engine: Engine, shelf: AdapterShelf, pager: Pager, executor: Executor) -> None:
+        self._state = state
+        self._engine = engine
+        self._shelf = shelf
+        self._pager = pager
+        self._executor = executor
+
+    def create(self, caller: Caller, request: dict[str, Any]) -> str:
+        """A new project; its ARN.
+
+        Raises
+        ------
+        InvalidParameter
+            Another Feature than CONTENT_MODERATION; left out it means CUSTOM_LABELS, as on AWS.
+        ResourceInUse
+            The name is taken.
+        """
+        if request.get("Feature") != FEATURE:
+            raise InvalidParameter(f"Feature: only {FEATURE} is offered here (left out, it means CUSTOM_LABELS).")
+        name, now = request["ProjectName"], time.time()
+        arn = caller.arn(f"project/{name}/{int(now * 1000)}")
+        auto_update = request.get("AutoUpdate", "DISABLED")
+        try:
+            self._state.add_project(ProjectRecord(0, arn, caller.account, caller.region, name, auto_update, now))
+        except AlreadyThere as error:
+            raise ResourceInUse(f"ProjectName: there is a project {name} already.") from error
+        return arn
+
+    def page(self, caller: Caller, request: dict[str, Any]) -> tuple[list[ProjectRecord], str | None]:
+        """A page of projects, newest first, and the token of the next page.
+
+        Raises
+        ------
+        InvalidPaginationToken
+        """
+        names, features = request.get("ProjectNames"), request.get("Features")
+        found = [
+            project
+            for project in self._state.projects(caller.account, caller.region)
+            if (not names or project.name in names) and (not features or FEATURE in features)
+        ]
+        return self._page(caller.listing("DescribeProjects"), found, request)
+
+    def delete(self, caller: Caller, arn: str) -> None:
+        """Forgets a project.
+
+        Raises
+        ------
+        ResourceNotFound
+        ResourceInUse
+            It has versions.
+        """
+        self._project(caller, arn)
+        if not self._state.delete_project(arn):
+            raise ResourceInUse(f"ProjectArn {arn}: the project has versions; delete them first.")
+
+    def create_version(self, caller: Caller, request: dict[str, Any]) -> str:
+        """A new version, whose training begins; its ARN.
+
+        Raises
+        ------
+        InvalidParameter, ResourceNotFound
+        ResourceInUse
+            The name is taken.
+        """
+        project = self._project(caller, request["ProjectArn"])
+        _check_data(request)
+        try:
+            ObjectStore(caller.account, caller.region).bucket(request["OutputConfig"]["S3Bucket"])
+        except ObjectError as error:
+            raise InvalidParameter(f"OutputConfig.S3Bucket: {error}") from error
+        name = request["VersionName"]
+        arn = f"{project.arn.rpartition('/')[0]}/version/{name}/{int(time.time() * 1000)}"
+        try:
+            version = self._state.add_version(arn, project.arn, name, request)
+        except AlreadyThere as error:
+            raise ResourceInUse(f"VersionName: {project.name} has a version {name} already.") from error
+        self._executor.submit(self._train, project, version)
+        return arn
+
+    def page_of_versions(self, caller: Caller, request: dict[str, Any]) -> tuple[list[VersionRecord], str | None]:
+        """A page of a project's versions, newest first, and the token of the next page.
+
+        Raises
+        ------
+        ResourceNotFound, InvalidPaginationToken
+        """
+        project = self._project(caller, request["ProjectArn"])
+        names = request.get("VersionNames")
+        found = [version for version in self._state.versions(project.arn) if not names or version.name in names]
+        return self._page(caller.listing("DescribeProjectVersions", project.arn), found, request)
+
+    def delete_version(self, caller: Caller, arn: str) -> None:
+        """Forgets a version and deletes its adapter.
+
+        Raises
+        ------
+        ResourceNotFound
+        ResourceInUse
+            It is being trained.
+        """
+        version = self._state.version(arn)
+        if version is None or self._state.project(caller.account, caller.region, version.project_arn) is None:
+            raise ResourceNotFound(f"ProjectVersionArn {arn}: there is no such project version.")
+        if version.status == "TRAINING_IN_PROGRESS":
+            raise ResourceInUse(f"ProjectVersionArn {arn}: it is being trained; wait until that ends.")
+        self._state.delete_version(arn)
+        self._shelf.remove(version.adapter_id)
+
+    def _project(self, caller: Caller, arn: str) -> ProjectRecord:
+        project = self._state.project(caller.account, caller.region, arn)
+        if project is None:
+            raise ResourceNotFound(f"ProjectArn {arn}: there is no such project in {caller.region}.")
+        return project
+
+    def _page(
+        self, listing: str, records: Sequence[Record], request: dict[str, Any]
+    ) -> tuple[list[Record], str | None]:
+        before = self._pager.before(listing, request.get("NextToken"))
+        rest = [record for record in records if before is None or record.seq < before]
+        return self._pager.page(listing, rest, request.get("MaxResults", DEFAULT_PAGE))
+
+    def _train(self, project: ProjectRecord, version: VersionRecord) -> None:
+        began = time.monotonic()
+
+        def progress(done: int, total: int) -> None:
+            if done % BATCH == 0 or done == total:
+                self._state.set_version_progress(version.arn, done, total)
+
+        try:
+            store = ObjectStore(project.account, project.region)
+            given_key = version.request.get("KmsKeyId")
+            key_arn = store.key_arn(given_key) if given_key else None
+            trained = train(version.request, store, self._engine, progress)
+            summary_key = _write_summary(store, project, version, trained, key_arn)
+            self._shelf.put(version.adapter_id, trained.adapter)
+            seconds = math.ceil(time.monotonic() - began)
+            self._state.finish_version(version.arn, trained.message, trained.f1, seconds, summary_key)
+        except (TrainingFailure, ObjectError, KeyUnusable) as failure:
+            self._state.fail_version(version.arn, str(failure))
+        except Stopped:
+            _log.info("training of %s: left unfinished, the service is being stopped", version.arn)
+        except Exception as error:
+            _log.exception("training of %s", version.arn)
+            self._state.fail_version(
+                version.arn, f"The service made a mistake ({type(error).__name__}); its log says more."
+            )
+
+
+def _check_data(request: dict[str, Any]) -> None:
+    if not request["OutputConfig"].get("S3Bucket"):
+        raise InvalidParameter("OutputConfig.S3Bucket: required, but missing.")
+    testing = request.get("TestingData") or {}
+    if not (request.get("TrainingData") or {}).get("Assets"):
+        raise InvalidParameter("TrainingData.Assets: required here, name a ground-truth manifest.")
+    if bool(testing.get("Assets")) == bool(testing.get("AutoCreate")):
+        raise InvalidParameter("TestingData: give either Assets or AutoCreate.")
+    for member in ("TrainingData", "TestingData"):
+        for position, asset in enumerate(request[member].get("Assets") or []):
+            place = (asset.get("GroundTruthManifest") or {}).get("S3Object")
+            require_place(place, f"{member}.Assets[{position}].GroundTruthManifest.S3Object")
+
+
+def _write_summary(
+    store: ObjectStore, project: ProjectRecord, version: VersionRecord, trained: Trained, key_arn: str | None
+) -> str:
+    output = version.request["OutputConfig"]
+    prefix = output.get("S3KeyPrefix", "").rstrip("/")
+    name = "/".join(([prefix] if prefix else []) + [project.name, version.name, SUMMARY_NAME])
+    store.write(output["S3Bucket"], name, trained.summary.to_json(), key_arn=key_arn)
+    return name

@@ -1,0 +1,210 @@
+"""The bulk-analysis endpoint as a server: in a thread of this process, or as the whole work of one."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from toolkit.errors import Unreachable
+from toolkit.service.backend import Backend
+from toolkit.service.gate import Gate
+
+_BACKLOG: Final = 128
+_POLL: Final = 0.1
+"""Seconds between two looks at whether to stop answering."""
+_GRACE: Final = 4.0
+"""Seconds that a stopped process takes at most: then it leaves, whatever a thread may be doing."""
+
+
+class _QuietHandler(MotoRequestHandler):
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
+        """Says nothing of requests that were answered; errors are still logged."""
+
+
+class LocalService:
+    """Rekognition's media analysis, S3, KMS and STS on one port of this machine.
+
+    Jobs, projects and adapters survive a restart on the same folder. S3 objects and KMS keys are moto's and live in the
+    memory of the process (two services in one process share them).
+
+    Parameters
+    ----------
+    directory
+        Where jobs, projects and adapters are kept; one service at a time.
+    host
+        The address to listen on. Nobody is asked for a password: keep it on this machine.
+    port
+        0 for any free one.
+    workers
+        Jobs and trainings that run at once.
+
+    Examples
+    --------
+    >>> with LocalService(folder) as service:  # doctest: +SKIP
+    ...     rekognition = boto3.client("rekognition", endpoint_url=service.endpoint_url)
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], host: str = "127.0.0.1", port: int = 0, *, workers: int = 2
+    ) -> None:
+        self._directory = Path(directory)
+        self._host = host
+        self._port = port
+        self._workers = workers
+        self._backend: Backend | None = None
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def endpoint_url(self) -> str:
+        """`http://host:port`; what a client is given as its endpoint_url.
+
+        Raises
+        ------
+        Unreachable
+            It is not running.
+        """
+        if self._server is None:
+            raise Unreachable("The local service is not running; call start() first.")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._server.port}"
+
+    @property
+    def backend(self) -> Backend:
+        """What is behind the operations.
+
+        Raises
+        ------
+        Unreachable
+            It is not running.
+        """
+        if self._backend is None:
+            raise Unreachable("The local service is not running; call start() first.")
+        return self._backend
+
+    def start(self) -> "LocalService":
+        """Loads the model and begins to answer, in a thread. A service that runs already is left as it is.
+
+        Raises
+        ------
+        Unreachable
+            The port is taken, the address is not this machine's, or the folder is not to be used.
+        """
+        if self._thread:
+            return self
+        with _listening_socket(self._host, self._port) as listening:
+            self._backend = Backend(self._directory, self._workers)
+            self._server = make_server(
+                self._host,
+                listening.getsockname()[1],
+                Gate(self._backend, self._host),
+                threaded=True,
+                request_handler=_QuietHandler,
+                fd=listening.fileno(),  # it is duplicated; ours is closed
+            )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), name="service", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stops answering, ends the jobs that run, and closes the files. Twice does no harm."""
+        if self._server and self._thread:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+            self._server = self._thread = None
+        if self._backend:
+            self._backend.close()
+            self._backend = None
+
+    def serve_forever(self) -> None:
+        """Starts, where that has not been done, and returns when `stop` is called from another thread."""
+        thread = self.start()._thread
+        if thread:
+            thread.join()
+
+    def __enter__(self) -> "LocalService":
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def run(
+    host: str,
+    port: int,
+    directory: str | os.PathLike[str],
+    *,
+    announce: Callable[[str], None],
+    exit_with_stdin: bool = False,
+) -> None:
+    """Serves until the process is told to stop (SIGTERM, SIGINT), which takes less than five seconds.
+
+    Parameters
+    ----------
+    host, port, directory
+        As `LocalService` takes them.
+    announce
+        Called once with the endpoint's URL when it answers.
+    exit_with_stdin
+        Also stop when standard input ends: a parent that holds its other end cannot die without taking us along, not
+        even by kill -9, and on no system.
+
+    Raises
+    ------
+    Unreachable
+        As in `LocalService.start`.
+    """
+    leave = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: leave.set())
+    if exit_with_stdin:
+        threading.Thread(target=_watch_stdin, args=(leave,), name="stdin", daemon=True).start()
+    service = LocalService(directory, host, port).start()
+    announce(service.endpoint_url)
+    while not leave.wait(1):  # a wait without end cannot be interrupted on every system
+        pass
+    # A photo of a hundred megapixels or a long training cannot be interrupted; what is on disk does not need them.
+    deadline = threading.Timer(_GRACE, os._exit, (0,))
+    deadline.daemon = True
+    deadline.start()
+    service.stop()
+    deadline.cancel()
+
+
+def _watch_stdin(leave: threading.Event) -> None:
+    # Past Python's buffer: a thread that waits inside it keeps the interpreter from ending.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    leave.set()
+
+
+def _listening_socket(host: str, port: int) -> socket.socket:
+    """Opened here because werkzeug prints and exits when a port is taken."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+        except BaseException:
+            listening.close()
+            raise
+    except (OSError, OverflowError) as error:
+        raise Unreachable(
+            f"{host}:{port}: cannot listen there ({getattr(error, 'strerror', None) or error}); give another port."
+        ) from error
+    return listening

@@ -1,0 +1,153 @@
+"""Holds a request against botocore's service model: required, type, min, max, pattern and enum, all read from there.
+
+It looks at the JSON as it came over the wire, before anything is converted: a converter would turn `"50"` into 50.0 and
+hide that the client sent the wrong type.
+"""
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from toolkit.service.faults import InvalidParameter
+
+# Java's Unicode classes, which Python's `re` lacks, as what stands for them inside a character class. `\w` is exactly
+# letters, numbers and the underscore; the rest are all characters of category Z.
+_JAVA_CLASSES: Final = {
+    r"\p{L}": r"\w",
+    r"\p{N}": r"\w",
+    r"\p{Z}": " \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
+}
+
+
+@cache
+def pattern(source: str) -> re.Pattern[str]:
+    """A pattern of the service model, compiled; the model writes them for Java."""
+    for java, python in _JAVA_CLASSES.items():
+        source = source.replace(java, python)
+    return re.compile(source)
+
+
+def check(shape: Shape, value: Any, member: str = "request") -> None:
+    """Refuses a value that breaks a constraint of its shape, or of a shape inside it.
+
+    Parameters
+    ----------
+    shape
+        From the service model.
+    value
+        As `json.loads` gave it; blobs are still base64. Members that the model does not know are not looked at.
+    member
+        Where the value stands, as in `OperationsConfig.DetectModerationLabels.MinConfidence`.
+
+    Raises
+    ------
+    InvalidParameter
+        Its message names the member and the constraint.
+    """
+    _CHECKS[shape.type_name](shape, value, member)
+
+
+def _structure(shape: StructureShape, value: Any, member: str) -> None:
+    if not isinstance(value, dict):
+        raise _wrong_type(member, "an object")
+    for name in shape.required_members:
+        if value.get(name) is None:
+            raise InvalidParameter(f"{_inside(member, name)}: required, but missing.")
+    for name, inner in shape.members.items():
+        if value.get(name) is not None:
+            check(inner, value[name], _inside(member, name))
+
+
+def _list(shape: ListShape, value: Any, member: str) -> None:
+    if not isinstance(value, list):
+        raise _wrong_type(member, "a list")
+    _bounds(shape, len(value), member, "number of items")
+    for position, item in enumerate(value):
+        check(shape.member, item, f"{member}[{position}]")
+
+
+def _map(shape: MapShape, value: Any, member: str) -> None:
+    if not isinstance(value, dict):
+        raise _wrong_type(member, "an object")
+    _bounds(shape, len(value), member, "number of items")
+    for key, item in value.items():
+        check(shape.key, key, f"{member} key {key!r:.40}")
+        check(shape.value, item, f"{member}[{key!r:.40}]")
+
+
+def _string(shape: Shape, value: Any, member: str) -> None:
+    if not isinstance(value, str):
+        raise _wrong_type(member, "text")
+    _bounds(shape, len(value), member, "length")
+    allowed = shape.metadata.get("enum")
+    if allowed and value not in allowed:
+        raise InvalidParameter(f"{member}: {value!r:.80} is none of {', '.join(allowed)}.")
+    source = shape.metadata.get("pattern")
+    if source and not pattern(source).fullmatch(value):
+        raise InvalidParameter(f"{member}: {value!r:.80} does not match the pattern {source}.")
+
+
+def _blob(shape: Shape, value: Any, member: str) -> None:
+    if not isinstance(value, str):
+        raise _wrong_type(member, "base64 text")
+    try:
+        size = len(base64.b64decode(value, validate=True))
+    except binascii.Error as error:
+        raise _wrong_type(member, "base64 text") from error
+    _bounds(shape, size, member, "size in bytes")
+
+
+def _number(shape: Shape, value: Any, member: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong_type(member, "a number")
+    # Not a number compares with nothing, so no bound would catch it.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _wrong_type(member, "a finite number")
+    _bounds(shape, value, member, "value")
+
+
+def _integer(shape: Shape, value: Any, member: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(member, "a whole number")
+    _bounds(shape, value, member, "value")
+
+
+def _boolean(_shape: Shape, value: Any, member: str) -> None:
+    if not isinstance(value, bool):
+        raise _wrong_type(member, "true or false")
+
+
+_CHECKS: Final[dict[str, Callable[[Any, Any, str], None]]] = {
+    "structure": _structure,
+    "list": _list,
+    "map": _map,
+    "string": _string,
+    "blob": _blob,
+    "float": _number,
+    "double": _number,
+    "integer": _integer,
+    "long": _integer,
+    "boolean": _boolean,
+}
+
+
+def _bounds(shape: Shape, size: float, member: str, what: str) -> None:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if low is not None and size < low:
+        raise InvalidParameter(f"{member}: {what} {size} is below the minimum of {low}.")
+    if high is not None and size > high:
+        raise InvalidParameter(f"{member}: {what} {size} is above the maximum of {high}.")
+
+
+def _inside(member: str, name: str) -> str:
+    return name if member == "request" else f"{member}.{name}"
+
+
+def _wrong_type(member: str, wanted: str) -> InvalidParameter:
+    return InvalidParameter(f"{member}: not {wanted}.")
