@@ -1,14 +1,16 @@
 """The command line, as a process: what it prints, where, and how it ends."""
 
 import json
+import signal
 import subprocess
 import sys
+import urllib.request
 
 import pytest
-from helpers import ref, result_line
+from helpers import picture, ref, result_line
 
 import toolkit as tk
-from toolkit import manifests
+from toolkit import manifests, storage
 
 DEAD = "http://127.0.0.1:9"
 
@@ -104,3 +106,57 @@ def test_a_label_nobody_judged_is_said_in_one_sentence(run, label: str) -> None:
 def test_a_bad_objective_lists_the_good_ones(run) -> None:
     done = modkit("tune", run / "results.jsonl", "--truth", run / "truth.csv", "--objective", "best")
     assert "cost fp=1 fn=10" in one_sentence(done)
+
+
+def test_the_whole_way_from_a_folder_to_a_workspace(endpoint: str, bucket: str, tmp_path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        (tmp_path / "photos" / f"{number}.jpg").write_bytes(picture(number))
+    at = ("--endpoint", endpoint, "--json")
+    made = json.loads(modkit("manifest", tmp_path / "photos", f"s3://{bucket}/in/m.jsonl", *at).stdout)
+    assert made == {"manifests": [f"s3://{bucket}/in/m.jsonl"]}
+    settings = ("--min-confidence", 0, "--job-name", "mine", "--save", tmp_path / "work")
+    job = json.loads(modkit("start", *made["manifests"], f"s3://{bucket}/out/", *settings, *at).stdout)
+    assert (job["status"], job["min_confidence"], job["name"]) == ("SUCCEEDED", 0, "mine")
+    results = tk.Workspace.load(tmp_path / "work").results("run")
+    assert (results.n_images, results.min_confidence) == (3, 0)
+    listed = json.loads(modkit("jobs", "--limit", 1, *at).stdout)["jobs"]
+    assert [one["job_id"] for one in listed] == [job["job_id"]]
+    assert job["job_id"] in modkit("jobs", "--endpoint", endpoint).stdout
+    assert modkit("fetch", job["job_id"], tmp_path / "again", "--endpoint", endpoint).returncode == 0
+    assert tk.Workspace.load(tmp_path / "again").runs == tk.Workspace.load(tmp_path / "work").runs
+
+
+def test_a_wrong_bucket_and_a_missing_manifest_are_said_in_one_sentence(endpoint: str, bucket: str) -> None:
+    at = ("--endpoint", endpoint)
+    nowhere = one_sentence(modkit("start", f"s3://{bucket}/none.jsonl", f"s3://{bucket}/out/", *at))
+    assert "write the manifest first" in nowhere
+    assert "check the name" in one_sentence(modkit("manifest", f"s3://no-such-{bucket}/", f"s3://{bucket}/m", *at))
+    assert "check the name" in one_sentence(modkit("summary", f"s3://no-such-{bucket}/results.jsonl", *at))
+
+
+def test_an_image_that_is_missing_is_an_error_of_its_line(endpoint: str, bucket: str, tmp_path) -> None:
+    session = tk.connect(endpoint)
+    storage.write(f"s3://{bucket}/there.jpg", picture(1), session=session)
+    refs = [f"s3://{bucket}/there.jpg", f"s3://{bucket}/gone.jpg"]
+    tk.write_manifest(refs, f"s3://{bucket}/m.jsonl", session=session)
+    command = ("start", f"s3://{bucket}/m.jsonl", f"s3://{bucket}/out/", "--save", tmp_path / "work")
+    assert modkit(*command, "--endpoint", endpoint).returncode == 0
+    results = tk.Workspace.load(tmp_path / "work").results("run")
+    assert results.n_images == 1
+    assert results.errors[["line", "source_ref"]].to_numpy().tolist() == [[2, refs[1]]]
+
+
+def test_the_app_opens_on_a_workspace_and_says_where(run) -> None:
+    assert "workspace.json" in one_sentence(modkit("app", "--dir", run))
+    tk.Workspace(run, {"run": tk.Run("results.jsonl", 50.0)}).save()
+    command = [sys.executable, "-m", "toolkit", "app", "--dir", str(run)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().split()[4]
+            with urllib.request.urlopen(f"{url}/_stcore/health") as answer:
+                assert answer.read() == b"ok"
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=20)

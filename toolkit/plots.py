@@ -47,7 +47,7 @@ def distribution(
     threshold
         Draws a line at this confidence (percent).
     bin_width
-        Percent; bins end at multiples of it, and the first begins at the run's floor.
+        Percent, about: the range from the run's floor to 100 is cut into equal bins.
 
     Returns
     -------
@@ -139,9 +139,9 @@ def _groups(results: Results, label: str, truth: Truth | None) -> list[tuple[str
 
 
 def _edges(floor: float, width: float) -> NDArray[np.float64]:
-    """Bin edges up to 100, beginning at the floor: a bar must not reach into what is not known."""
-    multiples = np.arange(0.0, 100.0 + width, width).clip(max=100.0)
-    return np.unique(np.append(multiples[multiples > floor], [min(floor, 100.0), 100.0]))
+    """Equal bins from the floor to 100: a bar must not reach into what is not known."""
+    bins = max(1, round((100 - floor) / width))
+    return np.linspace(min(floor, 100 - width), 100, bins + 1)
 
 
 def _thinned(table: pd.DataFrame) -> pd.DataFrame:

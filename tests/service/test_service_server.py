@@ -80,7 +80,20 @@ def test_no_web_page_gets_in(service: LocalService) -> None:
     assert ask(service.endpoint_url, Origin="https://example.org")[0] == 403
     assert ask(service.endpoint_url, "OPTIONS", Origin="https://example.org")[0] == 403
     assert ask(service.endpoint_url, Host="rebound.example.org")[0] == 403
+    assert ask(service.endpoint_url, Host="[1")[0] == 403
     assert ask(service.endpoint_url, Host="bucket.localhost:80")[0] != 403
+
+
+def test_what_is_not_signed_is_s3s_or_stss(client: Client, service: LocalService) -> None:
+    bucket, body = client.bucket(), b"Action=\xff\x00"
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    assert ask(service.endpoint_url, "PUT", f"/{bucket}/key", body, Content_Type="image/jpeg")[0] == 200
+    assert client.get({"Bucket": bucket, "Name": "key"}) == body
+    url = client.s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "key"})
+    assert ask(service.endpoint_url, "GET", url.removeprefix(service.endpoint_url))[0] == 200
+    assume = b"Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=t&RoleSessionName=session"
+    assume += b"&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fx"
+    assert "AssumeRoleWithWebIdentityResult" in ask(service.endpoint_url, "POST", "/", assume, **form)[1]
 
 
 def test_a_request_has_a_largest_size(service: LocalService) -> None:

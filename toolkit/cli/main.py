@@ -83,6 +83,7 @@ def app_command(
     endpoint: Endpoint = None,
 ) -> None:
     """Open the Streamlit app on a workspace folder."""
+    tk.Workspace.load(directory)  # says here, not in the browser, that there is none
     with open_studio(directory, port=port, endpoint_url=endpoint) as studio:
         typer.echo(f"The app is at {studio.url} (Ctrl-C stops it)")
         studio.wait()

@@ -2,7 +2,6 @@
 
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,15 +11,10 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
+from toolkit import studio
 from toolkit.errors import Unreachable
 
 _PATIENCE: Final = 60.0  # seconds until the app must answer
-_FLAGS: Final = {
-    "server.address": "127.0.0.1",
-    "server.headless": "true",
-    "browser.gatherUsageStats": "false",
-    "server.fileWatcherType": "none",
-}
 
 
 @dataclass(frozen=True)
@@ -54,10 +48,7 @@ def open_studio(folder: Path, *, port: int = 0, endpoint_url: str | None = None)
         The app does not start; its own words are on stderr.
     """
     port = port or _free_port()
-    script = Path(__file__).parent.parent / "studio" / "main.py"
-    flags = [f"--{name}={value}" for name, value in {**_FLAGS, "server.port": str(port)}.items()]
-    arguments = ["--dir", str(folder.resolve()), *(["--endpoint", endpoint_url] if endpoint_url else [])]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *flags, "--", *arguments]
+    command = studio.command(folder.resolve(), endpoint_url=endpoint_url, port=port)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"

@@ -94,7 +94,8 @@ class Gate(DomainDispatcherApplication):
         path = environ.get("PATH_INFO", "")
         if path.startswith(_MOTO_PATHS):
             return path.strip("/").partition("/")[0]
-        action = self.get_action_from_body(self._get_body(environ))
+        # A form at the root is STS's; anywhere else the body is somebody's object, and not ours to read.
+        action = self.get_action_from_body(self._get_body(environ)) if path == "/" else None
         # Whatever is neither signed nor named is S3's: anonymous, or signed in its oldest way.
         return UNSIGNED_ACTIONS[action][0] if action in UNSIGNED_ACTIONS else "s3"
 
@@ -120,7 +121,10 @@ def _rekognition_app(backend: Backend) -> Flask:
 
 
 def _is_loopback(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # no host at all, such as "[1"
+        return False
     return name in _LOOPBACK or name.endswith(".localhost")
 
 

@@ -1,0 +1,5 @@
+"""The studio, opened with `streamlit run app.py`."""
+
+from toolkit.studio.main import run
+
+run()

@@ -1,0 +1,36 @@
+"""How the studio is started."""
+
+import subprocess
+import sys
+import tomllib
+from typing import Any
+
+from tests.studio.conftest import APP
+from toolkit.studio import command, launch
+
+
+def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+def test_the_command_line_and_the_configuration_file_say_the_same():
+    written = flat(tomllib.loads(APP.with_name(".streamlit").joinpath("config.toml").read_text()))
+    assert written.pop("server.allowedHosts") == list(launch.ALLOWED_HOSTS)
+    assert {name: str(value).lower() if isinstance(value, bool) else value for name, value in written.items()} == (
+        launch.OPTIONS
+    )
+
+
+def test_the_studio_listens_on_loopback_and_reports_to_nobody():
+    words = command("folder", endpoint_url="http://127.0.0.1:1", page="tune", port=1234)
+    assert words[words.index("--server.address") + 1] == "127.0.0.1"
+    assert words[words.index("--browser.gatherUsageStats") + 1] == "false"
+    assert words[words.index("--") + 1 :] == ["--dir", "folder", "--endpoint", "http://127.0.0.1:1", "--page", "tune"]
+
+
+def test_starting_does_not_load_streamlit():
+    code = "import sys, toolkit.studio; sys.exit('streamlit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=APP.parent, check=False).returncode == 0

@@ -1,0 +1,297 @@
+"""The pages, in Streamlit's own harness."""
+
+import json
+import os
+import re
+from dataclasses import replace
+
+import boto3
+import pytest
+from moto import mock_aws
+from streamlit.testing.v1 import AppTest
+
+import toolkit as tk
+from tests.studio.conftest import HOSTILE, N, Open, make_workspace, picture
+from toolkit import plots, storage
+from toolkit.studio import pictures, source, tune
+
+
+def counts(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def figure(app: AppTest) -> str:
+    return json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["title"]["text"]
+
+
+def shown(app: AppTest) -> str:
+    """What the boxes on the page say, as a reader sees it."""
+    boxes = [*app.error, *app.warning, *app.info, *app.success]
+    return re.sub(r"\\(.)", r"\1", " ".join(str(box.value) for box in boxes))
+
+
+@pytest.fixture
+def curve(workspace: tk.Workspace) -> tk.ThresholdCurve:
+    samples = workspace.samples()
+    assert samples is not None
+    return tk.threshold_curve(workspace.results("adapter"), samples, "Gambling")
+
+
+def test_the_demo_folder_is_found_by_itself(workspace, open_app: Open, monkeypatch):
+    monkeypatch.chdir(workspace.folder.parent)
+    app = open_app()
+    assert not app.exception
+    assert counts(app)["Images analyzed"] == str(N)
+    assert counts(app)["With a label"] == str(N)
+    assert counts(app)["Failed"] == "2"
+    assert counts(app)["Floor"] == "50\xa0%"
+
+
+def test_the_workspace_that_changed_last_is_found_where_there_is_no_demo(tmp_path, open_app: Open, monkeypatch):
+    for age, name in enumerate(("new", "old")):
+        made = make_workspace(tmp_path / name)
+        os.utime(made.folder / "workspace.json", (1_000_000 - age, 1_000_000 - age))
+    monkeypatch.chdir(tmp_path)
+    assert "new" in open_app("--page", "runs").text[0].value
+
+
+def test_without_a_workspace_every_page_says_what_to_do(tmp_path, open_app: Open, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for page in ("explore", "tune", "runs"):
+        app = open_app("--page", page)
+        assert not app.exception
+        assert "modkit demo" in shown(app)
+
+
+def test_another_label_is_another_distribution(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder))
+    assert figure(app).startswith("Gambling")
+    app.selectbox(key="label").set_value("Violence").run()
+    assert figure(app).startswith("Violence")
+    assert app.query_params["label"] == "Violence"
+
+
+def test_errors_stand_in_a_table_as_they_are(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder))
+    table = app.dataframe[1].value
+    assert list(table["message"]) == ["The image is too large.", HOSTILE]
+    assert list(table["line"]) == [3, 9]
+
+
+@pytest.mark.parametrize("threshold", [50.0, 71.3, 75.0, 90.0, 100.0])
+def test_the_slider_shows_exactly_what_the_library_says(workspace, open_app: Open, curve, threshold):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune")
+    app.slider[0].set_value(threshold).run()
+    point, page = curve.at(threshold), counts(app)
+    assert not app.exception
+    assert not app.error
+    assert page["Flagged, rightly"] == str(point.tp)
+    assert page["Flagged, wrongly"] == str(point.fp)
+    assert page["Missed"] == str(point.fn)
+    assert page["Left alone, rightly"] == str(point.tn)
+    shown_recall = app.metric[1].value.replace("\xa0", " ")
+    assert shown_recall == f"{100 * point.recall:.1f} %"
+    assert [heading.value for heading in app.subheader][:2] == [
+        f"False positives: {point.fp}",
+        f"False negatives: {point.fn}",
+    ]
+
+
+def test_the_suggestion_is_the_librarys_and_one_click_takes_it(workspace, open_app: Open, curve):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune")
+    app.slider[0].set_value(51.0).run()
+    app.button(key="use").click().run()
+    choice = tk.choose_threshold(curve, "precision>=0.9")
+    assert choice.point is not None
+    assert counts(app)["Flagged, rightly"] == str(choice.point.tp)
+    assert counts(app)["Flagged, wrongly"] == str(choice.point.fp)
+
+
+@pytest.mark.parametrize("objective", ["recall>=0.99", "f2"])
+def test_any_objective_of_the_library_can_be_asked_for(workspace, open_app: Open, curve, objective):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", objective=objective)
+    assert tk.choose_threshold(curve, objective).reason in shown(app)
+
+
+def test_an_objective_that_cannot_be_read_is_one_sentence(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", objective="as good as possible")
+    assert "'as good as possible' is not an objective" in shown(app)
+    assert not app.exception
+
+
+def test_why_there_is_no_suggestion_is_said(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", run="base", label="Gambling")
+    assert "the model reported Gambling on none of the" in shown(app)
+    assert counts(app)["Missed"] == str(sum(number % 3 == 0 for number in range(N)))
+
+
+def test_an_address_opens_what_it_names(workspace, open_app: Open):
+    address = {"run": "adapter", "label": "Violence", "threshold": "77.7"}
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", **address)
+    assert app.selectbox(key="label").value == "Violence"
+    assert app.slider[0].value == 77.7
+    assert {name: app.query_params[name] for name in address} == address
+
+
+@pytest.mark.parametrize("threshold", ["nan", "-3", "soon", "1e9", ""])
+def test_an_address_that_makes_no_sense_is_put_right(workspace, open_app: Open, threshold):
+    address = {"run": "/etc/passwd", "label": "<b>", "threshold": threshold}
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", **address)
+    assert not app.exception
+    assert app.selectbox(key="run").value == "adapter"
+    assert 50 <= app.slider[0].value <= 100
+
+
+def test_a_path_that_leads_nowhere_is_one_sentence(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    app.text_input[0].set_value("nowhere/results.jsonl")
+    app.button[0].click().run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "reading nowhere/results.jsonl: no such file" in shown(app)
+    assert any(button.label == "Load" for button in app.button)
+
+
+def test_a_manifest_is_opened_chosen_and_found_again(workspace, open_app: Open):
+    path = str(workspace.path("runs/base/results.jsonl"))
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    app.text_input[0].set_value(path)
+    app.button[0].click().run()
+    assert not app.error
+    assert app.query_params["run"] == path
+    again = open_app("--dir", str(workspace.folder), run=path)
+    assert again.selectbox(key="run").value == path
+    # Nobody gave its MinConfidence, so the floor is a guess, and said to be one.
+    assert counts(again)["Floor"] == "61\xa0%"
+    assert "nobody said what MinConfidence was" in " ".join(caption.value for caption in again.caption)
+
+
+def test_results_and_pictures_come_from_s3(workspace, open_app: Open, monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.chdir(tmp_path / "modkit-demo" / "images")
+    results = "s3://demo-images/job/results.jsonl"
+    with mock_aws():
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="demo-images")
+        storage.write(results, workspace.path("runs/adapter/results.jsonl").read_bytes())
+        storage.write("s3://demo-images/test.csv", workspace.path("test.csv").read_bytes())
+        storage.write("s3://demo-images/image-07.jpg", picture(7))
+        app = open_app("--page", "runs")
+        app.text_input[0].set_value(results)
+        app.button[0].click().run()
+        app.text_input[2].set_value("s3://demo-images/test.csv")
+        next(button for button in app.button if button.label == "Load").click().run()
+        app = open_app("--page", "tune", run=results, label="Gambling", threshold="60")
+    assert not app.error
+    captions = " ".join(caption.value for caption in app.caption)
+    assert captions.count("there is no such object") == 5
+    assert len(app.get("image")) == 6
+
+
+def test_an_adapter_that_did_not_answer_is_loud(workspace, open_app: Open):
+    asked = replace(workspace.runs["adapter"], project_version="arn:aws:rekognition:1")
+    tk.Workspace(workspace.folder, {"adapter": asked}, workspace.truth, workspace.images).save()
+    app = open_app("--dir", str(workspace.folder))
+    assert "asked for the adapter arn:aws:rekognition:1, but was answered by the base model" in shown(app)
+
+
+def test_judged_images_without_a_result_are_counted_out_loud(workspace, open_app: Open):
+    path = workspace.path("runs/adapter/results.jsonl")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-3]))
+    app = open_app("--dir", str(workspace.folder), "--page", "tune")
+    assert "3 judged images have no result in this run and do not count." in [text.value for text in app.caption]
+
+
+def test_without_samples_the_page_asks_for_some(workspace, open_app: Open):
+    tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
+    app = open_app("--dir", str(workspace.folder), "--page", "tune")
+    assert "no labelled samples yet" in shown(app)
+    assert not app.slider
+
+
+def test_uploaded_samples_are_used_and_named_as_the_user_does(workspace, open_app: Open):
+    tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    load = next(button for button in app.button if button.label == "Load")
+    app.file_uploader[0].upload(
+        "../../mine.csv", b"source_ref,label,present\ns3://demo-images/image-00.jpg,Gambling,2\n"
+    )
+    load.click().run()
+    assert "mine.csv: row 1: present is '2'" in shown(app)
+    app.file_uploader[0].upload("mine.csv", (workspace.folder / "test.csv").read_bytes())
+    next(button for button in app.button if button.label == "Load").click().run()
+    assert not app.error
+    assert f"mine.csv: {N} images, 2 labels judged" in [text.value for text in app.text]
+
+
+def test_what_goes_wrong_unexpectedly_is_one_sentence_too(workspace, open_app: Open, monkeypatch, caplog):
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(plots, "distribution", broken)
+    app = open_app("--dir", str(workspace.folder))
+    assert not app.exception
+    assert "Something went wrong here" in shown(app)
+    assert "secret detail" not in shown(app)
+    assert "secret detail" in caplog.text
+
+
+def test_a_broken_workspace_still_lets_another_manifest_be_opened(tmp_path, open_app: Open):
+    (tmp_path / "workspace.json").write_text("{")
+    app = open_app("--dir", str(tmp_path), "--page", "runs")
+    assert "not a workspace" in shown(app)
+    assert app.text_input
+
+
+def test_pictures_are_blurred_until_asked(workspace, open_app: Open, monkeypatch):
+    asked: list[bool] = []
+
+    def spied(data: bytes, size: int, *, blur: bool) -> bytes:
+        asked.append(blur)
+        return tk.thumbnail(data, size, blur=blur)
+
+    monkeypatch.setattr(pictures, "thumbnail", spied)
+    app = open_app("--dir", str(workspace.folder), "--page", "tune")
+    app.slider[0].set_value(50.0).run()
+    assert asked
+    assert all(asked)
+    app.toggle(key="sharp").set_value(True).run()
+    assert not asked[-1]
+
+
+def test_a_gallery_shows_a_few_and_more_when_asked(workspace, open_app: Open, curve):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune")
+    app.slider[0].set_value(50.0).run()
+    assert curve.at(50).fp > 18
+    assert len(app.get("image")) == 6
+    app.button(key="wrong more").click().run()
+    assert len(app.get("image")) == 18
+
+
+@pytest.mark.parametrize("name", ["../../secret.jpg", "/etc/passwd", "a\0b.jpg", "x" * 5000, "missing.jpg"])
+def test_a_picture_outside_the_workspace_is_never_opened(workspace, open_app: Open, name):
+    (workspace.folder.parent / "secret.jpg").write_bytes((workspace.folder / "images" / "image-00.jpg").read_bytes())
+    results = workspace.results("adapter")
+    here = source.Source("adapter", "results.jsonl")
+    view = source.View(here, results, None, None, None, workspace, (here,))
+    for reference in (f"s3://demo-images/{name}", name):
+        (answer,) = pictures.tiles(view, [reference], blur=True)
+        assert isinstance(answer, str)
+
+
+def test_a_short_threshold_flags_the_same_images(curve):
+    for exact in curve.table["threshold"]:
+        short = tune.short(curve, float(exact))
+        assert short <= exact
+        assert (curve.at(short).tp, curve.at(short).fp) == (curve.at(exact).tp, curve.at(exact).fp)
+
+
+def test_mistakes_are_the_curves_and_the_worst_stand_first(workspace, open_app: Open, curve):
+    here = source.sources(workspace, None)["adapter"]
+    samples = source.samples_of(workspace)
+    assert samples is not None
+    for threshold in (50, 60.5, 80, 100):
+        wrong, missed = tune.mistakes(source.judged(here, samples, "Gambling"), threshold)
+        assert (len(wrong), len(missed)) == (curve.at(threshold).fp, curve.at(threshold).fn)
+        assert wrong["confidence"].is_monotonic_decreasing
+        assert missed["confidence"].is_monotonic_increasing

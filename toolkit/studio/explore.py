@@ -1,0 +1,81 @@
+"""Explore: how many images, what failed, which labels, and how confident the model was."""
+
+from typing import Final
+
+import streamlit as st
+
+from toolkit import plots
+from toolkit.results import Results
+from toolkit.studio import source
+from toolkit.studio.source import View
+from toolkit.studio.widgets import percent, plain, table
+
+_FLOOR: Final = {
+    "job": "as the job says",
+    "caller": "as given with the run",
+    "smallest confidence seen": "the smallest confidence in the file; nobody said what MinConfidence was",
+}
+
+
+def page(view: View) -> None:
+    """Draws the page."""
+    st.title("Explore", anchor=False)
+    _adapter(view)
+    _counts(view.results)
+    if view.label is None:
+        st.info("No label was reported on any image, so there is no confidence to look at.")
+    else:
+        _distribution(view, view.label)
+    _labels(view.results)
+    _errors(view.results)
+
+
+def _counts(results: Results) -> None:
+    flagged = int(results.labels["image"].nunique())
+    analyzed, labelled, failed, floor = st.columns(4, border=True)
+    analyzed.metric("Images analyzed", f"{results.n_images:,}")
+    labelled.metric("With a label", f"{flagged:,}")
+    labelled.caption(f"{percent(flagged / results.n_images)} of the analyzed" if results.n_images else "–")
+    failed.metric("Failed", f"{len(results.errors):,}")
+    failed.caption("Neither safe nor flagged: unknown.")
+    floor.metric("Floor", f"{results.min_confidence:g}\xa0%")
+    floor.caption(f"Nothing is known below it ({_FLOOR[results.floor_source]}).")
+    analyzed.caption("Answered by an adapter." if results.project_versions else "Answered by the base model.")
+
+
+def _adapter(view: View) -> None:
+    """An expired adapter is silently ignored by AWS; that must not stay silent."""
+    asked = view.source.adapter
+    if asked is not None and view.results.project_versions != [asked]:
+        answered = ", ".join(view.results.project_versions) or "the base model"
+        st.warning(
+            plain(f"This run asked for the adapter {asked}, but was answered by {answered}; it may have expired."),
+            icon=":material/warning:",
+        )
+
+
+def _distribution(view: View, label: str) -> None:
+    truth = source.judged_if_any(view.results, view.truth, label)
+    st.plotly_chart(plots.distribution(view.results, label, truth), key="distribution")
+    if truth is None:
+        st.caption(
+            "No labelled samples speak of this label on these images; load some on the Runs page to tell them apart."
+        )
+
+
+def _labels(results: Results) -> None:
+    st.subheader("Labels", anchor=False)
+    columns = {
+        "label": "Label", "parent": "Under", "level": "Level", "images": "Images", "share": "Share",
+        "median_confidence": "Median confidence",
+    }  # fmt: skip
+    table(results.overview(), columns, percent=["share"])
+
+
+def _errors(results: Results) -> None:
+    st.subheader("Not analyzed", anchor=False)
+    if results.errors.empty:
+        st.caption("Every line of the manifest was analyzed.")
+        return
+    st.caption("These images are neither safe nor flagged: nothing is known of them, and they are in no rate.")
+    table(results.errors, {"line": "Line", "code": "Code", "message": "Message", "source_ref": "Image"})

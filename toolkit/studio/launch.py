@@ -1,0 +1,67 @@
+"""How the studio is started; kept free of Streamlit so that the command line stays quick."""
+
+import sys
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+MAIN: Final = Path(__file__).with_name("main.py")
+
+OPTIONS: Final = {
+    # A server address is also what keeps Streamlit from asking an outside service for this machine's own.
+    "server.address": "127.0.0.1",
+    "server.headless": "true",
+    "server.fileWatcherType": "none",
+    "browser.gatherUsageStats": "false",
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": "false",
+    "client.toolbarMode": "minimal",
+    "runner.magicEnabled": "false",
+    "theme.metricValueFontSize": "1.625rem",
+    "theme.light.primaryColor": "#0072B2",
+    "theme.light.backgroundColor": "#FFFFFF",
+    "theme.light.secondaryBackgroundColor": "#F3F5F8",
+    "theme.light.textColor": "#1B1F24",
+    "theme.dark.primaryColor": "#56B4E9",
+    "theme.dark.backgroundColor": "#14181D",
+    "theme.dark.secondaryBackgroundColor": "#1F252C",
+    "theme.dark.textColor": "#E8EBEE",
+}
+"""Streamlit's options for the studio; `.streamlit/config.toml` says the same for `streamlit run app.py`."""
+
+ALLOWED_HOSTS: Final = ("127.0.0.1", "localhost")
+"""Names under which a browser may reach the studio: no other site's name can be pointed at it (DNS rebinding)."""
+
+
+def command(
+    folder: str | PathLike[str] | None = None,
+    *,
+    endpoint_url: str | None = None,
+    page: str | None = None,
+    port: int | None = None,
+) -> list[str]:
+    """The command that starts the studio, for `subprocess.run`.
+
+    Parameters
+    ----------
+    folder
+        A workspace; None lets the studio look for one where it is started.
+    endpoint_url
+        Where S3 is reached; None is AWS.
+    page
+        The page that opens first: explore, tune or runs.
+    port
+        Where the browser finds it; None is Streamlit's choice (8501, or the next that is free).
+
+    Examples
+    --------
+    >>> command("modkit-demo")[-2:]
+    ['--dir', 'modkit-demo']
+    """
+    options = [word for name, value in OPTIONS.items() for word in (f"--{name}", value)]
+    options += [word for host in ALLOWED_HOSTS for word in ("--server.allowedHosts", host)]
+    if port is not None:
+        options += ["--server.port", str(port)]
+    given = {"--dir": folder, "--endpoint": endpoint_url, "--page": page}
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    return [sys.executable, "-m", "streamlit", "run", str(MAIN), *options, "--", *words]

@@ -1,0 +1,93 @@
+"""The studio's frame: the script that Streamlit runs, the sidebar that all pages share, and the way between them."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+from PIL import Image, ImageDraw
+
+from toolkit import plots
+from toolkit.studio import explore, runs, source, tune
+from toolkit.studio.source import View
+from toolkit.studio.widgets import guarded, nothing_open
+from toolkit.workspace import Workspace
+
+
+def run() -> None:
+    """Draws the studio; called anew at each interaction, as Streamlit does it."""
+    st.set_page_config(page_title="Moderation toolkit", page_icon=_icon(), layout="wide")
+    st.session_state.setdefault("address", st.query_params.to_dict())
+    given = _arguments(sys.argv[1:])
+    workspace, view = None, None
+    with guarded():
+        workspace = source.find_workspace(given.dir, Path.cwd())
+    with guarded():
+        view = _choose(workspace, given.endpoint)
+
+    def show(page: Callable[[View], None]) -> None:
+        with guarded():
+            page(view) if view is not None else nothing_open()
+
+    def show_runs() -> None:
+        with guarded():
+            runs.page(workspace, view)
+
+    pages = {
+        "explore": st.Page(lambda: show(explore.page), title="Explore", icon=":material/search:", url_path="explore"),
+        "tune": st.Page(lambda: show(tune.page), title="Tune", icon=":material/tune:", url_path="tune"),
+        "runs": st.Page(show_runs, title="Runs", icon=":material/folder_open:", url_path="runs"),
+    }
+    first = pages.pop(given.page)
+    st.navigation([first, *pages.values()]).run()
+
+
+def _icon() -> Image.Image:
+    """Drawn here: Streamlit has the browser fetch named icons from another site."""
+    icon = Image.new("RGBA", (64, 64))
+    draw = ImageDraw.Draw(icon)
+    for y, knob in ((16, 42), (32, 20), (48, 34)):
+        draw.line([(6, y), (58, y)], fill=plots.GREY, width=5)
+        draw.ellipse([knob - 8, y - 8, knob + 8, y + 8], fill=plots.BLUE)
+    return icon
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--dir")
+    parser.add_argument("--endpoint")
+    parser.add_argument("--page", choices=["explore", "tune", "runs"], default="explore")
+    return parser.parse_known_args(words)[0]
+
+
+def _choose(workspace: Workspace | None, endpoint: str | None) -> View | None:
+    """The sidebar: which run, which label. Both stand in the address, so that a reload shows the same."""
+    found = source.sources(workspace, endpoint)
+    if not found:
+        return None
+    if "open next" in st.session_state:
+        st.session_state["run"] = st.session_state.pop("open next")
+    name = _select("Run", "run", list(found))
+    results = source.load(found[name])
+    samples, truth = None, None
+    with guarded():
+        samples = source.samples_of(workspace)
+        truth = source.load_samples(samples) if samples else None
+    names = source.labels(results, truth)
+    label = _select("Label", "label", names) if names else None
+    return View(found[name], results, samples, truth, label, workspace, tuple(found.values()))
+
+
+def _select(title: str, key: str, options: list[str]) -> str:
+    if key not in st.session_state and st.query_params.get(key) in options:
+        st.session_state[key] = st.query_params[key]
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = options[0]
+    chosen = str(st.sidebar.selectbox(title, options, key=key))
+    st.query_params[key] = chosen
+    return chosen
+
+
+if __name__ == "__main__":
+    run()

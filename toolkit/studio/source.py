@@ -1,0 +1,268 @@
+"""What can be opened, and opening it: runs of a workspace, manifests that the user named, labelled samples.
+
+Everything read is kept until its file changes. What users name in a form is remembered for as long as the studio runs,
+so that a reload, or a second tab, shows the same; addresses never name files, only what was opened before.
+"""
+
+import tempfile
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import boto3
+import pandas as pd
+import streamlit as st
+
+from toolkit import storage
+from toolkit.curves import ThresholdCurve, threshold_curve
+from toolkit.errors import NotLabelled, ToolkitError
+from toolkit.manifests import SUMMARY_NAME
+from toolkit.results import Results, read_results
+from toolkit.truth import Truth, read_truth
+from toolkit.workspace import FILE_NAME, Workspace
+
+DEMO: Final = "modkit-demo"
+
+Stamp = tuple[tuple[int, int], ...]
+"""When files were last changed and how large they were; what was read from them is good until this changes."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A results manifest that can be opened.
+
+    Attributes
+    ----------
+    name
+        What to call it; for a manifest that the user named, its path or URI.
+    results
+        Path or S3 URI.
+    min_confidence
+        The run's floor in percent; None takes the smallest confidence seen.
+    adapter
+        ARN of the project version that the run asked for; None for the base model, or where that is not known.
+    endpoint
+        Where S3 is reached; None is AWS.
+    s3
+        Whether pictures may be fetched from S3 when the workspace holds no copy.
+    opened
+        Counts how often the user opened it: what lies in S3 is read again then.
+    """
+
+    name: str
+    results: str
+    min_confidence: float | None = None
+    adapter: str | None = None
+    endpoint: str | None = None
+    s3: bool = False
+    opened: int = 0
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled samples: what to call them, and where they are (path or S3 URI)."""
+
+    name: str
+    location: str
+    endpoint: str | None = None
+    opened: int = 0
+
+
+@dataclass
+class Desk:
+    """What users of this process have opened: manifests by name, and samples instead of the workspace's own."""
+
+    sources: dict[str, Source] = field(default_factory=dict)
+    samples: Samples | None = None
+    uploads: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page shows: one run and one label, loaded.
+
+    Attributes
+    ----------
+    source, results
+        The run.
+    samples, truth
+        Labelled samples; None where there are none, or where they cannot be read.
+    label
+        The moderation label under the eyes; None where the run and the samples name none.
+    workspace
+        Holds copies of pictures; None where none is open.
+    runs
+        Everything that can be opened, this one too, in the sidebar's order.
+    """
+
+    source: Source
+    results: Results
+    samples: Samples | None
+    truth: Truth | None
+    label: str | None
+    workspace: Workspace | None
+    runs: tuple[Source, ...]
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """The one desk of this process."""
+    return Desk()
+
+
+def find_workspace(given: str | None, here: Path) -> Workspace | None:
+    """The workspace to open.
+
+    Parameters
+    ----------
+    given
+        Its folder, if the user named one.
+    here
+        Where to look otherwise: its `modkit-demo`, then itself, then the subfolder whose workspace changed last.
+
+    Raises
+    ------
+    NotFound, UnreadableManifest
+        There is none where the user said, or it cannot be read.
+    """
+    if given is not None:
+        return Workspace.load(given)
+    below = sorted(here.glob(f"*/{FILE_NAME}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in (here / DEMO / FILE_NAME, here / FILE_NAME, *below):
+        if path.is_file():
+            return Workspace.load(path.parent)
+    return None
+
+
+def sources(workspace: Workspace | None, endpoint: str | None) -> dict[str, Source]:
+    """Everything that can be opened, by name: the workspace's runs first."""
+    runs = workspace.runs.items() if workspace else ()
+    found = {
+        name: Source(
+            name,
+            str(workspace.path(run.results)),
+            run.min_confidence,
+            run.project_version,
+            endpoint,
+            s3=endpoint is not None,
+        )
+        for name, run in runs
+        if workspace
+    }
+    return found | desk().sources
+
+
+def load(source: Source) -> Results:
+    """Its results. Raises as `read_results`."""
+    return _load(source, _stamp_of(source))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the results …")
+def _load(source: Source, stamp: Stamp) -> Results:  # noqa: ARG001  (part of the cache's key)
+    return read_results(source.results, min_confidence=source.min_confidence, session=session(source.endpoint))
+
+
+def samples_of(workspace: Workspace | None) -> Samples | None:
+    """The labelled samples in use: those that the user named, else the workspace's; None without any."""
+    named = desk().samples
+    if named is None and workspace is not None and workspace.truth is not None:
+        return Samples(workspace.truth, str(workspace.path(workspace.truth)))
+    return named
+
+
+def load_samples(samples: Samples) -> Truth:
+    """What people said. Raises as `read_truth`."""
+    try:
+        return _load_samples(samples, _stamp(samples.location))
+    except ToolkitError as error:
+        # An upload lies under a name of ours; the user knows it by another.
+        raise type(error)(str(error).replace(samples.location, samples.name)) from error
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the labelled samples …")
+def _load_samples(samples: Samples, stamp: Stamp) -> Truth:  # noqa: ARG001  (part of the cache's key)
+    return read_truth(samples.location, session=session(samples.endpoint))
+
+
+def keep_upload(name: str, data: bytes) -> Samples:
+    """Uploaded samples as a file of this process, under a safe name; gone when the studio ends."""
+    suffix = Path(name).suffix.lower()
+    safe = sha256(data).hexdigest()[:16] + (suffix if suffix in {".csv", ".parquet"} else ".jsonl")
+    path = Path(desk().uploads.name, safe)
+    path.write_bytes(data)
+    return Samples(name, str(path))
+
+
+def labels(results: Results, truth: Truth | None) -> list[str]:
+    """Labels to choose from: those judged first, then those reported, the most frequent first."""
+    reported = results.label_names()
+    judged = truth.labels if truth else []
+    first = [label for label in reported if label in judged]
+    return list(dict.fromkeys([*first, *judged, *reported]))
+
+
+def curve(source: Source, samples: Samples, label: str) -> ThresholdCurve:
+    """As `threshold_curve`, kept until a file changes."""
+    return _curve(source, _stamp_of(source), samples, _stamp(samples.location), label)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _curve(
+    source: Source,
+    stamp: Stamp,  # noqa: ARG001  (part of the cache's key, as below)
+    samples: Samples,
+    samples_stamp: Stamp,  # noqa: ARG001
+    label: str,
+) -> ThresholdCurve:
+    return threshold_curve(load(source), load_samples(samples), label)
+
+
+def judged(source: Source, samples: Samples, label: str) -> pd.DataFrame:
+    """The judged images of a run: `source_ref`, `confidence` (percent; NaN: not reported), `present`.
+
+    Raises
+    ------
+    NotLabelled
+        There are none.
+    """
+    return _judged(source, _stamp_of(source), samples, _stamp(samples.location), label)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _judged(
+    source: Source,
+    stamp: Stamp,  # noqa: ARG001  (part of the cache's key, as below)
+    samples: Samples,
+    samples_stamp: Stamp,  # noqa: ARG001
+    label: str,
+) -> pd.DataFrame:
+    results = load(source)
+    known, present = load_samples(samples).matched(label, results.images["source_ref"])
+    table = results.images.loc[known, ["source_ref"]]
+    return table.assign(confidence=results.scores(label)[known], present=present[known])
+
+
+def judged_if_any(results: Results, truth: Truth | None, label: str) -> Truth | None:
+    """The samples, if they say anything of this label on this run's images."""
+    if truth is None:
+        return None
+    try:
+        truth.matched(label, results.images["source_ref"])
+    except NotLabelled:
+        return None
+    return truth
+
+
+def session(endpoint: str | None) -> boto3.Session:
+    """For S3 at an endpoint; None is AWS."""
+    return storage.connect(endpoint)
+
+
+def _stamp_of(source: Source) -> Stamp:
+    return _stamp(source.results, Path(source.results).with_name(SUMMARY_NAME))
+
+
+def _stamp(*files: str | Path) -> Stamp:
+    found = [Path(file).stat() for file in files if not storage.is_s3(str(file)) and Path(file).is_file()]
+    return tuple((status.st_mtime_ns, status.st_size) for status in found)

@@ -1,0 +1,144 @@
+"""What several pages use: errors as one sentence, text from outside shown as it is, numbers, galleries."""
+
+import logging
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from toolkit.errors import ToolkitError
+from toolkit.studio import pictures
+from toolkit.studio.source import View
+
+_LOG: Final = logging.getLogger(__name__)
+_PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
+# Streamlit links these, and joins dashes, even where every character is escaped; an invisible joiner stops that.
+_LINKS: Final = re.compile(r"(?<=http:)(?=//)|(?<=https:)(?=//)|(?<=www)(?=\.)|(?=@)|(?<=-)(?=[->])", re.IGNORECASE)
+_JOINER: Final = "\u2060"
+
+PANEL: Final = 460
+"""Width in pixels of half a page: two stand side by side on a wide screen, below each other on a narrow one."""
+_TILE: Final = 140
+_FIRST: Final = 6
+_MORE: Final = 12
+
+
+def plain(text: str) -> str:
+    """Text from outside, for places where Streamlit reads Markdown: nothing in it means anything.
+
+    >>> plain("*a* [b](c)")
+    '\\\\*a\\\\* \\\\[b\\\\]\\\\(c\\\\)'
+    """
+    return _PUNCTUATION.sub(r"\\\1", _LINKS.sub(_JOINER, " ".join(text.split())))
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Shows what goes wrong inside the block as one sentence; the page goes on after it."""
+    try:
+        yield
+    except ToolkitError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    except Exception:
+        _LOG.exception("The studio could not show this.")
+        st.error("Something went wrong here; the terminal that runs the studio shows the details.")
+
+
+def percent(rate: float) -> str:
+    """A rate (0–1) for reading, with a space that does not break.
+
+    >>> percent(0.9375), percent(float("nan"))
+    ('93.8\\xa0%', '–')
+    """
+    return "–" if math.isnan(rate) else f"{100 * rate:.1f}\xa0%"
+
+
+def interval(low: float, high: float, confidence_level: float) -> str:
+    """The ends of a rate's interval for reading.
+
+    >>> interval(0.81, 0.99, 0.95).replace("\\xa0", " ")
+    '81.0 – 99.0 % (95 % interval)'
+    """
+    if math.isnan(low):
+        return "nothing to count"
+    return f"{100 * low:.1f}\xa0–\xa0{percent(high)} ({100 * confidence_level:.0f}\xa0%\xa0interval)"
+
+
+def nothing_open() -> None:
+    """What to do when nothing is open."""
+    st.info(
+        "Nothing is open yet. Run `modkit demo` in a terminal and reload this page, or open a results manifest on the "
+        "**Runs** page at the left.",
+        icon=":material/folder_open:",
+    )
+
+
+def gallery(view: View, images: pd.DataFrame, *, key: str, sharp: bool, empty: str) -> None:
+    """Thumbnails with their names and confidences, a few at first.
+
+    Parameters
+    ----------
+    view
+        Where the pictures are.
+    images
+        `source_ref` and `confidence` (percent; NaN: not reported), in the order to show.
+    key
+        Tells this gallery from others.
+    sharp
+        False blurs before anything reaches the browser.
+    empty
+        What to say when there is nothing to show.
+    """
+    if images.empty:
+        st.text(empty)
+        return
+    count = st.session_state.get(key, _FIRST)
+    shown = images.head(count)
+    tiles = pictures.tiles(view, shown["source_ref"].tolist(), blur=not sharp)
+    wall = st.container(horizontal=True)
+    for source_ref, confidence, picture in zip(shown["source_ref"], shown["confidence"], tiles, strict=True):
+        with wall.container(width=_TILE):
+            _tile(source_ref, confidence, picture)
+    if len(images) > count:
+        st.button(
+            f"Show more ({len(images) - count:,} left)",
+            key=f"{key} more",
+            on_click=lambda: st.session_state.update({key: count + _MORE}),
+        )
+
+
+def _tile(source_ref: str, confidence: float, picture: bytes | str) -> None:
+    name = source_ref.rpartition("/")[2]
+    reported = "not reported" if math.isnan(confidence) else f"{confidence:.2f}"
+    st.image(pictures.EMPTY if isinstance(picture, str) else picture, width="stretch", alt=f"{name}, {reported}")
+    st.caption(f"{plain(name)}  \n{reported}" + (f"  \n{plain(picture)}" if isinstance(picture, str) else ""))
+
+
+def table(rows: pd.DataFrame, columns: dict[str, str], *, percent: Sequence[str] = (), number: str = "%.2f") -> None:
+    """A table as it is.
+
+    Parameters
+    ----------
+    rows
+        What to show.
+    columns
+        Which columns, in order, and their headings.
+    percent
+        Those that hold rates (0–1).
+    number
+        How the other fractions are written.
+    """
+    config: dict[str, Any] = {}
+    for name, heading in columns.items():
+        fraction = pd.api.types.is_float_dtype(rows[name])
+        if name in percent:
+            config[name] = st.column_config.NumberColumn(heading, format="percent")
+        elif fraction:
+            config[name] = st.column_config.NumberColumn(heading, format=number)
+        else:
+            config[name] = st.column_config.Column(heading)
+    st.dataframe(rows, hide_index=True, column_order=list(columns), column_config=config, placeholder="–")
