@@ -1,6 +1,7 @@
 """The main job as a user runs it, and what it leaves behind for other clients."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from helpers import ROOT
 
 import toolkit as tk
 
@@ -74,6 +76,23 @@ def test_its_files_can_be_read(answer, folder: Path) -> None:
     policy = tk.Policy.load(answer["files"]["policy"])
     assert policy.rules["Gambling"].block == answer["labels"]["Gambling"]["threshold"]
     assert "Plotly" in Path(answer["files"]["report"]).read_text(encoding="utf-8")
+
+
+def test_the_ten_lines_of_the_readme_run_as_written(answer, folder: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = readme.partition("```python\n")[2].partition("```")[0]
+    code = lines.replace('"modkit-demo"', repr(str(folder)))
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert str(answer["labels"]["Gambling"]["threshold"]) in done.stdout
+    assert (folder / "tradeoff.html").stat().st_size > 0
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    helped = subprocess.run([sys.executable, "-m", "toolkit", "--help"], capture_output=True, text=True, check=True)
+    commands = set(re.findall(r"modkit ([a-z]+)", readme))
+    assert commands >= {"demo", "serve", "manifest", "start", "jobs", "fetch", "summary", "tune", "report", "app"}
+    assert all(command in helped.stdout for command in commands)
 
 
 @contextmanager

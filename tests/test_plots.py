@@ -37,6 +37,13 @@ def test_the_lines_are_the_curve(make) -> None:
     np.testing.assert_array_equal(lines["recall"].x, curve.table["threshold"])
 
 
+def test_the_lines_begin_at_the_floor(make) -> None:
+    results = make.results({"Gambling": 40}, {"Gambling": 90}, min_confidence=5)
+    curve = tk.threshold_curve(results, make.truth("Gambling", [0, 1]), "Gambling")
+    for trace in tk.plots.tradeoff(curve).data:
+        assert (trace.x[0], trace.y[0]) == (5, trace.y[1])
+
+
 def test_a_million_points_weigh_no_more_than_a_thousand(make) -> None:
     scores = np.linspace(5, 100, 5000)
     results = make.results(*({"Gambling": score} for score in scores), min_confidence=5)

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from helpers import result_line
 
@@ -37,6 +39,12 @@ def test_nothing_outside_the_images_is_opened(workspace) -> None:
     assert workspace.image("s3://other/0.jpg") is None
     assert workspace.image("/etc/hostname") is None
     assert workspace.image("s3://bucket//etc/hostname") is None
+
+
+@pytest.mark.parametrize("name", ["a\0b.jpg", "x" * 5000 + ".jpg", "a/" * 3000 + "b.jpg"])
+def test_a_reference_that_can_be_no_file_is_refused_or_not_there(workspace, name: str) -> None:
+    with suppress(NotFound):  # a sentence; anything else would be an accident
+        assert workspace.image(f"s3://bucket/{name}") is None
 
 
 def test_a_run_that_leads_out_of_the_folder_is_refused(tmp_path) -> None:

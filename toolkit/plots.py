@@ -99,7 +99,7 @@ def tradeoff(curve: ThresholdCurve, choice: Choice | None = None, *, threshold: 
     -------
     plotly.graph_objects.Figure
     """
-    table = _thinned(curve.table)
+    table = _from_floor(_thinned(curve.table), curve.min_confidence)
     figure = go.Figure()
     for rate, colour in (("precision", BLUE), ("recall", ORANGE)):
         _band(figure, table, rate, colour)
@@ -151,6 +151,13 @@ def _thinned(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[np.unique(np.linspace(0, len(table) - 1, _MAX_POINTS).astype(int))]
 
 
+def _from_floor(table: pd.DataFrame, floor: float) -> pd.DataFrame:
+    """Between the run's floor and the lowest confidence seen, nothing changes: the lines begin at the floor."""
+    if table.empty or table["threshold"].iloc[0] <= floor:
+        return table
+    return pd.concat([table.iloc[:1].assign(threshold=floor), table], ignore_index=True)
+
+
 def _band(figure: go.Figure, table: pd.DataFrame, rate: str, colour: str) -> None:
     drawn = table.dropna(subset=[f"{rate}_low", f"{rate}_high"])
     shared = {"x": drawn["threshold"], "mode": "lines", "hoverinfo": "skip", "showlegend": False}
@@ -180,7 +187,7 @@ def _mark(figure: go.Figure, threshold: float) -> None:
         x=threshold,
         line={"color": GREEN, "width": 2, "dash": "dash"},
         annotation_text=f"{threshold:.1f}",
-        annotation_position="top left" if threshold > 50 else "top right",
+        annotation_position="bottom left" if threshold > 50 else "bottom right",
         annotation_font_color=GREEN,
     )
 
@@ -191,9 +198,9 @@ def _dress(figure: go.Figure, title: str, subtitle: str, x: str, y: str) -> go.F
         title={"text": title, "subtitle": {"text": subtitle}, "x": 0, "xanchor": "left", "font": {"size": 17}},
         xaxis={"title": x, "range": [0, 100]},
         yaxis={"title": y, "rangemode": "tozero"},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
-        margin={"l": 60, "r": 20, "t": 80, "b": 60},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.25, "x": 0},
+        margin={"l": 60, "r": 20, "t": 80, "b": 80},
         font={"family": "system-ui, sans-serif", "size": 13},
         hovermode="closest",
-        height=380,
+        height=400,
     )

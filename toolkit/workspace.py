@@ -5,7 +5,7 @@ The folder can be moved or handed on: every path in its `workspace.json` is rela
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
@@ -98,10 +98,13 @@ class Workspace:
         Raises
         ------
         NotFound
-            The name leads out of the folder.
+            The name leads out of the folder, or cannot be one.
         """
         root = self.folder.resolve()
-        path = (root / name).resolve()
+        try:
+            path = (root / name).resolve()
+        except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
+            raise NotFound(f"{name[:80]!r}: not a file name; only files inside {self.folder} are opened.") from error
         if not path.is_relative_to(root):
             raise NotFound(f"{name}: outside the workspace {self.folder}; only files inside it are opened.")
         return path
@@ -111,7 +114,8 @@ class Workspace:
         if name not in self.runs:
             raise NotFound(f"{name}: no such run in {self.folder}; there are: {', '.join(self.runs) or 'none'}.")
         run = self.runs[name]
-        return read_results(self.path(run.results), min_confidence=run.min_confidence)
+        results = read_results(self.path(run.results), min_confidence=run.min_confidence)
+        return replace(results, floor_source="job") if run.job_id else results
 
     def samples(self) -> Truth | None:
         """The labelled samples, if there are any. Raises as `read_truth`."""
@@ -123,12 +127,19 @@ class Workspace:
         Raises
         ------
         NotFound
-            The reference leads out of the folder.
+            The reference leads out of the folder, or the file may not be read.
         """
         for prefix, folder in self.images.items():
             if source_ref.startswith(prefix):
                 path = self.path(folder + "/" + source_ref.removeprefix(prefix))
                 if not path.is_relative_to(self.path(folder)):
                     raise NotFound(f"{source_ref}: leads out of the workspace's images.")
-                return path.read_bytes() if path.is_file() else None
+                return storage.read(path) if _is_file(path) else None
         return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that the system does not take is no file
+        return False

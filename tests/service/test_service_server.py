@@ -85,7 +85,7 @@ def test_no_web_page_gets_in(service: LocalService) -> None:
 
 
 def test_what_is_not_signed_is_s3s_or_stss(client: Client, service: LocalService) -> None:
-    bucket, body = client.bucket(), b"Action=\xff\x00"
+    bucket, body = client.bucket(), b"Action=AssumeRole"
     form = {"Content_Type": "application/x-www-form-urlencoded"}
     assert ask(service.endpoint_url, "PUT", f"/{bucket}/key", body, Content_Type="image/jpeg")[0] == 200
     assert client.get({"Bucket": bucket, "Name": "key"}) == body

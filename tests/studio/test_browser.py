@@ -196,6 +196,6 @@ def test_screenshots(open_page, width, theme):
             expect(seen.metric("Flagged, wrongly")).to_have_text(str(flagged_wrongly(73)))
         if name == "Runs":
             expect(seen.page.get_by_role("button", name="Upload", exact=True)).to_be_visible()
-        seen.page.wait_for_load_state("networkidle")
+        seen.page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
         assert seen.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         seen.page.screenshot(path=ARTIFACTS / f"studio-{name.lower()}-{width}-{theme}.png")

@@ -22,7 +22,7 @@ OPTIONS: Final = {
     "theme.light.backgroundColor": "#FFFFFF",
     "theme.light.secondaryBackgroundColor": "#F3F5F8",
     "theme.light.textColor": "#1B1F24",
-    "theme.dark.primaryColor": "#56B4E9",
+    "theme.dark.primaryColor": "#1C7DB8",
     "theme.dark.backgroundColor": "#14181D",
     "theme.dark.secondaryBackgroundColor": "#1F252C",
     "theme.dark.textColor": "#E8EBEE",
