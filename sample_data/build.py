@@ -42,10 +42,12 @@ class Picture:
 
     @property
     def source_ref(self) -> str:
+        """Where `modkit demo` uploads it."""
         return f"s3://{BUCKET}/images/{self.name}"
 
 
 def main() -> None:
+    """Reads the command line and builds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=Path, help="the unpacked collection's folder png/")
     given = parser.parse_args()
@@ -119,6 +121,7 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 def jpeg(image: Image.Image, kind: str = "JPEG") -> bytes:
+    """An image as a file, a JPEG or another kind."""
     out = io.BytesIO()
     image.save(out, kind, **({"quality": 85, "optimize": True} if kind == "JPEG" else {"optimize": True}))
     return out.getvalue()

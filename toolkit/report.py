@@ -97,9 +97,11 @@ def _one(name: str, label: str, results: Results, truth: Truth | None, objective
             return found | {"note": str(error), "figures": [_html(plots.distribution(results, label))]}
         choice = choose_threshold(curve, objective)
         found |= {"curve": curve, "choice": choice}
-        found["figures"] = [_html(plots.distribution(results, label, truth, threshold=choice.threshold))]
         if not curve.table.empty:
-            found["figures"].append(_html(plots.tradeoff(curve, choice)))
+            found["figures"] = [
+                _html(plots.distribution(results, label, truth, threshold=choice.threshold)),
+                _html(plots.tradeoff(curve, choice)),
+            ]
     else:
         found["figures"] = [_html(plots.distribution(results, label))]
     return found
@@ -107,4 +109,11 @@ def _one(name: str, label: str, results: Results, truth: Truth | None, objective
 
 def _html(figure: go.Figure) -> str:
     # The script stands once in the page's head; these are only the figures.
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
+    return str(
+        figure.to_html(
+            full_html=False,
+            include_plotlyjs=False,
+            default_width="100%",
+            config={"displaylogo": False, "responsive": True},
+        )
+    )

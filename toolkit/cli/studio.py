@@ -1,9 +1,12 @@
 """Starts the Streamlit app as a process of its own."""
 
+import os
 import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +28,9 @@ class StudioProcess:
     process: subprocess.Popen[bytes]
 
     def wait(self) -> None:
-        """Returns when the app has ended."""
+        """Shows the app in a browser, where this machine has a screen, and returns when the app has ended."""
+        if sys.platform in {"darwin", "win32"} or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+            webbrowser.open(self.url)
         self.process.wait()
 
 

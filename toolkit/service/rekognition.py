@@ -96,36 +96,45 @@ class Rekognition(BaseResponse):
     # -- operations ---------------------------------------------------------------------------------------------------
 
     def start_media_analysis_job(self) -> ActionResult:
+        """Takes on a job; answers with its JobId."""
         return ActionResult({"JobId": self._backend.jobs.start(self._caller, self.params)})
 
     def get_media_analysis_job(self) -> ActionResult:
+        """One job as it stands, with its progress in a header."""
         job = self._backend.jobs.get(self._caller, self.params["JobId"])
         self._progress(job)
         return ActionResult(describe_job(job))
 
     def list_media_analysis_jobs(self) -> ActionResult:
+        """A page of jobs, newest first."""
         jobs, token = self._backend.jobs.page(self._caller, self.params)
         return ActionResult({"MediaAnalysisJobs": [describe_job(job) for job in jobs], "NextToken": token})
 
     def detect_moderation_labels(self) -> ActionResult:
+        """One image, analyzed at once."""
         return ActionResult(self._backend.detect(self._caller, self.params))
 
     def create_project(self) -> ActionResult:
+        """A new project for content moderation."""
         return ActionResult({"ProjectArn": self._backend.projects.create(self._caller, self.params)})
 
     def describe_projects(self) -> ActionResult:
+        """A page of projects, newest first."""
         projects, token = self._backend.projects.page(self._caller, self.params)
         descriptions = [describe_project(project) for project in projects]
         return ActionResult({"ProjectDescriptions": descriptions, "NextToken": token})
 
     def delete_project(self) -> ActionResult:
+        """Deletes a project that has no versions."""
         self._backend.projects.delete(self._caller, self.params["ProjectArn"])
         return ActionResult({"Status": "DELETING"})
 
     def create_project_version(self) -> ActionResult:
+        """Starts the training of a version (an adapter)."""
         return ActionResult({"ProjectVersionArn": self._backend.projects.create_version(self._caller, self.params)})
 
     def describe_project_versions(self) -> ActionResult:
+        """A page of versions; of a single one, with its progress in a header."""
         versions, token = self._backend.projects.page_of_versions(self._caller, self.params)
         if len(versions) == 1:
             self._progress(versions[0])
@@ -133,6 +142,7 @@ class Rekognition(BaseResponse):
         return ActionResult({"ProjectVersionDescriptions": descriptions, "NextToken": token})
 
     def delete_project_version(self) -> ActionResult:
+        """Deletes a version that is not being trained."""
         self._backend.projects.delete_version(self._caller, self.params["ProjectVersionArn"])
         return ActionResult({"Status": "DELETING"})
 
