@@ -137,6 +137,22 @@ def test_an_adapter_is_trained_used_and_named_in_the_results(client, bucket: str
     assert max(s for s, disc in zip(scores, discs, strict=True) if not disc) < 50
 
 
+def test_a_run_that_was_not_answered_by_its_adapter_is_loud(client, bucket: str) -> None:
+    lines = [
+        manifests.result_record(f"s3://{bucket}/{n}.jpg", [], project_version=v) for n, v in enumerate(("arn:a", None))
+    ]
+    data = "".join(map(manifests.to_line, lines)).encode()
+    storage.write(f"s3://{bucket}/out/results.jsonl", data, session=client.session)
+    description = {
+        "JobId": "x",
+        "Status": "SUCCEEDED",
+        "OperationsConfig": {"DetectModerationLabels": {"ProjectVersion": "arn:a"}},
+        "Results": {"S3Object": {"Bucket": bucket, "Name": "out/results.jsonl"}},
+    }
+    with pytest.warns(UserWarning, match=r"1 of 2 images were not answered by the adapter .*arn:a"):
+        assert tk.Job(client.session, description).results().n_images == 2
+
+
 def test_a_training_that_fails_says_why(client, bucket: str) -> None:
     storage.write(f"s3://{bucket}/t.jsonl", b"nonsense\n", session=client.session)
     adapter = tk.train_adapter(f"b-{bucket}", f"s3://{bucket}/t.jsonl", f"s3://{bucket}/t/", session=client.session)

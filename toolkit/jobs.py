@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -150,6 +151,8 @@ class Job:
     def results(self) -> Results:
         """What the job found, with the job's own floor.
 
+        Warns (UserWarning) when images were answered by another model than the adapter that was asked for.
+
         Raises
         ------
         JobFailed
@@ -214,10 +217,11 @@ class JobGroup:
         return self
 
     def results(self) -> Results:
-        """What all the jobs found, as one. Raises as `Job.results`."""
+        """What all the jobs found, as one. Raises and warns as `Job.results`."""
         uris = [job._finished(job.results_uri) for job in self.jobs]
         floor = max(job.min_confidence for job in self.jobs)
         results = read_results(uris, min_confidence=floor, session=self.jobs[0].session)
+        _warn_of_other_models(results, {job.project_version for job in self.jobs})
         return replace(results, floor_source="job")
 
 
@@ -419,6 +423,19 @@ def wait_for(
             pause = min(pause * 1.2, 10.0)  # polite: a long job is asked for every ten seconds
     for job in jobs:
         job.raise_if_failed()
+
+
+def _warn_of_other_models(results: Results, asked: set[str | None]) -> None:
+    """An expired adapter is silently ignored by AWS: the base model answers. That must not stay silent."""
+    answered = results.images["project_version"]
+    strangers = int((~answered.isin(asked - {None})).sum()) if asked != {None} else 0
+    if strangers:
+        names = ", ".join(sorted(name for name in asked if name))
+        warnings.warn(
+            f"{strangers:,} of {results.n_images:,} images were not answered by the adapter that was asked for "
+            f"({names}); has it expired?",
+            stacklevel=3,
+        )
 
 
 def _uri(holder: dict[str, Any] | None) -> str | None:
