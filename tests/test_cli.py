@@ -61,6 +61,14 @@ def test_tune_says_what_the_library_says_and_saves_a_policy(run) -> None:
     assert tk.Policy.load(run / "policy.json").rules == {"Gambling": tk.Rule(block=80.0)}
 
 
+def test_tune_promises_only_what_the_sample_supports(run) -> None:
+    command = ("tune", run / "results.jsonl", "--truth", run / "truth.csv", "--confidence-level", 0.95)
+    answer = json.loads(modkit(*command, "--json").stdout)
+    assert answer["labels"]["Gambling"]["threshold"] is None
+    assert "cannot be promised with probability 0.95" in answer["labels"]["Gambling"]["reason"]
+    assert "between 0 and 1" in one_sentence(modkit(*command[:-1], 1.5))
+
+
 def test_report_is_one_file_that_needs_nothing_else(run) -> None:
     done = modkit("report", run / "results.jsonl", run / "report.html", "--truth", run / "truth.csv")
     assert done.returncode == 0, done.stderr

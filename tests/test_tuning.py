@@ -1,10 +1,14 @@
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom, binomtest
 
 import toolkit as tk
 from toolkit.errors import InvalidObjective
 from toolkit.tuning import OBJECTIVES
+from toolkit.tuning.guarantee import fewest
+from toolkit.tuning.objective import Bound
 
 
 def curve_of(make, pairs):
@@ -83,3 +87,83 @@ def test_an_unreadable_objective_lists_the_readable_ones(make, objective: str) -
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_documented_objective_can_be_read(make, objective: str) -> None:
     tk.choose_threshold(curve_of(make, SAMPLE), objective)
+
+
+def labelled_at_random(random: np.random.Generator, n: int = 400) -> tuple[tk.ThresholdCurve, np.ndarray]:
+    """A curve of n images of a world in which a score of s is right with probability s (percent)."""
+    scores = random.uniform(5, 100, n)
+    return tk.curve_of_scores("label", scores, random.random(n) < scores / 100, min_confidence=5), scores
+
+
+def true_precision(threshold: float) -> float:
+    """In that world: the mean of a uniform score from the threshold to 100."""
+    return (threshold + 100) / 200
+
+
+def true_recall(threshold: float) -> float:
+    return (100**2 - threshold**2) / (100**2 - 5**2)
+
+
+@pytest.mark.parametrize(
+    ("objective", "kept"),
+    [
+        ("precision>=0.8", lambda t: true_precision(t) >= 0.8),
+        ("recall>=0.7", lambda t: true_recall(t) >= 0.7),
+        ("flagged<=0.5", lambda t: (100 - t) / 95 <= 0.5),
+    ],
+)
+def test_a_promise_is_kept_on_new_images_and_the_naive_choice_is_not(objective: str, kept) -> None:
+    random = np.random.default_rng(0)
+    level, sets = 0.9, 300
+    broken = {True: 0, False: 0}
+    offered = 0
+    for _ in range(sets):
+        curve, _ = labelled_at_random(random)
+        for promised in broken:
+            choice = tk.choose_threshold(curve, objective, confidence_level=level if promised else None)
+            offered += promised and choice.threshold is not None
+            broken[promised] += choice.threshold is not None and not kept(choice.threshold)
+    # 1 - level is allowed; a fair simulation of it stays below this in all but one of ten thousand runs.
+    assert broken[True] <= binom.ppf(0.9999, sets, 1 - level)
+    assert broken[False] > sets / 4
+    assert offered > sets / 2
+
+
+def test_where_nothing_can_be_promised_the_reason_says_how_many_labels_are_missing(make) -> None:
+    few = tk.choose_threshold(curve_of(make, SAMPLE), "precision>=0.9", confidence_level=0.95)
+    assert few.threshold is None
+    assert "7 judged images are flagged at most, and it takes 29 without a mistake" in few.reason
+    random = np.random.default_rng(0)
+    curve, _ = labelled_at_random(random, 100)
+    missing = tk.choose_threshold(curve, "recall>=0.98", confidence_level=0.95)
+    assert missing.threshold is None
+    assert "positive images would do, should recall stay at 1.000" in missing.reason
+    hopeless = tk.choose_threshold(curve, "precision>=0.999", confidence_level=0.95)
+    assert hopeless.threshold is None
+
+
+@given(st.floats(0.5, 0.99), st.floats(0.5, 0.99))
+def test_the_fewest_flags_are_those_at_which_a_spotless_test_first_passes(limit: float, level: float) -> None:
+    n = fewest(Bound("precision", limit), level)
+    assert binomtest(n, n, limit, alternative="greater").pvalue <= 1 - level + 1e-12
+    assert n == 1 or binomtest(n - 1, n - 1, limit, alternative="greater").pvalue > 1 - level - 1e-12
+
+
+@given(st.lists(st.tuples(st.integers(5, 100).map(float), st.integers(0, 1)), min_size=2, max_size=60), st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+def test_every_promised_threshold_passes_its_exact_test(pairs, data) -> None:
+    curve = tk.curve_of_scores("label", [score for score, _ in pairs], [there for _, there in pairs])
+    rate = data.draw(st.sampled_from(["precision", "recall"]))
+    choice = tk.choose_threshold(curve, f"{rate}>=0.6", confidence_level=0.8)
+    if choice.point is not None:
+        point = choice.point
+        total = point.tp + (point.fp if rate == "precision" else point.fn)
+        assert binomtest(point.tp, total, 0.6, alternative="greater").pvalue <= 0.2 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("objective", "level"), [("f1", 0.95), ("cost fp=1 fn=2", 0.9), ("recall>=0.9", 1.0), ("recall>=0.9", 0)]
+)
+def test_what_cannot_be_promised_is_refused(make, objective: str, level: float) -> None:
+    with pytest.raises(InvalidObjective):
+        tk.choose_threshold(curve_of(make, SAMPLE), objective, confidence_level=level)

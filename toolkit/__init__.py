@@ -2,7 +2,7 @@
 
 from toolkit import errors, plots, storage, taxonomy
 from toolkit.adapters import Adapter, train_adapter
-from toolkit.curves import OperatingPoint, ThresholdCurve, threshold_curve
+from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, threshold_curve
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
 from toolkit.jobs import Job, JobGroup, MediaAnalysis, wait_for
@@ -32,6 +32,7 @@ __all__ = [
     "Workspace",
     "choose_threshold",
     "connect",
+    "curve_of_scores",
     "errors",
     "make_truth",
     "plots",

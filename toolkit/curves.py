@@ -202,26 +202,55 @@ def threshold_curve(results: Results, truth: Truth, label: str, *, confidence_le
     .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
     """
     known, present = truth.matched(label, results.images["source_ref"])
-    scores = results.scores(label)[known]
-    present = present[known]
-    reported = ~np.isnan(scores)
-    thresholds, group = np.unique(scores[reported], return_inverse=True)
-    positive = present[reported]
+    judged = truth.of(label).index
+    return curve_of_scores(
+        label,
+        results.scores(label)[known],
+        present[known],
+        min_confidence=results.min_confidence,
+        confidence_level=confidence_level,
+        unmatched=int((~judged.isin(results.images["source_ref"])).sum()),
+    )
+
+
+def curve_of_scores(
+    label: str,
+    scores: ArrayLike,
+    present: ArrayLike,
+    *,
+    min_confidence: float = 0.0,
+    confidence_level: float = 0.95,
+    unmatched: int = 0,
+) -> ThresholdCurve:
+    """A threshold curve from plain arrays, for scores that come from elsewhere.
+
+    Parameters
+    ----------
+    label
+        What to call it.
+    scores
+        Confidence of n judged images, percent; NaN where the label was not reported.
+    present
+        Whether the label is on them, shape (n,).
+    min_confidence, confidence_level, unmatched
+        As in `ThresholdCurve`.
+
+    Examples
+    --------
+    >>> curve_of_scores("Gambling", [90, 80, float("nan")], [True, False, True]).at(85).recall
+    0.5
+    """
+    score, there = np.asarray(scores, dtype=np.float32), np.asarray(present, dtype=bool)
+    reported = ~np.isnan(score)
+    thresholds, group = np.unique(score[reported], return_inverse=True)
+    positive = there[reported]
     # Counting from the top: at each threshold, everything at or above it is flagged.
     tp = np.bincount(group, weights=positive, minlength=len(thresholds))[::-1].cumsum()[::-1]
     fp = np.bincount(group, weights=~positive, minlength=len(thresholds))[::-1].cumsum()[::-1]
-    positives, negatives = int(present.sum()), int((~present).sum())
+    positives = int(there.sum())
+    negatives = len(there) - positives
     table = _rates(tp, fp, positives, negatives, confidence_level).assign(threshold=thresholds)
-    judged = truth.of(label).index
-    return ThresholdCurve(
-        label=label,
-        table=table[_COLUMNS],
-        positives=positives,
-        negatives=negatives,
-        unmatched=int((~judged.isin(results.images["source_ref"])).sum()),
-        min_confidence=results.min_confidence,
-        confidence_level=confidence_level,
-    )
+    return ThresholdCurve(label, table[_COLUMNS], positives, negatives, unmatched, min_confidence, confidence_level)
 
 
 def _rates(tp: Floats, fp: Floats, positives: int, negatives: int, confidence_level: float) -> pd.DataFrame:

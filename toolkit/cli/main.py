@@ -209,6 +209,10 @@ def tune(
     objective: Annotated[str, typer.Option(help="For example precision>=0.9, recall>=0.95, f1, cost fp=1 fn=10.")] = (
         "precision>=0.9"
     ),
+    confidence_level: Annotated[
+        float | None,
+        typer.Option(help="Promise the objective on new images with this probability, such as 0.95."),
+    ] = None,
     min_confidence: Floor = None,
     save: Annotated[Path | None, typer.Option(help="Write the thresholds as a policy file.")] = None,
     endpoint: Endpoint = None,
@@ -219,16 +223,19 @@ def tune(
     found = tk.read_results(results, min_confidence=min_confidence, session=session)
     samples = tk.read_truth(truth, session=session)
     curves = [tk.threshold_curve(found, samples, name) for name in (label or samples.present_labels)]
-    choices = [tk.choose_threshold(curve, objective) for curve in curves]
+    choices = [tk.choose_threshold(curve, objective, confidence_level=confidence_level) for curve in curves]
     document = {
         "objective": objective,
+        "confidence_level": confidence_level,
         "labels": {
             choice.label: output.choice_record(curve, choice) for choice, curve in zip(choices, curves, strict=True)
         },
     }
     if save is not None:
         rules = {c.label: tk.Rule(block=c.threshold) for c in choices if c.threshold is not None}
-        tk.Policy(rules, {"results": results, "truth": truth, "objective": objective}).save(save)
+        tk.Policy(
+            rules, {"results": results, "truth": truth, "objective": objective, "confidence_level": confidence_level}
+        ).save(save)
     _print(document, as_json, lambda: output.show_choices(output.screen, {"": list(zip(curves, choices, strict=True))}))
 
 

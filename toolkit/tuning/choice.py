@@ -1,0 +1,162 @@
+"""Choosing a threshold, and saying why, or why there is none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.curves import OperatingPoint, ThresholdCurve
+from toolkit.errors import InvalidObjective
+from toolkit.tuning.guarantee import Rows, enough, fewest, guaranteed, nearest
+from toolkit.tuning.objective import Bound, Cost, Objective, read_objective
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The threshold that an objective chose, or why there is none.
+
+    Attributes
+    ----------
+    label, objective
+        What was asked.
+    threshold
+        Percent, 0–100; None when no threshold serves the objective.
+    point
+        What happens at the threshold on the judged images; None without a threshold.
+    reason
+        One sentence: why this threshold, or what stands in the way of any.
+    positives, negatives
+        Judged images with and without the label.
+    confidence_level
+        With which probability the objective holds on new data; None where that is not promised.
+    """
+
+    label: str
+    objective: str
+    threshold: float | None
+    point: OperatingPoint | None
+    reason: str
+    positives: int
+    negatives: int
+    confidence_level: float | None = None
+
+
+def choose_threshold(curve: ThresholdCurve, objective: str, *, confidence_level: float | None = None) -> Choice:
+    """The threshold that serves an objective best.
+
+    Parameters
+    ----------
+    curve
+        From `threshold_curve`.
+    objective
+        `f1` or `f2` (the F score, recall weighing once or twice); `precision>=0.95` (among the thresholds that reach
+        it, the one with the highest recall); `recall>=0.9` (… the highest precision); `fpr<=0.01` or `flagged<=0.05`
+        (… the highest recall); `cost fp=1 fn=10` (the lowest sum of what mistakes cost). Rates are 0–1.
+    confidence_level
+        None: the best on this sample, which says nothing sure about others. Between 0 and 1: the bound holds on new
+        images of the same kind with that probability, or there is no threshold and `reason` says what is missing. Only
+        bounds (precision, recall, fpr, flagged) can be promised, and only if the judged images were picked at random.
+
+    Returns
+    -------
+    Choice
+        Between thresholds that are equally good, the highest: it flags the fewest images.
+
+    Raises
+    ------
+    InvalidObjective
+        The objective cannot be read, or not promised.
+
+    Notes
+    -----
+    The best of many thresholds on one sample looks better than it is: a sample precision that just reaches its limit
+    misses it about every other time on new images. The promise is kept by Learn-then-Test [1]_ with exact binomial
+    p-values in a fixed order (see `toolkit.tuning.guarantee`).
+
+    References
+    ----------
+    .. [1] A. N. Angelopoulos et al. (2021). Learn then Test. arXiv:2110.01052.
+    """
+    wanted = read_objective(objective)
+    if confidence_level is None:
+        rows = np.flatnonzero(wanted.allowed(curve.table))
+        missing = _nobody_to_tell(curve) or _none_on_sample(curve, wanted, rows, objective)
+    else:
+        bound = _promisable(wanted, objective, confidence_level)
+        rows = guaranteed(curve, bound, confidence_level)
+        missing = _nobody_to_tell(curve) or _none_promised(curve, bound, rows, confidence_level)
+    return _choice(curve, wanted, rows, missing, objective, confidence_level)
+
+
+def _choice(
+    curve: ThresholdCurve, wanted: Objective, rows: Rows, missing: str | None, objective: str, level: float | None
+) -> Choice:
+    threshold, point = None, None
+    judged = curve.positives + curve.negatives
+    reason = missing or f"{wanted.wish} of the {len(curve.table)} thresholds that {judged} judged images tell apart."
+    if missing is None:
+        value = wanted.value(curve.table)[rows]
+        threshold = float(curve.table["threshold"].iloc[rows[value == value.max()].max()])
+        point = curve.at(threshold)
+        if level is not None:
+            reason = f"holds on new images with probability {level:g}; {reason}"
+    return Choice(curve.label, objective, threshold, point, reason, curve.positives, curve.negatives, level)
+
+
+def _promisable(wanted: Objective, objective: str, confidence_level: float) -> Bound:
+    if not 0 < confidence_level < 1:
+        raise InvalidObjective(f"confidence_level {confidence_level:g}: a probability between 0 and 1, such as 0.95.")
+    if not isinstance(wanted, Bound):
+        raise InvalidObjective(
+            f"{objective!r} cannot be promised; promise a bound, such as precision>=0.9, or leave confidence_level out."
+        )
+    return wanted
+
+
+def _nobody_to_tell(curve: ThresholdCurve) -> str | None:
+    """Why this sample cannot answer any question; None if it can."""
+    judged = f"the {curve.positives + curve.negatives} judged images"
+    if not curve.positives:
+        return f"{curve.label} is on none of {judged}; label some images that show it."
+    if not curve.negatives:
+        return f"{curve.label} is on all of {judged}; label some images that do not show it."
+    if curve.table.empty or not curve.table["tp"].any():
+        return (
+            f"the model reported {curve.label} on none of the {curve.positives} judged images that show it "
+            f"(nothing is known below {curve.min_confidence:g})."
+        )
+    return None
+
+
+def _none_on_sample(curve: ThresholdCurve, wanted: Objective, rows: Rows, objective: str) -> str | None:
+    judged = f"the {curve.positives + curve.negatives} judged images"
+    if isinstance(wanted, Bound) and not len(rows):
+        rates = curve.table[wanted.rate].to_numpy(float)
+        best_row = curve.table.iloc[int(rates.argmax() if wanted.at_least else rates.argmin())]
+        return (
+            f"no threshold reaches {objective} on {judged}; the nearest is {wanted.rate} {best_row[wanted.rate]:.3f} "
+            f"at {best_row['threshold']:.2f}, with recall {best_row['recall']:.3f}."
+        )
+    best = float(wanted.value(curve.table)[rows].max())
+    if isinstance(wanted, Cost) and -best >= wanted.fn * curve.positives:
+        return f"flagging nothing costs no more than the best threshold on {judged}."
+    if not isinstance(wanted, Cost) and best <= 0:
+        return f"the thresholds that reach {objective} find none of the {curve.positives} images with {curve.label}."
+    return None
+
+
+def _none_promised(curve: ThresholdCurve, bound: Bound, rows: Rows, level: float) -> str | None:
+    """What is missing for a promise; None if nothing is."""
+    if len(rows) and bound.value(curve.table)[rows].max() > 0:
+        return None
+    flagged = int((curve.table["tp"] + curve.table["fp"]).max())
+    promise = f"{bound.wish.partition(' with ')[2]} cannot be promised with probability {level:g}"
+    if bound.rate == "precision" and flagged < (least := fewest(bound, level)):
+        return f"{promise}: {flagged} judged images are flagged at most, and it takes {least} without a mistake."
+    rate = float(curve.table[bound.rate].iloc[nearest(curve, bound)])
+    needed = enough(bound, rate, level)
+    if needed is None:
+        return f"{promise}: {bound.rate} is {rate:.3f} at best on this sample; more labels will not help."
+    counted = {"precision": "flagged", "recall": "positive", "fpr": "negative"}.get(bound.rate, "judged")
+    return (
+        f"{promise} on this sample; about {needed:,} {counted} images would do, should {bound.rate} stay at {rate:.3f}."
+    )
