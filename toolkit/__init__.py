@@ -2,6 +2,7 @@
 
 from toolkit import errors, plots, storage, taxonomy
 from toolkit.adapters import Adapter, train_adapter
+from toolkit.compare import Comparison, compare
 from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, threshold_curve
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
@@ -18,6 +19,7 @@ from toolkit.workspace import Run, Workspace
 __all__ = [
     "Adapter",
     "Choice",
+    "Comparison",
     "Job",
     "JobGroup",
     "MediaAnalysis",
@@ -31,6 +33,7 @@ __all__ = [
     "Truth",
     "Workspace",
     "choose_threshold",
+    "compare",
     "connect",
     "curve_of_scores",
     "errors",
