@@ -69,6 +69,24 @@ def test_tune_promises_only_what_the_sample_supports(run) -> None:
     assert "between 0 and 1" in one_sentence(modkit(*command[:-1], 1.5))
 
 
+def test_compare_says_what_the_library_says(run) -> None:
+    lines = [result_line(number, {"Gambling": 90 if number in (0, 1, 3) else 40}) for number in range(6)]
+    (run / "other.jsonl").write_text("".join(lines))
+    command = (
+        "compare",
+        run / "results.jsonl",
+        run / "other.jsonl",
+        "--truth",
+        run / "truth.csv",
+        "--label",
+        "Gambling",
+    )
+    answer = json.loads(modkit(*command, "--threshold", 65, "--json").stdout)
+    assert (answer["judged"], answer["fixed"], answer["broken"], answer["p_value"]) == (6, 2, 0, 0.5)
+    assert {flip["source_ref"] for flip in answer["flips"]} == {ref(2), ref(3)}
+    assert "2 mistakes fixed, 0 made anew" in modkit(*command, "--threshold", 65).stdout
+
+
 def test_report_is_one_file_that_needs_nothing_else(run) -> None:
     done = modkit("report", run / "results.jsonl", run / "report.html", "--truth", run / "truth.csv")
     assert done.returncode == 0, done.stderr

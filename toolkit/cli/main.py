@@ -240,6 +240,39 @@ def tune(
 
 
 @app.command()
+def compare(
+    base: Annotated[str, typer.Argument(help="Results manifest of the model in use.")],
+    candidate: Annotated[str, typer.Argument(help="Results manifest of the model to judge, on the same images.")],
+    truth: TruthFile,
+    label: Annotated[str, typer.Option(help="A moderation label.")],
+    threshold: Annotated[float, typer.Option(min=0, max=100, help="MinConfidence of the base.")],
+    candidate_threshold: Annotated[
+        float | None, typer.Option(min=0, max=100, help="MinConfidence of the candidate. Default: the base's.")
+    ] = None,
+    min_confidence: Floor = None,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a candidate model changes for one label, and whether that is more than chance."""
+    session = tk.connect(endpoint)
+    at = (threshold, threshold if candidate_threshold is None else candidate_threshold)
+    runs = [tk.read_results(uri, min_confidence=min_confidence, session=session) for uri in (base, candidate)]
+    found = tk.compare(runs[0], runs[1], tk.read_truth(truth, session=session), label, at)
+    document = {
+        "label": label,
+        "thresholds": list(at),
+        "judged": found.judged,
+        "unpaired": found.unpaired,
+        "fixed": found.fixed,
+        "broken": found.broken,
+        "p_value": found.p_value,
+        "rates": output.records(found.rates),
+        "flips": output.records(found.flips),
+    }
+    _print(document, as_json, lambda: output.show_comparison(output.screen, found))
+
+
+@app.command()
 def report(
     results: ResultsFile,
     destination: Annotated[str, typer.Argument(help="The HTML file to write.")],

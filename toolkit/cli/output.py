@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from toolkit.compare import Comparison
 from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.jobs import Job
 from toolkit.tuning import Choice
@@ -127,3 +128,22 @@ def _choice_cells(curve: ThresholdCurve, choice: Choice) -> list[object]:
         interval(point.precision, point.precision_low, point.precision_high),
         interval(point.recall, point.recall_low, point.recall_high),
     ]
+
+
+def show_comparison(console: Console, found: Comparison) -> None:
+    """What a candidate changes, measure by measure, and what McNemar's test makes of it."""
+    columns = ["measure", "base", "candidate", "difference", "95 % interval"]
+    rows = [
+        [
+            row.measure,
+            *(f"{value:.3f}" for value in (row.base, row.candidate, row.difference)),
+            f"[{row.low:.3f}–{row.high:.3f}]",
+        ]
+        for row in found.rates.itertuples()
+    ]
+    console.print(table(f"{found.label}: {found.judged} judged images", columns, rows, numbers=columns[1:]))
+    console.print(
+        f"{found.fixed} mistakes fixed, {found.broken} made anew (McNemar's exact test: p = {found.p_value:.3g}); "
+        f"{len(found.flips)} images flagged differently in all.",
+        soft_wrap=True,
+    )
