@@ -134,12 +134,8 @@ def show_comparison(console: Console, found: Comparison) -> None:
     """What a candidate changes, measure by measure, and what McNemar's test makes of it."""
     columns = ["measure", "base", "candidate", "difference", "95 % interval"]
     rows = [
-        [
-            row.measure,
-            *(f"{value:.3f}" for value in (row.base, row.candidate, row.difference)),
-            f"[{row.low:.3f}–{row.high:.3f}]",
-        ]
-        for row in found.rates.itertuples()
+        [row["measure"], *(f"{row[name]:.3f}" for name in columns[1:4]), f"[{row['low']:.3f}–{row['high']:.3f}]"]
+        for row in found.rates.to_dict("records")
     ]
     console.print(table(f"{found.label}: {found.judged} judged images", columns, rows, numbers=columns[1:]))
     console.print(
