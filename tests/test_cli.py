@@ -6,11 +6,14 @@ import subprocess
 import sys
 import urllib.request
 
+import pandas as pd
 import pytest
 from helpers import picture, ref, result_line
 
 import toolkit as tk
 from toolkit import manifests, storage
+from toolkit.cli import output
+from toolkit.errors import NotFound
 
 DEAD = "http://127.0.0.1:9"
 
@@ -85,6 +88,27 @@ def test_compare_says_what_the_library_says(run) -> None:
     assert (answer["judged"], answer["fixed"], answer["broken"], answer["p_value"]) == (6, 2, 0, 0.5)
     assert {flip["source_ref"] for flip in answer["flips"]} == {ref(2), ref(3)}
     assert "2 mistakes fixed, 0 made anew" in modkit(*command, "--threshold", 65).stdout
+
+
+def test_a_policy_is_applied_and_exported(run) -> None:
+    tk.Policy({"Gambling": tk.Rule(block=80, review=60)}).save(run / "p.json")
+    results = (run / "p.json", run / "results.jsonl", "--min-confidence", 50)
+    answer = json.loads(modkit("policy", "apply", *results, "--save", run / "decisions.csv", "--json").stdout)
+    assert [row["images"] for row in answer["forecast"]] == [2, 2, 2]
+    assert (answer["not_analyzed"], answer["min_confidence"]) == (1, 60)
+    decisions = pd.read_csv(run / "decisions.csv")
+    assert decisions["decision"].tolist() == ["block", "block", "review", "review", "allow", "allow"]
+    assert "def decide" in modkit("policy", "export", run / "p.json", "python").stdout
+    assert json.loads(modkit("policy", "export", run / "p.json", "a2i").stdout)["Conditions"]
+    below = one_sentence(modkit("policy", "apply", run / "p.json", run / "results.jsonl", "--min-confidence", 70))
+    assert "rerun the job with MinConfidence 60" in below
+
+
+def test_a_table_for_a_spreadsheet_holds_no_formula(tmp_path) -> None:
+    output.save_table(pd.DataFrame({"a": ["=1+1", "@x", "plain", None], "n": [-1, 0, 1, 2]}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text().splitlines()[1:] == ["'=1+1,-1", "'@x,0", "plain,1", ",2"]
+    with pytest.raises(NotFound, match=r"\.csv or \.parquet"):
+        output.save_table(pd.DataFrame(), tmp_path / "t.xls")
 
 
 def test_report_is_one_file_that_needs_nothing_else(run) -> None:

@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import toolkit as tk
 from toolkit.errors import BelowFloor, InvalidPolicy, NotFound
@@ -66,3 +68,38 @@ def test_a_policy_file_that_is_not_there_is_said_so(tmp_path) -> None:
 def test_a_rule_that_makes_no_sense_is_refused(rule) -> None:
     with pytest.raises(InvalidPolicy):
         tk.Rule(**rule)
+
+
+thresholds = st.none() | st.floats(1, 100)
+rules = (
+    st.tuples(thresholds, thresholds)
+    .filter(any)
+    .map(lambda pair: sorted(pair) if all(pair) else pair)
+    .map(lambda pair: tk.Rule(review=pair[0], block=pair[1]))
+)
+confidences = st.dictionaries(st.sampled_from(["Gambling", "Violence", "Alcohol"]), st.floats(1, 100), max_size=3)
+
+
+@given(st.dictionaries(st.sampled_from(["Gambling", "Violence"]), rules), st.lists(confidences, min_size=1, max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+def test_the_exported_function_decides_as_the_policy_does(make, rules, images) -> None:
+    policy = tk.Policy(rules)
+    namespace: dict = {}
+    exec(policy.to_python(), namespace)
+    responses = [[{"Name": name, "Confidence": value} for name, value in labels.items()] for labels in images]
+    expected = policy.decide(make.results(*images, min_confidence=0))["decision"].tolist()
+    assert [namespace["decide"](labels) for labels in responses] == expected
+
+
+def test_review_bands_become_conditions_of_a2i() -> None:
+    policy = tk.Policy(
+        {"Gambling": tk.Rule(block=80, review=50), "Violence": tk.Rule(review=60), "Alcohol": tk.Rule(block=9)}
+    )
+    (either,) = policy.to_a2i()["Conditions"]
+    band, open_end = either["Or"]
+    assert [check["ConditionParameters"] for check in band["And"]] == [
+        {"ModerationLabelName": "Gambling", "ConfidenceGreaterThanEquals": 50},
+        {"ModerationLabelName": "Gambling", "ConfidenceLessThan": 80},
+    ]
+    assert open_end["ConditionParameters"] == {"ModerationLabelName": "Violence", "ConfidenceGreaterThanEquals": 60}
+    assert tk.Policy({"Alcohol": tk.Rule(block=9)}).to_a2i() == {"Conditions": []}

@@ -1,6 +1,7 @@
 """Thresholds per label become decisions per image."""
 
 import json
+import pprint
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
@@ -17,6 +18,31 @@ from toolkit.results import Results
 FORMAT: Final = "modkit-policy"
 VERSION: Final = 1
 DECISIONS: Final = ("allow", "review", "block")
+
+_FUNCTION: Final = '''\
+import struct
+
+# Label: confidence (percent) from which an image is reviewed, and from which it is blocked.
+RULES = {rules}
+
+
+def _float32(value):
+    """Confidences are float32; compare them as such."""
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+def decide(moderation_labels):
+    """"allow", "review" or "block" for the ModerationLabels of one response."""
+    decision = 0
+    for label in moderation_labels:
+        review, block = RULES.get(label["Name"], (None, None))
+        confidence = _float32(label["Confidence"])
+        if block is not None and confidence >= _float32(block):
+            decision = 2
+        elif review is not None and confidence >= _float32(review):
+            decision = max(decision, 1)
+    return ("allow", "review", "block")[decision]
+'''
 
 
 @dataclass(frozen=True)
@@ -142,6 +168,40 @@ class Policy:
                 "per_thousand_high": 1000 * high,
             }
         )
+
+    def to_a2i(self) -> dict[str, Any]:
+        """The review bands as activation conditions of Amazon A2I: which images a person should look at.
+
+        Returns
+        -------
+        dict
+            JSON-ready. A label is reviewed from `review` up to, not including, `block`; a rule without `review` adds
+            nothing. A2I looks at labels one by one, so an image that another label blocks may still be sent to review.
+        """
+
+        def check(label: str, comparison: str, value: float) -> dict[str, Any]:
+            parameters = {"ModerationLabelName": label, comparison: value}
+            return {"ConditionType": "ModerationLabelConfidenceCheck", "ConditionParameters": parameters}
+
+        bands = []
+        for label, rule in self.rules.items():
+            if rule.review is not None:
+                band = [check(label, "ConfidenceGreaterThanEquals", rule.review)]
+                band += [check(label, "ConfidenceLessThan", rule.block)] if rule.block is not None else []
+                bands.append({"And": band} if len(band) > 1 else band[0])
+        return {"Conditions": [{"Or": bands}] if len(bands) > 1 else bands}
+
+    def to_python(self) -> str:
+        """The policy as a Python function that needs nothing but Python, to paste into a service.
+
+        Returns
+        -------
+        str
+            Source of `decide(moderation_labels)`, which takes the ModerationLabels of one response and returns "allow",
+            "review" or "block", as `Policy.decide` does.
+        """
+        rules = {label: (rule.review, rule.block) for label, rule in self.rules.items()}
+        return _FUNCTION.format(rules=pprint.pformat(rules, sort_dicts=False))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the policy as versioned JSON.

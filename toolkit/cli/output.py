@@ -1,9 +1,11 @@
 """What commands print: sentences and tables for people on stderr, one JSON object for programs on stdout."""
 
+import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,8 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from toolkit import storage
 from toolkit.compare import Comparison
 from toolkit.curves import OperatingPoint, ThresholdCurve
+from toolkit.errors import NotFound
 from toolkit.jobs import Job
 from toolkit.tuning import Choice
 
@@ -49,6 +53,33 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {str(key): None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")
     ]
+
+
+def save_table(table: pd.DataFrame, path: Path) -> None:
+    """Writes a table as CSV or Parquet, by the path's ending.
+
+    In a CSV, text that a spreadsheet would take for a formula (it begins with = + - or @) gets a quotation mark first.
+
+    Raises
+    ------
+    NotFound
+        The ending is another one, or the path cannot be written.
+    """
+    if path.suffix not in {".csv", ".parquet"}:
+        raise NotFound(f"{path}: tables are written as .csv or .parquet; name one of these.")
+    out = io.BytesIO()
+    if path.suffix == ".parquet":
+        table.to_parquet(out, index=False)
+    else:
+        safe = table.copy()
+        for name in table.columns[~table.dtypes.map(pd.api.types.is_numeric_dtype)]:
+            safe[name] = table[name].astype("str").map(_no_formula, na_action="ignore")
+        safe.to_csv(out, index=False)
+    storage.write(path, out.getvalue())
+
+
+def _no_formula(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def table(
