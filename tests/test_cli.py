@@ -90,6 +90,15 @@ def test_compare_says_what_the_library_says(run) -> None:
     assert "2 mistakes fixed, 0 made anew" in modkit(*command, "--threshold", 65).stdout
 
 
+def test_sample_writes_images_to_label_with_their_weights(run) -> None:
+    command = ("sample", run / "results.jsonl", run / "todo.csv", "--label", "Gambling", "-n", 5)
+    assert json.loads(modkit(*command, "--json").stdout)["images"] == 5
+    todo = pd.read_csv(run / "todo.csv")
+    assert todo["present"].isna().all()
+    assert todo["weight"].sum() == pytest.approx(6)
+    assert "choose one of" in one_sentence(modkit(*command, "--strategy", "best"))
+
+
 def test_a_policy_is_applied_and_exported(run) -> None:
     tk.Policy({"Gambling": tk.Rule(block=80, review=60)}).save(run / "p.json")
     results = (run / "p.json", run / "results.jsonl", "--min-confidence", 50)

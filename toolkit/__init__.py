@@ -11,6 +11,7 @@ from toolkit.manifests import write_manifest
 from toolkit.policy import Policy, Rule
 from toolkit.report import write_report
 from toolkit.results import Results, read_results
+from toolkit.sampling import sample_for_labeling
 from toolkit.storage import connect
 from toolkit.truth import Truth, make_truth, read_truth
 from toolkit.tuning import Choice, choose_threshold
@@ -41,6 +42,7 @@ __all__ = [
     "plots",
     "read_results",
     "read_truth",
+    "sample_for_labeling",
     "storage",
     "taxonomy",
     "threshold_curve",

@@ -113,7 +113,7 @@ def compare(
     BelowFloor
         A run reported nothing at its threshold.
     NotLabelled
-        No image that both analyzed was judged.
+        No image that both analyzed was judged, or the judged images carry weights.
 
     Notes
     -----
@@ -134,6 +134,8 @@ def compare(
     if pairs.empty:
         raise NotLabelled(f"{label}: the two runs have no image in common; compare runs on the same collection.")
     known, present = truth.matched(label, pairs["source_ref"])
+    if truth.weights is not None:
+        raise NotLabelled(f"{label}: models are compared on samples without weights; label images picked uniformly.")
     cells = _cells(present[known], before[known], after[known])
     right_before, right_after = before[known] == present[known], after[known] == present[known]
     fixed, broken = int((right_after & ~right_before).sum()), int((right_before & ~right_after).sum())

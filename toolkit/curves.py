@@ -15,12 +15,15 @@ from toolkit.truth import Truth
 Floats = NDArray[np.float64]
 
 RATES: Final = {
-    "precision": ("tp", ("tp", "fp")),
-    "recall": ("tp", ("tp", "fn")),
-    "fpr": ("fp", ("fp", "tn")),
+    "precision": (("tp",), ("tp", "fp")),
+    "recall": (("tp",), ("tp", "fn")),
+    "fpr": (("fp",), ("fp", "tn")),
     "flagged": (("tp", "fp"), ("tp", "fp", "fn", "tn")),
 }
-"""Each rate as the counts that make its numerator and its denominator."""
+"""Each rate as the cells that make its numerator and its denominator."""
+
+# What is summed over the images of a cell: how many there are, their weights, and their squared weights.
+_COUNT, _WEIGHT, _SQUARE = 0, 1, 2
 
 
 def binomial_interval(successes: ArrayLike, trials: ArrayLike, confidence_level: float = 0.95) -> tuple[Floats, Floats]:
@@ -61,8 +64,8 @@ class OperatingPoint:
     """One threshold and what happens there.
 
     `threshold` is in percent (0–100); `tp`, `fp`, `fn`, `tn` are numbers of labelled images; rates lie between 0 and 1,
-    each with the ends of its interval, and are NaN where their denominator is 0. `flagged` is the share of the labelled
-    images at or above the threshold.
+    each with the ends of its interval, and are NaN where their denominator is 0. `flagged` is the share of the images
+    at or above the threshold. Where labelled images carry weights, the rates are weighted and the numbers are not.
     """
 
     threshold: float
@@ -100,8 +103,11 @@ class ThresholdCurve:
     table
         One row a distinct confidence, ascending; the columns of `OperatingPoint`. Empty when the label was reported on
         no judged image.
-    positives, negatives
-        Judged images with and without the label.
+    totals
+        Shape (2, 3): for judged images without and with the label, how many there are, the sum of their weights, and of
+        their squared weights.
+    weighted
+        Whether the labelled images were picked with unequal probabilities, which the rates and intervals make up for.
     unmatched
         Judged images that this run has no result for (they failed, or were not in it); they do not count.
     min_confidence
@@ -112,11 +118,21 @@ class ThresholdCurve:
 
     label: str
     table: pd.DataFrame
-    positives: int
-    negatives: int
+    totals: Floats
+    weighted: bool
     unmatched: int
     min_confidence: float
     confidence_level: float
+
+    @property
+    def positives(self) -> int:
+        """Judged images with the label."""
+        return int(self.totals[1, _COUNT])
+
+    @property
+    def negatives(self) -> int:
+        """Judged images without the label."""
+        return int(self.totals[0, _COUNT])
 
     def at(self, threshold: float) -> OperatingPoint:
         """What happens at one threshold: images with confidence >= threshold are flagged.
@@ -138,7 +154,8 @@ class ThresholdCurve:
         if row < len(self.table):
             found = self.table.iloc[[row]]
         else:
-            found = _rates(np.zeros(1), np.zeros(1), self.positives, self.negatives, self.confidence_level)
+            nothing = np.zeros((1, 2, 3))  # above the highest confidence, no image is flagged
+            found = _rates(nothing, self.totals, self.confidence_level, weighted=self.weighted)
         values = found.assign(threshold=float(threshold)).iloc[0]
         counts = {name: int(values[name]) for name in _COUNTS}
         rates = {name: float(values[name]) for name in _COLUMNS if name not in _COUNTS}
@@ -153,9 +170,9 @@ class ThresholdCurve:
         """
         if not self.positives:
             return float("nan")
-        total = self.positives + self.negatives
+        prevalence = self.totals[1, _WEIGHT] / self.totals[:, _WEIGHT].sum()
         recall = np.concatenate([[1.0], self.table["recall"].to_numpy()])
-        precision = np.concatenate([[self.positives / total], self.table["precision"].to_numpy()])
+        precision = np.concatenate([[prevalence], self.table["precision"].to_numpy()])
         return float(np.sum((recall - np.append(recall[1:], 0.0)) * precision))
 
     def __repr__(self) -> str:
@@ -195,11 +212,14 @@ def threshold_curve(results: Results, truth: Truth, label: str, *, confidence_le
     Notes
     -----
     An image is flagged at t when its confidence is >= t. Intervals are Clopper–Pearson [1]_: exact, a little wide, and
-    each true for a threshold fixed beforehand; the interval at the best of many thresholds is not a promise.
+    each true for a threshold fixed beforehand; the interval at the best of many thresholds is not a promise. Where the
+    labelled images carry weights, rates are weighted and the intervals are Korn and Graubard's [2]_: Clopper–Pearson at
+    the effective sample size, from a linearised variance.
 
     References
     ----------
     .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
+    .. [2] E. L. Korn and B. I. Graubard (1998). Survey Methodology 24(2), 193–201.
     """
     known, present = truth.matched(label, results.images["source_ref"])
     judged = truth.of(label).index
@@ -207,6 +227,7 @@ def threshold_curve(results: Results, truth: Truth, label: str, *, confidence_le
         label,
         results.scores(label)[known],
         present[known],
+        weights=truth.weights_of(results.images["source_ref"][known]),
         min_confidence=results.min_confidence,
         confidence_level=confidence_level,
         unmatched=int((~judged.isin(results.images["source_ref"])).sum()),
@@ -218,6 +239,7 @@ def curve_of_scores(
     scores: ArrayLike,
     present: ArrayLike,
     *,
+    weights: ArrayLike | None = None,
     min_confidence: float = 0.0,
     confidence_level: float = 0.95,
     unmatched: int = 0,
@@ -232,6 +254,9 @@ def curve_of_scores(
         Confidence of n judged images, percent; NaN where the label was not reported.
     present
         Whether the label is on them, shape (n,).
+    weights
+        How many images of the collection each stands for (the inverse of its probability of being picked), shape (n,);
+        None where every image had the same chance.
     min_confidence, confidence_level, unmatched
         As in `ThresholdCurve`.
 
@@ -241,27 +266,51 @@ def curve_of_scores(
     0.5
     """
     score, there = np.asarray(scores, dtype=np.float32), np.asarray(present, dtype=bool)
+    weight = np.ones(len(score)) if weights is None else np.asarray(weights, dtype=float)
+    sums = np.stack([np.ones(len(score)), weight, weight**2], axis=1)
     reported = ~np.isnan(score)
     thresholds, group = np.unique(score[reported], return_inverse=True)
-    positive = there[reported]
+    flagged = np.zeros((len(thresholds), 2, 3))
+    np.add.at(flagged, (group, there[reported].astype(int)), sums[reported])
     # Counting from the top: at each threshold, everything at or above it is flagged.
-    tp = np.bincount(group, weights=positive, minlength=len(thresholds))[::-1].cumsum()[::-1]
-    fp = np.bincount(group, weights=~positive, minlength=len(thresholds))[::-1].cumsum()[::-1]
-    positives = int(there.sum())
-    negatives = len(there) - positives
-    table = _rates(tp, fp, positives, negatives, confidence_level).assign(threshold=thresholds)
-    return ThresholdCurve(label, table[_COLUMNS], positives, negatives, unmatched, min_confidence, confidence_level)
+    flagged = flagged[::-1].cumsum(axis=0)[::-1]
+    totals = np.stack([sums[~there].sum(axis=0), sums[there].sum(axis=0)])
+    weighted = weights is not None
+    table = _rates(flagged, totals, confidence_level, weighted=weighted).assign(threshold=thresholds)
+    return ThresholdCurve(label, table[_COLUMNS], totals, weighted, unmatched, min_confidence, confidence_level)
 
 
-def _rates(tp: Floats, fp: Floats, positives: int, negatives: int, confidence_level: float) -> pd.DataFrame:
-    counts = {"tp": tp, "fp": fp, "fn": positives - tp, "tn": negatives - fp}
-    table = pd.DataFrame({name: np.rint(values).astype(np.int64) for name, values in counts.items()})
+def _rates(flagged: Floats, totals: Floats, confidence_level: float, *, weighted: bool) -> pd.DataFrame:
+    """All columns of `OperatingPoint` but one, from the sums over flagged images, shape (thresholds, 2, 3)."""
+    cells = {
+        "tp": flagged[:, 1],
+        "fp": flagged[:, 0],
+        "fn": totals[1] - flagged[:, 1],
+        "tn": totals[0] - flagged[:, 0],
+    }
+    table = pd.DataFrame({name: np.rint(sums[:, _COUNT]).astype(np.int64) for name, sums in cells.items()})
     for rate, (above, below) in RATES.items():
-        k = table[list(np.atleast_1d(above))].sum(axis=1).to_numpy(float)
-        n = table[list(below)].sum(axis=1).to_numpy(float)
-        with np.errstate(invalid="ignore"):
-            table[rate] = k / n
-        table[f"{rate}_low"], table[f"{rate}_high"] = binomial_interval(k, n, confidence_level)
-    with np.errstate(invalid="ignore"):
-        table["f1"] = 2 * table["tp"] / (2 * table["tp"] + table["fp"] + table["fn"])
+        k, n = (np.sum([cells[name] for name in names], axis=0) for names in (above, below))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            table[rate] = np.where(n[:, _COUNT] > 0, k[:, _WEIGHT] / n[:, _WEIGHT], np.nan)
+        successes, trials = _effective(k, n) if weighted else (k[:, _COUNT], n[:, _COUNT])
+        table[f"{rate}_low"], table[f"{rate}_high"] = binomial_interval(successes, trials, confidence_level)
+    tp, fp, fn = (cells[name][:, _WEIGHT] for name in ("tp", "fp", "fn"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        table["f1"] = 2 * tp / (2 * tp + fp + fn)
     return table
+
+
+def _effective(k: Floats, n: Floats) -> tuple[Floats, Floats]:
+    """Successes and trials of the simple random sample that would be as sure as this weighted one (Korn and Graubard).
+
+    The variance of the weighted rate is linearised: the sum of squared weights times squared deviations, over the
+    squared sum of weights. At a rate of 0 or 1, where it vanishes, Kish's effective sample size takes its place.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = k[:, _WEIGHT] / n[:, _WEIGHT]
+        variance = (k[:, _SQUARE] * (1 - 2 * rate) + rate**2 * n[:, _SQUARE]) / n[:, _WEIGHT] ** 2
+        inside = (rate > 1e-12) & (rate < 1 - 1e-12)
+        trials = np.where(inside, rate * (1 - rate) / variance, n[:, _WEIGHT] ** 2 / n[:, _SQUARE])
+    trials = np.where(n[:, _COUNT] > 0, np.minimum(trials, n[:, _COUNT]), 0.0)
+    return np.where(trials > 0, np.clip(rate, 0, 1) * trials, 0.0), trials

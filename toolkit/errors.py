@@ -57,5 +57,9 @@ class InvalidObjective(ToolkitError):
     """An objective that cannot be read; the message lists the ones that can."""
 
 
+class InvalidSample(ToolkitError):
+    """A sample that cannot be drawn as asked; the message says what can."""
+
+
 class InvalidPolicy(ToolkitError):
     """A policy, or a policy file, that is not usable."""

@@ -30,9 +30,13 @@ class Truth:
     table
         One row a judgement: `source_ref`, `label`, `present` (bool). At most one row an (image, label). What is not in
         the table was not judged; it is not a negative.
+    weights
+        How many images of the collection each judged image stands for, indexed by source_ref (the inverse of its
+        probability of being picked, see `sample_for_labeling`); None where every image had the same chance.
     """
 
     table: pd.DataFrame
+    weights: pd.Series | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -87,6 +91,10 @@ class Truth:
         judged: pd.Series = known.sort_index()
         return judged
 
+    def weights_of(self, source_refs: pd.Series) -> NDArray[np.float64] | None:
+        """The weights of judged images, shape (n,); None where every image had the same chance."""
+        return None if self.weights is None else self.weights.reindex(source_refs).to_numpy(float)
+
     def matched(self, label: str, source_refs: pd.Series) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Truth of one label, laid over a list of images.
 
@@ -138,8 +146,8 @@ def read_truth(source: str | PathLike[str], *, session: boto3.Session | None = N
     ----------
     source
         Path or S3 URI of one of: CSV with the columns source_ref, label, present (1/0, true/false, yes/no; empty is
-        unknown); Parquet with the same columns; an adapter ground-truth manifest (JSON Lines), in which every level-1
-        label that an image does not list is absent.
+        unknown) and, if images were picked with unequal probabilities, weight; Parquet with the same columns; an
+        adapter ground-truth manifest (JSON Lines), in which every level-1 label that an image does not list is absent.
     session
         For S3; None is boto3's default.
 
@@ -173,14 +181,16 @@ def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
     Parameters
     ----------
     table
-        Columns source_ref, label, present; `present` may be bool, 1/0 or words; missing is unknown.
+        Columns source_ref, label, present; `present` may be bool, 1/0 or words; missing is unknown. Optional: weight,
+        a positive number that is the same in every row of an image.
     name
         What to call it in an error.
 
     Raises
     ------
     UnreadableManifest
-        A column is missing, a value is neither true nor false, or two rows contradict each other.
+        A column is missing, a value is neither true nor false, a weight is not positive, or two rows contradict each
+        other.
 
     Examples
     --------
@@ -212,7 +222,25 @@ def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
         raise UnreadableManifest(
             f"{name}: {first['label']} is both present and absent on {first['source_ref']}; keep one of the two."
         )
-    return Truth(judged.reset_index(drop=True))
+    weights = _weights(table[words.isin(_TRUE | _FALSE)], name) if "weight" in table.columns else None
+    return Truth(judged.reset_index(drop=True), weights)
+
+
+def _weights(rows: pd.DataFrame, name: str) -> pd.Series | None:
+    """Weight by source_ref, checked; None where all are equal."""
+    weight = pd.to_numeric(rows["weight"], errors="coerce")
+    bad = ~(np.isfinite(weight) & (weight > 0))
+    if bad.any():
+        first = rows[bad].iloc[0]
+        raise UnreadableManifest(
+            f"{name}: the weight of {first['source_ref']} is {first['weight']!r}; write a positive number in every row."
+        )
+    each = pd.Series(weight.to_numpy(float), index=rows["source_ref"].astype("str")).groupby(level=0)
+    torn = each.max() > each.min()
+    if torn.any():
+        raise UnreadableManifest(f"{name}: {torn.index[torn][0]} has two weights; give an image the same in every row.")
+    weights: pd.Series = each.first()
+    return weights if weights.nunique() > 1 else None  # equal chances: nothing to make up for
 
 
 def _from_ground_truth(lines: Iterable[bytes], name: str) -> pd.DataFrame:

@@ -241,6 +241,28 @@ def tune(
 
 
 @app.command()
+def sample(
+    results: ResultsFile,
+    label: Annotated[str, typer.Option(help="The moderation label to be judged.")],
+    destination: Annotated[Path, typer.Argument(help="Where to write the images to label: .csv or .parquet.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many images.")] = 200,
+    strategy: Annotated[
+        str, typer.Option(help="uniform, confidence (a rare label is seen) or threshold (most of them near one).")
+    ] = "confidence",
+    threshold: Annotated[float | None, typer.Option(min=0, max=100, help="For the strategy of that name.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed picks the same images.")] = 0,
+    min_confidence: Floor = None,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Pick images to label; fill in the column `present` (1 or 0) and keep the column `weight`."""
+    found = tk.read_results(results, min_confidence=min_confidence, session=tk.connect(endpoint))
+    picked = tk.sample_for_labeling(found, n, label, strategy=strategy, threshold=threshold, seed=seed)
+    output.save_table(picked.assign(present=""), destination)
+    _print({"images": len(picked), "file": str(destination)}, as_json, lambda: typer.echo(destination))
+
+
+@app.command()
 def compare(
     base: Annotated[str, typer.Argument(help="Results manifest of the model in use.")],
     candidate: Annotated[str, typer.Argument(help="Results manifest of the model to judge, on the same images.")],

@@ -81,7 +81,7 @@ def choose_threshold(curve: ThresholdCurve, objective: str, *, confidence_level:
         rows = np.flatnonzero(wanted.allowed(curve.table))
         missing = _nobody_to_tell(curve) or _none_on_sample(curve, wanted, rows, objective)
     else:
-        bound = _promisable(wanted, objective, confidence_level)
+        bound = _promisable(curve, wanted, objective, confidence_level)
         rows = guaranteed(curve, bound, confidence_level)
         missing = _nobody_to_tell(curve) or _none_promised(curve, bound, rows, confidence_level)
     return _choice(curve, wanted, rows, missing, objective, confidence_level)
@@ -102,7 +102,12 @@ def _choice(
     return Choice(curve.label, objective, threshold, point, reason, curve.positives, curve.negatives, level)
 
 
-def _promisable(wanted: Objective, objective: str, confidence_level: float) -> Bound:
+def _promisable(curve: ThresholdCurve, wanted: Objective, objective: str, confidence_level: float) -> Bound:
+    if curve.weighted:
+        raise InvalidObjective(
+            f"{curve.label}: nothing can be promised on weighted samples; leave confidence_level out, or label images "
+            f"picked uniformly."
+        )
     if not 0 < confidence_level < 1:
         raise InvalidObjective(f"confidence_level {confidence_level:g}: a probability between 0 and 1, such as 0.95.")
     if not isinstance(wanted, Bound):
