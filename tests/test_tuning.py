@@ -132,7 +132,7 @@ def test_a_promise_is_kept_on_new_images_and_the_naive_choice_is_not(objective: 
 def test_where_nothing_can_be_promised_the_reason_says_how_many_labels_are_missing(make) -> None:
     few = tk.choose_threshold(curve_of(make, SAMPLE), "precision>=0.9", confidence_level=0.95)
     assert few.threshold is None
-    assert "7 judged images are flagged at most, and it takes 29 without a mistake" in few.reason
+    assert "7 judged images are flagged at most, and it takes 30 without a mistake" in few.reason
     random = np.random.default_rng(0)
     curve, _ = labelled_at_random(random, 100)
     missing = tk.choose_threshold(curve, "recall>=0.98", confidence_level=0.95)
@@ -142,11 +142,22 @@ def test_where_nothing_can_be_promised_the_reason_says_how_many_labels_are_missi
     assert hopeless.threshold is None
 
 
+def test_a_model_whose_surest_answers_are_wrong_is_still_promised_what_it_keeps() -> None:
+    random = np.random.default_rng(0)
+    scores = np.concatenate([random.uniform(98, 100, 40), random.uniform(40, 98, 400), random.uniform(0, 40, 500)])
+    there = np.concatenate([np.zeros(40), np.ones(400), np.zeros(500)]).astype(bool)
+    curve = tk.curve_of_scores("label", np.where(scores >= 35, scores, np.nan), there, min_confidence=35)
+    choice = tk.choose_threshold(curve, "precision>=0.7", confidence_level=0.9)
+    assert choice.point is not None
+    assert choice.point.recall == 1.0
+
+
 @given(st.floats(0.5, 0.99), st.floats(0.5, 0.99))
 def test_the_fewest_flags_are_those_at_which_a_spotless_test_first_passes(limit: float, level: float) -> None:
     n = fewest(Bound("precision", limit), level)
-    assert binomtest(n, n, limit, alternative="greater").pvalue <= 1 - level + 1e-12
-    assert n == 1 or binomtest(n - 1, n - 1, limit, alternative="greater").pvalue > 1 - level - 1e-12
+    allowed = 0.9 * (1 - level)  # the walk down from the highest scores has nine tenths of the level
+    assert binomtest(n, n, limit, alternative="greater").pvalue <= allowed + 1e-12
+    assert n == 1 or binomtest(n - 1, n - 1, limit, alternative="greater").pvalue > allowed - 1e-12
 
 
 @given(st.lists(st.tuples(st.integers(5, 100).map(float), st.integers(0, 1)), min_size=2, max_size=60), st.data())

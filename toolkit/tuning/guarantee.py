@@ -8,7 +8,8 @@ any of those that passed may be chosen, the best-looking one too.
 The order decides whether this is of use. A rate that can only rise or fall with the threshold (recall, fpr, flagged)
 is tested at every threshold, from its safe end. Precision is not like that: it is tested downwards from the highest
 scores, beginning at the first threshold at which enough images are flagged for the test to pass at all, and then at
-flagged counts that grow by a twentieth.
+flagged counts that grow by a twentieth. A model whose surest answers are its worst would stop that walk at once; so a
+tenth of the level goes to a second walk, from the lowest threshold upwards.
 
 References
 ----------
@@ -28,6 +29,7 @@ from toolkit.curves import ThresholdCurve
 from toolkit.tuning.objective import Bound
 
 _GROWTH: Final = 1.05
+_DOWN: Final = 0.9  # share of the level that the walk down gets; the walk up gets the rest
 _MOST: Final = 10_000_000  # no one labels more
 
 Rows = NDArray[np.int64]
@@ -48,22 +50,26 @@ def guaranteed(curve: ThresholdCurve, bound: Bound, confidence_level: float) -> 
     Returns
     -------
     numpy.ndarray
-        Row numbers, in the order in which they were tested; empty when nothing can be promised.
+        Row numbers, ascending; empty when nothing can be promised.
     """
-    order = _order(curve, bound, 1 - confidence_level)
-    passed = _p_values(curve, bound)[order] <= 1 - confidence_level
-    return order[: len(order) if passed.all() else int(np.argmin(passed))]
+    p_values = _p_values(curve, bound)
+    passed = []
+    for order, share in _sequences(curve, bound, confidence_level):
+        holds = p_values[order] <= share * (1 - confidence_level)
+        passed.append(order[: len(order) if holds.all() else int(np.argmin(holds))])
+    return np.unique(np.concatenate(passed))
 
 
 def fewest(bound: Bound, confidence_level: float) -> int:
-    """How many images must be flagged, all rightly, before any test of a precision can pass: limit ** n <= 1 - level.
+    """How many images must be flagged, all rightly, before a test of a precision can pass: the n from which on
+    limit ** n is at most the walk down's share of 1 - confidence_level.
 
     >>> fewest(Bound("precision", 0.9), 0.95)
-    29
+    30
     """
     if bound.limit >= 1:
         return _MOST
-    return max(1, math.ceil(math.log(1 - confidence_level) / math.log(bound.limit))) if bound.limit > 0 else 1
+    return max(1, math.ceil(math.log(_DOWN * (1 - confidence_level)) / math.log(bound.limit))) if bound.limit > 0 else 1
 
 
 def enough(bound: Bound, rate: float, confidence_level: float) -> int | None:
@@ -99,21 +105,22 @@ def nearest(curve: ThresholdCurve, bound: Bound) -> int:
     return int(np.argmin(_p_values(curve, bound)))
 
 
-def _order(curve: ThresholdCurve, bound: Bound, level: float) -> Rows:
-    table = curve.table
+def _sequences(curve: ThresholdCurve, bound: Bound, confidence_level: float) -> list[tuple[Rows, float]]:
+    """The orders in which rows are tested, each with its share of the level."""
+    upwards = np.arange(len(curve.table))
+    downwards = upwards[::-1]
     if bound.rate == "recall":
-        return np.arange(len(table))  # highest at the lowest threshold
-    downwards = np.arange(len(table))[::-1]
+        return [(upwards, 1.0)]  # highest at the lowest threshold
     if bound.rate != "precision":
-        return downwards
-    flagged = (table["tp"] + table["fp"]).to_numpy()[downwards]
-    wanted = float(fewest(bound, 1 - level))
+        return [(downwards, 1.0)]
+    flagged = (curve.table["tp"] + curve.table["fp"]).to_numpy()
+    wanted = float(fewest(bound, confidence_level))
     chosen = []
-    for row, count in zip(downwards, flagged, strict=True):
-        if count >= wanted:
+    for row in downwards:
+        if flagged[row] >= wanted:
             chosen.append(row)
-            wanted = max(count + 1, count * _GROWTH)
-    return np.array(chosen, dtype=np.int64)
+            wanted = max(flagged[row] + 1, flagged[row] * _GROWTH)
+    return [(np.array(chosen, dtype=np.int64), _DOWN), (np.array(chosen[::-1], dtype=np.int64), 1 - _DOWN)]
 
 
 def _p_values(curve: ThresholdCurve, bound: Bound) -> NDArray[np.float64]:
