@@ -88,3 +88,16 @@ def test_what_boto3_raises_becomes_one_of_ours(raised: Exception, kind: type[Exc
 def test_an_unknown_profile_is_said_in_one_sentence() -> None:
     with pytest.raises(Unreachable, match="profile"):
         tk.connect(profile_name="no-such-profile")
+
+
+def test_the_local_endpoint_needs_no_configuration_whatever_the_environment_says(endpoint, bucket, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", DEAD)
+    storage.write(f"s3://{bucket}/k", b"1", session=tk.connect(endpoint))
+    assert storage.read(f"s3://{bucket}/k", session=tk.connect(endpoint)) == b"1"
+    with pytest.raises(Unreachable, match="no-such-profile"):
+        tk.connect()
+    with pytest.raises(Unreachable, match="not a URL"):
+        tk.connect("localhost")
+    with pytest.raises(Unreachable, match="other"):
+        tk.connect(endpoint, profile_name="other")

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -68,14 +69,14 @@ def connect(
     ----------
     endpoint_url
         None for what boto3 finds by itself (AWS, or AWS_ENDPOINT_URL); else the URL that all clients talk to. A
-        loopback URL needs no credentials and no region: placeholders are used where none are configured.
+        loopback URL needs no credentials and no region: placeholders are used unless the environment has some.
     region_name, profile_name
         As in `boto3.Session`.
 
     Raises
     ------
     Unreachable
-        The profile does not exist.
+        The profile does not exist, or the endpoint is not a URL.
 
     Examples
     --------
@@ -85,20 +86,24 @@ def connect(
     try:
         if endpoint_url is None:
             return boto3.Session(region_name=region_name, profile_name=profile_name)
-        session = EndpointSession(endpoint_url, region_name=region_name, profile_name=profile_name)
-        if urlsplit(endpoint_url).hostname not in {"127.0.0.1", "localhost", "::1"}:
-            return session
-        region = region_name or session.region_name or "us-east-1"
-        if session.get_credentials() is not None:
-            return EndpointSession(endpoint_url, region_name=region, profile_name=profile_name)
+        if not endpoint_url.startswith(("http://", "https://")):
+            raise Unreachable(f"{endpoint_url}: not a URL; write it as http://127.0.0.1:4555.")
+        if profile_name or not _is_loopback(endpoint_url):
+            return EndpointSession(endpoint_url, region_name=region_name, profile_name=profile_name)
     except ProfileNotFound as error:
         raise Unreachable(f"{error}; name a profile of your AWS configuration.") from error
+    # On this machine no configuration is needed, so none is read: no profile, and no look-up of an instance's role.
     return EndpointSession(
         endpoint_url,
-        region_name=region,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106  (a placeholder: the local service asks for none)
+        region_name=region_name or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "local"),
+        aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
+        botocore_session=botocore.session.Session(session_vars={"profile": (None, None, None, None)}),
     )
+
+
+def _is_loopback(endpoint_url: str) -> bool:
+    return urlsplit(endpoint_url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 @contextmanager

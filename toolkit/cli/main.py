@@ -232,12 +232,12 @@ def tune(
             choice.label: output.choice_record(curve, choice) for choice, curve in zip(choices, curves, strict=True)
         },
     }
+    _print(document, as_json, lambda: output.show_choices(output.screen, {"": list(zip(curves, choices, strict=True))}))
     if save is not None:
         rules = {c.label: tk.Rule(block=c.threshold) for c in choices if c.threshold is not None}
         tk.Policy(
             rules, {"results": results, "truth": truth, "objective": objective, "confidence_level": confidence_level}
         ).save(save)
-    _print(document, as_json, lambda: output.show_choices(output.screen, {"": list(zip(curves, choices, strict=True))}))
 
 
 @app.command()
