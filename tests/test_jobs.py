@@ -36,6 +36,7 @@ def test_a_folder_becomes_a_manifest_a_job_and_results(client, bucket: str, fold
     assert (job.summary().total, job.summary().valid) == (7, 6)
     assert (job.name, job.min_confidence, job.project_version, job.failure) == ("whole", 0, None, None)
     assert tk.read_results(job).n_images == 6
+    assert repr(job) == "Job(whole: SUCCEEDED, 7 of 7 images; MinConfidence 0, base model)"
 
 
 def test_results_say_that_the_job_told_the_floor(client, bucket: str, folder) -> None:
@@ -127,6 +128,7 @@ def test_an_adapter_is_trained_used_and_named_in_the_results(client, bucket: str
     ).wait(timeout=120, progress=False)  # fmt: skip
     assert adapter.status == "TRAINING_COMPLETED"
     assert adapter.f1 == 1.0
+    assert "TRAINING_COMPLETED, F1 1.000" in repr(adapter)
     uris = [line["source-ref"] for line in lines[20:]]
     group = client.analyze(uris, f"s3://{bucket}/o/", min_confidence=0, project_version=adapter.arn)
     results = group.wait(progress=False).results()

@@ -15,7 +15,7 @@ USABLE: Final = frozenset({"TRAINING_COMPLETED", "DEPRECATED"})
 """Statuses in which an adapter answers. An EXPIRED one is silently ignored by AWS."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Adapter:
     """One trained (or training) version of a custom moderation model.
 
@@ -27,10 +27,10 @@ class Adapter:
         The service's own answer (DescribeProjectVersions), as boto3 gives it.
     """
 
-    session: boto3.Session = field(repr=False)
+    session: boto3.Session
     project_arn: str
     arn: str
-    description: dict[str, Any] = field(default_factory=dict, repr=False)
+    description: dict[str, Any] = field(default_factory=dict)
 
     @property
     def status(self) -> str:
@@ -42,6 +42,10 @@ class Adapter:
         """F1 score on the test images, 0–1, as the service tells it."""
         score = self.description.get("EvaluationResult", {}).get("F1Score")
         return None if score is None else float(score)
+
+    def __repr__(self) -> str:
+        score = "" if self.f1 is None else f", F1 {self.f1:.3f} on its test images"
+        return f"Adapter({self.arn}: {self.status}{score})"
 
     def refresh(self) -> "Adapter":
         """Asks the service again; the adapter itself comes back.

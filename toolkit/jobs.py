@@ -49,7 +49,7 @@ _REQUEST_ADVICE: Final = {
 }
 
 
-@dataclass
+@dataclass(repr=False)
 class Job:
     """One media analysis job, as it was when it was last asked for (`refresh`).
 
@@ -61,8 +61,8 @@ class Job:
         Images done and in total, where the service tells (the local one does); else None.
     """
 
-    session: boto3.Session = field(repr=False)
-    description: dict[str, Any] = field(repr=False)
+    session: boto3.Session
+    description: dict[str, Any]
     progress: tuple[int, int] | None = None
 
     @property
@@ -115,6 +115,11 @@ class Job:
     def summary_uri(self) -> str | None:
         """Where the summary is, once there is one."""
         return _uri(self.description.get("ManifestSummary"))
+
+    def __repr__(self) -> str:
+        done = f", {self.progress[0]:,} of {self.progress[1]:,} images" if self.progress else ""
+        model = self.project_version or "base model"
+        return f"Job({self.name or self.id}: {self.status}{done}; MinConfidence {self.min_confidence:g}, {model})"
 
     def refresh(self) -> "Job":
         """Asks the service again; the job itself comes back.

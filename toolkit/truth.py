@@ -45,8 +45,9 @@ class Truth:
 
     @property
     def present_labels(self) -> list[str]:
-        """Every label that was found present on at least one image."""
-        return sorted(self.table.loc[self.table["present"], "label"].unique())
+        """Every label that was found present on at least one image, the most frequent first."""
+        counts = self.table.loc[self.table["present"], "label"].value_counts()
+        return [str(label) for label in sorted(counts.index, key=lambda label: (-counts[label], label))]
 
     @property
     def n_images(self) -> int:
