@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m toolkit.service", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
-    parser.add_argument("--dir", type=Path, required=True, help="folder for jobs, projects and adapters")
+    parser.add_argument("--dir", type=Path, required=True, help="folder in which everything is kept")
     parser.add_argument("--json", action="store_true", help='announce as {"endpoint": "http://…"}')
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
     given = parser.parse_args(arguments)

@@ -15,6 +15,7 @@ from toolkit.manifests import (
     to_line,
 )
 from toolkit.service.adapter import Adapter, AdapterShelf
+from toolkit.service.disk import Disk
 from toolkit.service.engine import BATCH, Engine
 from toolkit.service.faults import InvalidManifest, ResourceNotFound, ResourceNotReady
 from toolkit.service.model import BadImage
@@ -80,7 +81,7 @@ def output_key(job: JobRecord, name: str) -> str:
     return "/".join([prefix, job.job_id, name] if prefix else [job.job_id, name])
 
 
-def run(job: JobRecord, state: State, engine: Engine, shelf: AdapterShelf) -> None:
+def run(job: JobRecord, state: State, disk: Disk, engine: Engine, shelf: AdapterShelf) -> None:
     """Analyzes every line of the manifest and writes results and summary.
 
     A line that cannot be analyzed is an error in the summary, and the job still succeeds.
@@ -92,7 +93,7 @@ def run(job: JobRecord, state: State, engine: Engine, shelf: AdapterShelf) -> No
     Stopped
         The service is being stopped; the job is left as it is.
     """
-    store = ObjectStore(job.account, job.region)
+    store = ObjectStore(disk, job.account, job.region)
     key_arn = _key(job, store)
     lines = _lines(job, store)
     config = job.request["OperationsConfig"]["DetectModerationLabels"]

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from toolkit import taxonomy
 from toolkit.errors import Unreachable
+from toolkit.service import durable
 from toolkit.service.adapter import AdapterShelf
 from toolkit.service.caller import Caller, require_place
+from toolkit.service.disk import Disk
 from toolkit.service.engine import Engine, read_image
 from toolkit.service.faults import Fault, ImageTooLarge, InvalidImageFormat, InvalidParameter, InvalidS3Object
 from toolkit.service.jobs import Jobs
@@ -35,7 +37,8 @@ class Backend:
     Parameters
     ----------
     directory
-        Where `service.sqlite` and `adapters/` lie; made where it does not exist. One service at a time uses it.
+        Where `service.sqlite`, `adapters/`, `objects.sqlite`, `objects/` and `kms.json` lie; made where it does not
+        exist. One service at a time uses it.
     workers
         Jobs and trainings that run at once.
 
@@ -53,22 +56,30 @@ class Backend:
                 undo.callback(self._lock.close)
                 self.state = State(directory / "service.sqlite")
                 undo.callback(self.state.close)
+                self.disk = Disk(directory)
+                undo.callback(self.disk.close)
                 shelf = AdapterShelf(self.state, directory / "adapters")
+                durable.load(self.disk)
+                undo.callback(durable.unload, self.disk)
             except (OSError, sqlite3.Error) as error:
                 raise Unreachable(f"{directory}: the service cannot keep its data there ({error}).") from error
+            except durable.BucketTaken as error:
+                raise Unreachable(f"{directory}: {error}") from error
             self.state.fail_unfinished(_STOPPED)
             self._engine = Engine()
             self._shelf = shelf
             self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="job")
             pager = Pager(self.state.secret("paging"))
-            self.jobs = Jobs(self.state, self._engine, shelf, pager, self._executor)
-            self.projects = Projects(self.state, self._engine, shelf, pager, self._executor)
+            self.jobs = Jobs(self.state, self.disk, self._engine, shelf, pager, self._executor)
+            self.projects = Projects(self.state, self.disk, self._engine, shelf, pager, self._executor)
             undo.pop_all()
 
     def close(self) -> None:
         """Ends the jobs that run (the next start calls them failed) and closes the files."""
         self._engine.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
+        durable.unload(self.disk)
+        self.disk.close()
         self.state.close()
         self._lock.close()
 
@@ -95,7 +106,7 @@ class Backend:
                 data = image["Bytes"]
             else:
                 place = require_place(image["S3Object"], "Image.S3Object")
-                store = ObjectStore(caller.account, caller.region)
+                store = ObjectStore(self.disk, caller.account, caller.region)
                 data = read_image(store, place["Bucket"], place["Name"], place.get("Version"))
             prepared = prepare(data)
         except BadImage as refusal:

@@ -1,13 +1,15 @@
 """The front door: which service a request is for, and which requests are turned away before anybody reads them."""
 
 import json
+import logging
 import re
+import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from flask import Flask
+from flask import Flask, request
 from moto.core.utils import convert_to_flask_response
 from moto.moto_server.werkzeug_app import (
     UNSIGNED_ACTIONS,
@@ -17,7 +19,9 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.wrappers import Response
 
+from toolkit.service import durable
 from toolkit.service.backend import Backend
+from toolkit.service.disk import Disk
 from toolkit.service.rekognition import Rekognition
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -28,6 +32,8 @@ _TARGETS: Final = {"RekognitionService": "rekognition", "TrentService": "kms"}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _CREDENTIAL: Final = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
 _MOTO_PATHS: Final = ("/moto-api", "/latest/meta-data", "/latest/api")
+
+_log = logging.getLogger(__name__)
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -45,7 +51,7 @@ class Gate(DomainDispatcherApplication):
     """
 
     def __init__(self, backend: Backend, host: str) -> None:
-        super().__init__(_moto_app)
+        super().__init__(lambda service: _moto_app(service, backend.disk))
         self.app_instances["rekognition"] = _rekognition_app(backend)
         self._local_only = host in _LOOPBACK
 
@@ -100,11 +106,25 @@ class Gate(DomainDispatcherApplication):
         return UNSIGNED_ACTIONS[action][0] if action in UNSIGNED_ACTIONS else "s3"
 
 
-def _moto_app(service: Any) -> Flask:
+def _moto_app(service: Any, disk: Disk) -> Flask:
     app = create_backend_app(service)
     app.debug = False  # a mistake is a 500, not a traceback over the wire
     app.after_request_funcs.clear()  # moto allows every web page in (CORS); see Gate
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+
+    @app.before_request
+    def begin() -> None:
+        durable.begin(disk, keys=service == "kms")
+
+    @app.after_request
+    def keep(answer: Response) -> Response:
+        try:
+            durable.commit()
+        except (OSError, sqlite3.Error) as error:
+            _log.exception("%s: what was asked could not be written", service)
+            return _no(request.environ, 500, "InternalError", f"It could not be kept on disk ({error}).")
+        return answer
+
     return app
 
 
@@ -113,8 +133,8 @@ def _rekognition_app(backend: Backend) -> Flask:
     app.request_class = BackendRequest
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
-    def answer(request: Any, full_url: str, headers: Any) -> Any:
-        return Rekognition(backend)._dispatch(request, full_url, headers)
+    def answer(asked: Any, full_url: str, headers: Any) -> Any:
+        return Rekognition(backend)._dispatch(asked, full_url, headers)
 
     app.add_url_rule("/", "rekognition", convert_to_flask_response(answer), methods=["POST"])
     return app

@@ -7,6 +7,7 @@ from typing import Any
 from toolkit.service import analysis
 from toolkit.service.adapter import AdapterShelf
 from toolkit.service.caller import Caller, require_place
+from toolkit.service.disk import Disk
 from toolkit.service.engine import Engine, Stopped
 from toolkit.service.faults import IdempotentParameterMismatch, InvalidParameter, InvalidS3Object, ResourceNotFound
 from toolkit.service.objects import ObjectError, ObjectStore
@@ -26,10 +27,13 @@ class Jobs:
         Where jobs run; its workers are the jobs that run at once, the others wait as QUEUED.
     """
 
-    def __init__(self, state: State, engine: Engine, shelf: AdapterShelf, pager: Pager, executor: Executor) -> None:
+    def __init__(
+        self, state: State, disk: Disk, engine: Engine, shelf: AdapterShelf, pager: Pager, executor: Executor
+    ) -> None:
         self._state = state
         self._engine = engine
         self._shelf = shelf
+        self._disk = disk
         self._pager = pager
         self._executor = executor
 
@@ -60,7 +64,7 @@ class Jobs:
         if config is None:
             raise InvalidParameter("OperationsConfig: names no operation; give DetectModerationLabels.")
         place = require_place(request["Input"]["S3Object"], "Input.S3Object")
-        store = ObjectStore(caller.account, caller.region)
+        store = ObjectStore(self._disk, caller.account, caller.region)
         self._shelf.choose(caller.account, caller.region, config.get("ProjectVersion"))
         try:
             store.bucket(request["OutputConfig"]["S3Bucket"])
@@ -75,7 +79,7 @@ class Jobs:
     def _run(self, job: JobRecord) -> None:
         try:
             self._state.set_job_status(job.job_id, "IN_PROGRESS")
-            analysis.run(job, self._state, self._engine, self._shelf)
+            analysis.run(job, self._state, self._disk, self._engine, self._shelf)
         except analysis.JobFailure as failure:
             self._state.fail_job(job.job_id, failure.code, failure.message)
         except Stopped:

@@ -1,15 +1,22 @@
 """S3 objects and KMS keys, read and written in this process through moto's backends.
 
-Nothing goes over HTTP, and no file name is ever made of a bucket or a key: moto keeps objects in memory (large ones in
-unnamed temporary files).
+Nothing goes over HTTP, and no file name is ever made of a bucket or a key. What is written here is on disk when the
+call returns; `durable` sees to that.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from moto.kms.models import KmsBackend, kms_backends
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
 from moto.utilities.utils import get_partition
+
+from toolkit.service import durable
+from toolkit.service.disk import Disk
+
+_READS: Final = 3
+"""How often an object is looked for that is replaced while it is being read."""
 
 
 class ObjectError(Exception):
@@ -33,13 +40,16 @@ class ObjectStore:
 
     Parameters
     ----------
+    disk
+        The service's own; what is written to a bucket is kept where that bucket is.
     account
         Twelve digits.
     region
         Rekognition only works with buckets of its own region; other buckets are refused.
     """
 
-    def __init__(self, account: str, region: str) -> None:
+    def __init__(self, disk: Disk, account: str, region: str) -> None:
+        self._disk = disk
         self._region = region
         self._s3: S3Backend = s3_backends[account][get_partition(region)]
         self._kms: KmsBackend = kms_backends[account][region]
@@ -78,17 +88,20 @@ class ObjectStore:
             No such bucket, object or version; another region; too large (then it is an `ObjectTooLarge`).
         """
         keeps_versions = self.bucket(bucket).versioning_status is not None
-        found = self._s3.get_object(bucket, name, version_id=version)
-        if found is None:
-            which = f" version {version}" if version else ""
-            raise ObjectError(f"s3://{bucket}/{name}{which}: there is no such object.")
-        if found.size > max_bytes:
-            raise ObjectTooLarge(f"s3://{bucket}/{name}: {found.size:,} bytes, more than the {max_bytes:,} allowed.")
-        try:
-            data = found.value
-        except ValueError as error:  # its buffer was closed
-            raise ObjectError(f"s3://{bucket}/{name}: deleted while it was being read.") from error
-        return StoredObject(data, found.version_id if keeps_versions else None)
+        for _ in range(_READS):
+            found = self._s3.get_object(bucket, name, version_id=version)
+            if found is None:
+                which = f" version {version}" if version else ""
+                raise ObjectError(f"s3://{bucket}/{name}{which}: there is no such object.")
+            if found.size > max_bytes:
+                raise ObjectTooLarge(
+                    f"s3://{bucket}/{name}: {found.size:,} bytes, more than the {max_bytes:,} allowed."
+                )
+            try:
+                return StoredObject(found.value, found.version_id if keeps_versions else None)
+            except FileNotFoundError:  # deleted or replaced since we found it: look again
+                continue
+        raise ObjectError(f"s3://{bucket}/{name}: replaced again and again while it was being read.")
 
     def write(self, bucket: str, name: str, data: bytes, *, key_arn: str | None = None) -> str | None:
         """Writes one object, encrypted with a KMS key (SSE-KMS) where one is given.
@@ -103,14 +116,16 @@ class ObjectStore:
         ObjectError
             The bucket is gone, in another region, or takes no writes.
         """
-        keeps_versions = self.bucket(bucket).is_versioned
+        self.bucket(bucket)
+        encryption = "aws:kms" if key_arn else None
+        durable.begin(self._disk)
         try:
-            written = self._s3.put_object(
-                bucket, name, data, encryption="aws:kms" if key_arn else None, kms_key_id=key_arn
-            )
+            written = self._s3.put_object(bucket, name, data, encryption=encryption, kms_key_id=key_arn)
         except S3ClientError as error:
             raise ObjectError(f"s3://{bucket}/{name}: the bucket does not take it ({error.code}).") from error
-        return written.version_id if keeps_versions else None
+        finally:
+            durable.commit()
+        return str(written.version_id) if written._is_versioned else None
 
     def key_arn(self, key: str) -> str:
         """The ARN of a KMS key that encrypts.
@@ -126,7 +141,12 @@ class ObjectStore:
             Unknown in this account and region, not enabled, or not a symmetric encryption key.
         """
         named = self._kms.get_alias_name(key)
-        key_id = self._kms.get_key_id_from_alias(named) if named.startswith("alias/") else self._kms.get_key_id(named)
+        durable.begin(self._disk)  # one of AWS's own aliases makes its key when it is first asked for
+        try:
+            by_alias = named.startswith("alias/")
+            key_id = self._kms.get_key_id_from_alias(named) if by_alias else self._kms.get_key_id(named)
+        finally:
+            durable.commit()
         found = self._kms.keys.get(key_id or "")
         # An ARN of another region or account can end in an id that is known here.
         if found is None or (key.startswith("arn:") and ":key/" in key and key != found.arn):

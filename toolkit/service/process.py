@@ -24,7 +24,7 @@ class ServiceProcess:
     Parameters
     ----------
     directory
-        Where it keeps jobs, projects and adapters; made where it does not exist.
+        Where it keeps everything; made where it does not exist.
     port
         0 for any free one.
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from toolkit.manifests import SUMMARY_NAME
 from toolkit.service.adapter import AdapterShelf
 from toolkit.service.caller import Caller, require_place
+from toolkit.service.disk import Disk
 from toolkit.service.engine import BATCH, Engine, Stopped
 from toolkit.service.faults import InvalidParameter, ResourceInUse, ResourceNotFound
 from toolkit.service.objects import KeyUnusable, ObjectError, ObjectStore
@@ -26,10 +27,13 @@ _log = logging.getLogger(__name__)
 class Projects:
     """CreateProject, CreateProjectVersion, and their Describe… and Delete…."""
 
-    def __init__(self, state: State, engine: Engine, shelf: AdapterShelf, pager: Pager, executor: Executor) -> None:
+    def __init__(
+        self, state: State, disk: Disk, engine: Engine, shelf: AdapterShelf, pager: Pager, executor: Executor
+    ) -> None:
         self._state = state
         self._engine = engine
         self._shelf = shelf
+        self._disk = disk
         self._pager = pager
         self._executor = executor
 
@@ -94,7 +98,7 @@ class Projects:
         project = self._project(caller, request["ProjectArn"])
         _check_data(request)
         try:
-            ObjectStore(caller.account, caller.region).bucket(request["OutputConfig"]["S3Bucket"])
+            ObjectStore(self._disk, caller.account, caller.region).bucket(request["OutputConfig"]["S3Bucket"])
         except ObjectError as error:
             raise InvalidParameter(f"OutputConfig.S3Bucket: {error}") from error
         name = request["VersionName"]
@@ -156,7 +160,7 @@ class Projects:
                 self._state.set_version_progress(version.arn, done, total)
 
         try:
-            store = ObjectStore(project.account, project.region)
+            store = ObjectStore(self._disk, project.account, project.region)
             given_key = version.request.get("KmsKeyId")
             key_arn = store.key_arn(given_key) if given_key else None
             trained = train(version.request, store, self._engine, progress)

@@ -32,13 +32,13 @@ class _QuietHandler(MotoRequestHandler):
 class LocalService:
     """Rekognition's media analysis, S3, KMS and STS on one port of this machine.
 
-    Jobs, projects and adapters survive a restart on the same folder. S3 objects and KMS keys are moto's and live in the
-    memory of the process (two services in one process share them).
+    Everything survives a restart on the same folder, S3 objects and KMS keys too. These two are moto's: services in one
+    process see each other's, but each keeps its own.
 
     Parameters
     ----------
     directory
-        Where jobs, projects and adapters are kept; one service at a time.
+        Where all that is kept; one service at a time.
     host
         The address to listen on. Nobody is asked for a password: keep it on this machine.
     port

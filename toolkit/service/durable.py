@@ -1,0 +1,281 @@
+"""moto's S3 and KMS, made to survive: whatever a request changes is on disk before its client hears of success.
+
+moto keeps buckets and the versions of objects in dictionaries. `DurableS3` notes which buckets a request looks at, and
+`_Versions` which objects in them it changes; `commit` then brings the disk in line with the dictionaries, for exactly
+these. `load` fills the dictionaries again at the next start.
+
+moto has one S3 and one KMS for the whole process. Each bucket and each key knows the service that it came with, and is
+kept on that one's disk.
+"""
+
+from collections import defaultdict, deque
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any, Final
+
+from moto.kms import urls as kms_urls
+from moto.kms.models import KmsBackend, kms_backends
+from moto.s3 import urls as s3_urls
+from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
+from moto.s3.utils import _VersionedKeyStore
+
+from toolkit.service import keyring
+from toolkit.service.disk import BucketRow, Disk
+from toolkit.service.stored import Bucket, File, configure, row_of, settings_of, version_of
+
+# moto reads the list of an object's versions, adds to it and puts it back: two at once would lose one of two uploads.
+_LOCKS: Final = tuple(RLock() for _ in range(64))
+
+
+class BucketTaken(Exception):
+    """Another service of this process serves a bucket of that name."""
+
+
+@dataclass
+class _Changes:
+    """What one request did. `disk` gets the buckets and KMS keys that it makes.
+
+    Buckets go by their identity: one can be deleted and another made under its name. Of each, `objects` has the names
+    that were changed, and under each the files that were written for it.
+    """
+
+    disk: Disk
+    buckets: dict[int, Bucket] = field(default_factory=dict)
+    objects: defaultdict[int, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(dict))
+    keys: bool = False
+
+
+_changes: ContextVar[_Changes | None] = ContextVar("changes", default=None)
+
+
+class _Versions(_VersionedKeyStore):
+    """The objects of one bucket: name to versions, oldest first. Every change that moto makes comes through here."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        super().__init__()
+        self._bucket = bucket
+
+    def setlist(self, key: str, list_: list[Any]) -> None:
+        files = _note(self._bucket, key)
+        for version in list_:
+            _keep(version, self._bucket, files)
+        super().setlist(key, list_)
+
+    def __setitem__(self, key: str, value: Any) -> None:  # delete markers come this way
+        _keep(value, self._bucket, _note(self._bucket, key))
+        super().__setitem__(key, value)
+
+    def pop(self, key: str) -> None:  # type: ignore[override]
+        _note(self._bucket, key)
+        if key not in self:
+            raise KeyError(key)
+        self.setlist(key, [])  # disposes of what can be disposed of; `pop` stumbles over delete markers
+        super().pop(key)
+
+    def fill(self, key: str, versions: list[Any]) -> None:
+        """Puts in what was read from disk."""
+        if versions:
+            dict.__setitem__(self, key, versions)
+        else:
+            dict.pop(self, key, None)
+
+
+class DurableS3(S3Backend):
+    """moto's S3 of one account, which notes what a request changes."""
+
+    _url_module = s3_urls  # moto looks for it beside the class
+
+    def create_bucket(self, bucket_name: str, region_name: str, bucket_namespace: str | None = None) -> Bucket:
+        """A new bucket, kept on the disk of the service that was asked."""
+        bucket: Bucket = super().create_bucket(bucket_name, region_name, bucket_namespace)
+        changes = _changes.get()
+        if changes:
+            bucket.disk, bucket.saved, bucket.keys = changes.disk, None, _Versions(bucket)
+            changes.buckets[id(bucket)] = bucket
+        return bucket
+
+    def get_bucket(self, bucket_name: str) -> Bucket:
+        """The bucket; whatever is done to its settings comes after this."""
+        bucket: Bucket = super().get_bucket(bucket_name)
+        changes = _changes.get()
+        if changes and hasattr(bucket, "disk"):
+            changes.buckets[id(bucket)] = bucket
+        return bucket
+
+    def put_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> FakeKey:
+        """Stores an object, one upload to a name at a time."""
+        with _LOCKS[hash((bucket_name, key_name)) % len(_LOCKS)]:
+            return super().put_object(bucket_name, key_name, *args, **kwargs)
+
+    def delete_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> Any:
+        """Deletes an object or version, or sets a delete marker."""
+        with _LOCKS[hash((bucket_name, key_name)) % len(_LOCKS)]:
+            return super().delete_object(bucket_name, key_name, *args, **kwargs)
+
+
+class DurableKms(KmsBackend):
+    """moto's KMS of one account and region, whose keys belong to the service that was asked for them."""
+
+    _url_module = kms_urls
+
+    def create_key(self, *args: Any, **kwargs: Any) -> Any:
+        """A new key."""
+        key: Any = super().create_key(*args, **kwargs)
+        changes = _changes.get()
+        if changes:
+            key.owner, changes.keys = changes.disk, True
+        return key
+
+
+def begin(disk: Disk, *, keys: bool = False) -> None:
+    """From here to `commit`, this thread notes what it changes; KMS keys, where `keys` says so or one is made."""
+    _changes.set(_Changes(disk, keys=keys))
+
+
+def commit() -> None:
+    """Writes down what this thread changed since `begin`.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        It could not be written; then memory is again as the disk is.
+    """
+    changes = _changes.get()
+    _changes.set(None)
+    if changes is None:
+        return
+    if changes.keys:
+        keyring.save(changes.disk.directory, changes.disk)
+    saved: set[int] = set()
+    try:
+        for number, bucket in changes.buckets.items():
+            _save(bucket, changes.objects[number])
+            saved.add(number)
+    except BaseException:
+        for number, bucket in changes.buckets.items():
+            if number not in saved:
+                _restore(bucket, changes.objects[number])
+        raise
+
+
+def load(disk: Disk) -> None:
+    """Puts all buckets, objects and KMS keys of a disk into moto's memory.
+
+    Raises
+    ------
+    BucketTaken
+        Nothing was put there.
+    """
+    _install(s3_backends, DurableS3)
+    _install(kms_backends, DurableKms)
+    # moto remembers every object that ever was, so as to close its buffer at the end of a test; a service that runs for
+    # weeks cannot afford that.
+    FakeKey.instances_tracked = deque(maxlen=0)  # type: ignore[attr-defined]
+    rows = disk.buckets()
+    for row in rows:
+        if row.name in s3_backends.bucket_accounts:
+            raise BucketTaken(f"s3://{row.name}: another service of this process has a bucket of that name; stop it.")
+    for row in rows:
+        bucket: Bucket = FakeBucket(row.name, row.account, row.region)  # type: ignore[abstract]
+        bucket.disk = disk
+        bucket.keys = _Versions(bucket)
+        configure(bucket, row)
+        versions: defaultdict[str, list[Any]] = defaultdict(list)
+        for found in disk.objects(row.name):
+            versions[found.name].append(version_of(found, bucket, versions[found.name]))
+        for name, list_ in versions.items():
+            bucket.keys.fill(name, list_)
+        s3_backends[row.account][bucket.partition].buckets[row.name] = bucket
+    keyring.load(disk.directory, disk)
+
+
+def _install(backends: Any, kind: type[Any]) -> None:
+    """Has moto make its backends from this class, and those that it has made already (in a test, say) be of it."""
+    backends.backend = kind
+    for account in backends.values():
+        account.backend = kind
+        for backend in account.values():
+            backend.__class__ = kind
+
+
+def unload(disk: Disk) -> None:
+    """Takes a disk's buckets and keys out of moto's memory."""
+    keyring.unload(disk)
+    for backends in s3_backends.values():
+        for backend in backends.values():
+            for name, bucket in list(backend.buckets.items()):
+                if getattr(bucket, "disk", None) is disk:
+                    del backend.buckets[name]
+                    s3_backends.bucket_accounts.pop(name, None)
+
+
+def _note(bucket: Bucket, name: str) -> set[str]:
+    """Notes that an object is being changed; the set is for the files that are written for it."""
+    changes = _changes.get()
+    if changes is None:
+        raise RuntimeError(f"s3://{bucket.name}/{name}: changed outside of begin and commit; it would be lost.")
+    changes.buckets[id(bucket)] = bucket
+    return changes.objects[id(bucket)].setdefault(name, set())
+
+
+def _keep(version: Any, bucket: Bucket, files: set[str]) -> None:
+    """Moves a new version's bytes from memory into a file."""
+    if hasattr(version, "file_id"):
+        return
+    kind = type(version)
+    if kind is FakeDeleteMarker:
+        version.file_id = f"marker-{version.version_id}"
+    else:
+        buffer = version._value_buffer
+        version.file_id = bucket.disk.write(buffer)
+        _ = version.etag  # computed from the buffer where it was not given
+        version._value_buffer = File(bucket.disk.path(version.file_id))
+        version.multipart = None  # its parts are in the object now
+        buffer.close()
+    files.add(version.file_id)
+
+
+def _save(bucket: Bucket, objects: dict[str, set[str]]) -> None:
+    disk: Disk = bucket.disk
+    served = s3_backends[bucket.account_id][bucket.partition].buckets.get(bucket.name) is bucket
+    settings = settings_of(bucket)
+    if served and settings == bucket.saved and not objects:
+        return
+    unused: set[str] = set()
+    with disk.transaction():
+        if not served or bucket.saved is None:
+            disk.delete_bucket(bucket.name)
+        if served and settings != bucket.saved:
+            created = bucket.creation_date.isoformat()
+            disk.save_bucket(BucketRow(bucket.name, bucket.account_id, bucket.region_name, created, settings))
+        for name, files in objects.items():
+            now = {version.file_id: version for version in bucket.keys.getlist(name, [])}
+            known = disk.ids(bucket.name, name)
+            disk.delete_objects(known - now.keys())
+            # What another request has added meanwhile is saved as it stands; that request saves it once more.
+            for file_id, version in now.items():
+                if file_id in files or file_id not in known:
+                    disk.save_object(row_of(version, bucket))
+            unused |= (known | files) - now.keys()
+    bucket.saved = settings
+    disk.discard(unused)
+
+
+def _restore(bucket: Bucket, objects: dict[str, set[str]]) -> None:
+    """Makes memory what the disk says: the change that could not be written has not happened."""
+    backend = s3_backends[bucket.account_id][bucket.partition]
+    rows = {row.name: row for row in bucket.disk.buckets()}
+    if bucket.name not in rows:
+        backend.buckets.pop(bucket.name, None)
+        s3_backends.bucket_accounts.pop(bucket.name, None)
+        return
+    configure(bucket, rows[bucket.name])
+    for name, files in objects.items():
+        versions: list[Any] = []
+        for row in bucket.disk.objects(bucket.name, name):
+            versions.append(version_of(row, bucket, versions))
+        bucket.keys.fill(name, versions)
+        bucket.disk.discard(files - {version.file_id for version in versions})
+    backend.buckets[bucket.name] = bucket
+    s3_backends.bucket_accounts[bucket.name] = (bucket.partition, bucket.account_id)
