@@ -1,10 +1,15 @@
 """What kill -9 leaves: every bucket, object, version and key that a client was told of, and jobs that go on."""
 
+import json
+import random
 import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
-from service_client import Client
+import pytest
+from service_client import Client, picture
 
 from toolkit.service import ServiceProcess
 
@@ -198,3 +203,47 @@ def test_kms_keys_survive_and_only_their_owner_may_read_them(tmp_path: Path) -> 
         assert kms.decrypt(CiphertextBlob=secret, EncryptionContext={"a": "b"})["Plaintext"] == b"hidden"
         for signature in signed.values():
             assert kms.verify(**signature)["SignatureValid"]
+
+
+IMAGES = 400
+KILLS = 10
+
+
+@pytest.mark.slow
+def test_ten_kills_do_not_change_a_byte(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    service = ServiceProcess(tmp_path).start()
+    client = Client(service.endpoint_url)
+    bucket = client.bucket(versioned=True)
+    refs = [client.put(bucket, f"{number}.jpg", picture(number, size=(96, 96))) for number in range(IMAGES)]
+    for number in range(5, IMAGES, 37):
+        client.put(bucket, f"{number}.jpg", b"not an image")
+    place = client.manifest(bucket, [*refs, refs[3], f"s3://{bucket}/gone.jpg"])
+
+    began = time.monotonic()
+    undisturbed = client.job(client.start(place, MinConfidence=0))
+    seconds = time.monotonic() - began
+    expected = client.get(undisturbed["Results"]["S3Object"])
+    summary = client.get(undisturbed["ManifestSummary"]["S3Object"])
+
+    disturbed = client.start(place, MinConfidence=0, ClientRequestToken="once")
+    client.s3.delete_object(Bucket=bucket, Key=place["Name"])  # the job has its own copy, or a version of it
+    seen = []
+    for _ in range(KILLS):
+        threading.Event().wait(chance.uniform(0, seconds / KILLS * 1.5))
+        killed(service)
+        service.start()
+        client = Client(service.endpoint_url)
+        job = client.rekognition.get_media_analysis_job(JobId=disturbed)
+        seen.append((job["Status"], job["ResponseMetadata"]["HTTPHeaders"]["x-modkit-progress"]))
+    job = client.job(disturbed)
+    assert len({progress for _, progress in seen}) > 3, seen  # it was killed while it worked, and got on in between
+    assert client.get(job["Results"]["S3Object"]) == expected
+    assert client.get(job["ManifestSummary"]["S3Object"]) == summary
+    lines = [json.loads(line)["source-ref"] for line in expected.splitlines()]
+    bad = set(range(5, IMAGES, 37))
+    assert lines == [*(ref for number, ref in enumerate(refs) if number not in bad), refs[3]]
+    written = client.s3.list_object_versions(Bucket=bucket, Prefix=f"{disturbed}/")["Versions"]
+    assert len(written) == 2  # results and summary, each written once
+    service.stop()
+    assert not list((tmp_path / "jobs").glob("*"))

@@ -1,5 +1,6 @@
 """Custom moderation adapters: one logistic regression for each label, on the features of the base model."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,8 @@ class Adapter:
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, labels=np.array(self.labels), weights=self.weights, bias=self.bias)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
 
     @classmethod

@@ -1,5 +1,6 @@
 """One media analysis job from manifest to results, as Rekognition documents the files."""
 
+from itertools import islice
 from typing import Any, Final
 
 from toolkit import taxonomy
@@ -15,8 +16,9 @@ from toolkit.manifests import (
     to_line,
 )
 from toolkit.service.adapter import Adapter, AdapterShelf
+from toolkit.service.checkpoint import Checkpoint, Outcome
 from toolkit.service.disk import Disk
-from toolkit.service.engine import BATCH, Engine
+from toolkit.service.engine import BATCH, Engine, Seen
 from toolkit.service.faults import InvalidManifest, ResourceNotFound, ResourceNotReady
 from toolkit.service.model import BadImage
 from toolkit.service.moderation import DEFAULT_MIN_CONFIDENCE, confidences, reported
@@ -81,8 +83,8 @@ def output_key(job: JobRecord, name: str) -> str:
     return "/".join([prefix, job.job_id, name] if prefix else [job.job_id, name])
 
 
-def run(job: JobRecord, state: State, disk: Disk, engine: Engine, shelf: AdapterShelf) -> None:
-    """Analyzes every line of the manifest and writes results and summary.
+def run(job: JobRecord, state: State, disk: Disk, engine: Engine, shelf: AdapterShelf, checkpoint: Checkpoint) -> None:
+    """Analyzes every line of the manifest and writes results and summary; goes on where an earlier process was stopped.
 
     A line that cannot be analyzed is an error in the summary, and the job still succeeds.
 
@@ -92,32 +94,35 @@ def run(job: JobRecord, state: State, disk: Disk, engine: Engine, shelf: Adapter
         It cannot be done.
     Stopped
         The service is being stopped; the job is left as it is.
+    OSError, sqlite3.Error
+        The disk is full or broken.
     """
     store = ObjectStore(disk, job.account, job.region)
     key_arn = _key(job, store)
-    lines = _lines(job, store)
+    lines = _lines(job, store, checkpoint)
     config = job.request["OperationsConfig"]["DetectModerationLabels"]
     adapter = _adapter(job, config, shelf)
     refs, errors = _parse(lines)
     total = len(refs) + len(errors)
-    state.set_job_progress(job.job_id, len(errors), total)
     # An expired adapter is not named: that is how a client learns that the base model answered.
     project_version = config.get("ProjectVersion") if adapter else None
-    min_confidence = config.get("MinConfidence", DEFAULT_MIN_CONFIDENCE)
-    results: list[str] = []
-    for seen, (number, ref) in zip(engine.look(refs.values(), store), refs.items(), strict=True):
+
+    def outcome(ref: str, seen: Seen | BadImage) -> Outcome:
         if isinstance(seen, BadImage):
-            errors.append(LineError(number, seen.code, seen.message, ref))
-        else:
-            labels = reported(confidences([seen], adapter)[0], min_confidence)
-            results.append(to_line(result_record(ref, labels, project_version=project_version)))
-        done = len(results) + len(errors)
-        if done % BATCH == 0:
-            state.set_job_progress(job.job_id, done, total)
-    summary = Summary(total, tuple(sorted(errors, key=lambda error: error.line)))
-    results_version = _write(job, store, RESULTS_NAME, "".join(results).encode("utf-8"), key_arn)
-    summary_version = _write(job, store, SUMMARY_NAME, summary.to_json(), key_arn)
-    state.finish_job(job.job_id, results_version, summary_version)
+            return None, [seen.code, seen.message]
+        labels = reported(confidences([seen], adapter)[0], config.get("MinConfidence", DEFAULT_MIN_CONFIDENCE))
+        return to_line(result_record(ref, labels, project_version=project_version)), []
+
+    made_with = {"batch": BATCH, "model": taxonomy.MODEL_VERSION, "project_version": project_version}
+    with checkpoint.go_on(made_with, len(refs), BATCH) as recorder:
+        # Recorded in whole batches: they lie at the same places of the manifest however often the job is stopped.
+        rest = list(refs.values())[recorder.done :]
+        looks = zip(rest, engine.look(rest, store), strict=True)
+        state.set_job_progress(job.job_id, len(errors) + recorder.done, total)
+        while batch := list(islice(looks, BATCH)):
+            recorder.add([outcome(ref, seen) for ref, seen in batch])
+            state.set_job_progress(job.job_id, len(errors) + recorder.done, total)
+    _finish(job, state, store, key_arn, refs, errors, checkpoint)
 
 
 def results_description(job: JobRecord) -> dict[str, Any]:
@@ -148,13 +153,18 @@ def _key(job: JobRecord, store: ObjectStore) -> str | None:
         raise JobFailure("INVALID_KMS_KEY", str(error)) from error
 
 
-def _lines(job: JobRecord, store: ObjectStore) -> list[bytes]:
+def _lines(job: JobRecord, store: ObjectStore, checkpoint: Checkpoint) -> list[bytes]:
+    kept = checkpoint.manifest()
+    if kept is not None:
+        return kept
     try:
-        return read_manifest(store, job.request["Input"]["S3Object"], job.manifest_version)[0]
+        lines = read_manifest(store, job.request["Input"]["S3Object"], job.manifest_version)[0]
     except ObjectError as error:
         raise JobFailure("INVALID_S3_OBJECT", str(error)) from error
     except InvalidManifest as error:
         raise JobFailure("INVALID_MANIFEST", error.message) from error
+    checkpoint.keep_manifest(lines)
+    return lines
 
 
 def _adapter(job: JobRecord, config: dict[str, Any], shelf: AdapterShelf) -> Adapter | None:
@@ -177,8 +187,33 @@ def _parse(lines: list[bytes]) -> tuple[dict[int, str], list[LineError]]:
     return refs, errors
 
 
+def _finish(
+    job: JobRecord,
+    state: State,
+    store: ObjectStore,
+    key_arn: str | None,
+    refs: dict[int, str],
+    errors: list[LineError],
+    checkpoint: Checkpoint,
+) -> None:
+    """Writes results and summary from what was recorded."""
+    results: list[str] = []
+    for (number, ref), (result, refusal) in zip(refs.items(), checkpoint.outcomes(), strict=True):
+        if result is None:
+            code, message = refusal
+            errors.append(LineError(number, code, message, ref))
+        else:
+            results.append(result)
+    summary = Summary(len(results) + len(errors), tuple(sorted(errors, key=lambda error: error.line)))
+    results_version = _write(job, store, RESULTS_NAME, "".join(results).encode("utf-8"), key_arn)
+    summary_version = _write(job, store, SUMMARY_NAME, summary.to_json(), key_arn)
+    state.finish_job(job.job_id, results_version, summary_version)
+
+
 def _write(job: JobRecord, store: ObjectStore, name: str, data: bytes, key_arn: str | None) -> str | None:
+    bucket, key = job.request["OutputConfig"]["S3Bucket"], output_key(job, name)
     try:
-        return store.write(job.request["OutputConfig"]["S3Bucket"], output_key(job, name), data, key_arn=key_arn)
+        # It is there already where a process was killed before it could say that the job had ended.
+        return store.write(bucket, key, data, key_arn=key_arn, unless_there=True)
     except ObjectError as error:
         raise JobFailure("INVALID_OUTPUT_CONFIG", str(error)) from error

@@ -22,7 +22,6 @@ from toolkit.service.paging import Pager
 from toolkit.service.projects import Projects
 from toolkit.service.state import State
 
-_STOPPED: Final = "The service was stopped before this was finished; start it again."
 _REFUSED_IMAGE: Final[dict[str, type[Fault]]] = {
     "INVALID_IMAGE_FORMAT": InvalidImageFormat,
     "IMAGE_TOO_LARGE": ImageTooLarge,
@@ -37,8 +36,8 @@ class Backend:
     Parameters
     ----------
     directory
-        Where `service.sqlite`, `adapters/`, `objects.sqlite`, `objects/` and `kms.json` lie; made where it does not
-        exist. One service at a time uses it.
+        Where `service.sqlite`, `adapters/`, `jobs/`, `objects.sqlite`, `objects/` and `kms.json` lie; made where it
+        does not exist. One service at a time uses it.
     workers
         Jobs and trainings that run at once.
 
@@ -65,17 +64,18 @@ class Backend:
                 raise Unreachable(f"{directory}: the service cannot keep its data there ({error}).") from error
             except durable.BucketTaken as error:
                 raise Unreachable(f"{directory}: {error}") from error
-            self.state.fail_unfinished(_STOPPED)
             self._engine = Engine()
             self._shelf = shelf
             self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="job")
             pager = Pager(self.state.secret("paging"))
-            self.jobs = Jobs(self.state, self.disk, self._engine, shelf, pager, self._executor)
+            self.jobs = Jobs(directory / "jobs", self.state, self.disk, self._engine, shelf, pager, self._executor)
             self.projects = Projects(self.state, self.disk, self._engine, shelf, pager, self._executor)
+            self.projects.resume()
+            self.jobs.resume()
             undo.pop_all()
 
     def close(self) -> None:
-        """Ends the jobs that run (the next start calls them failed) and closes the files."""
+        """Stops the jobs that run (the next start goes on with them) and closes the files."""
         self._engine.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
         durable.unload(self.disk)
@@ -122,7 +122,7 @@ class Backend:
 
 
 def _lock(directory: Path) -> sqlite3.Connection:
-    """Keeps a second service out of the folder: it would call the first one's running jobs failed.
+    """Keeps a second service out of the folder: it would run the first one's jobs a second time.
 
     SQLite's own lock works on every system, and goes away with the process that held it.
     """

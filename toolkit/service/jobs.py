@@ -1,12 +1,17 @@
 """Media analysis jobs: taking them on, running them in the background, telling how they stand."""
 
 import logging
+import sqlite3
+import time
 from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from toolkit.service import analysis
 from toolkit.service.adapter import AdapterShelf
 from toolkit.service.caller import Caller, require_place
+from toolkit.service.checkpoint import Checkpoint
 from toolkit.service.disk import Disk
 from toolkit.service.engine import Engine, Stopped
 from toolkit.service.faults import IdempotentParameterMismatch, InvalidParameter, InvalidS3Object, ResourceNotFound
@@ -23,19 +28,30 @@ class Jobs:
 
     Parameters
     ----------
+    folder
+        Where the progress of jobs is kept while they run.
     executor
         Where jobs run; its workers are the jobs that run at once, the others wait as QUEUED.
     """
 
     def __init__(
-        self, state: State, disk: Disk, engine: Engine, shelf: AdapterShelf, pager: Pager, executor: Executor
+        self,
+        folder: Path,
+        state: State,
+        disk: Disk,
+        engine: Engine,
+        shelf: AdapterShelf,
+        pager: Pager,
+        executor: Executor,
     ) -> None:
         self._state = state
         self._engine = engine
         self._shelf = shelf
+        self._folder = folder
         self._disk = disk
         self._pager = pager
         self._executor = executor
+        self._unwritten: dict[str, dict[str, Any]] = {}
 
     def start(self, caller: Caller, request: dict[str, Any]) -> str:
         """Takes on a job and gives its JobId; a ClientRequestToken that is known gives the job that it made.
@@ -76,20 +92,52 @@ class Jobs:
         except ObjectError as error:
             raise InvalidS3Object(f"Input.S3Object: {error}") from error
 
+    def resume(self) -> None:
+        """Goes on with the jobs that an earlier process left unfinished, oldest first."""
+        unfinished = self._state.unfinished_jobs()
+        known = {job.job_id for job in unfinished}
+        for folder in self._folder.glob("*"):
+            if folder.name not in known:  # its job had just ended
+                Checkpoint(folder).remove()
+        for job in unfinished:
+            self._executor.submit(self._run, job)
+
     def _run(self, job: JobRecord) -> None:
+        checkpoint = Checkpoint(self._folder / job.job_id)
         try:
             self._state.set_job_status(job.job_id, "IN_PROGRESS")
-            analysis.run(job, self._state, self._disk, self._engine, self._shelf)
-        except analysis.JobFailure as failure:
-            self._state.fail_job(job.job_id, failure.code, failure.message)
+            analysis.run(job, self._state, self._disk, self._engine, self._shelf, checkpoint)
         except Stopped:
-            _log.info("job %s: left unfinished, the service is being stopped", job.job_id)
+            _log.info("job %s: left for the next start, the service is being stopped", job.job_id)
+            return
+        except analysis.JobFailure as failure:
+            code, message = failure.code, failure.message
+        except (OSError, sqlite3.Error) as error:
+            _log.exception("job %s", job.job_id)
+            code, message = "INTERNAL_ERROR", f"The service could not write to its disk ({error})."
         except Exception as error:
             # Nothing may leave a job in progress for ever, not even a mistake of ours.
             _log.exception("job %s", job.job_id)
-            self._state.fail_job(
-                job.job_id, "INTERNAL_ERROR", f"The service made a mistake ({type(error).__name__}); its log says more."
-            )
+            code = "INTERNAL_ERROR"
+            message = f"The service made a mistake ({type(error).__name__}); its log says more."
+        else:
+            checkpoint.remove()
+            return
+        checkpoint.remove()  # first, as it may be what fills the disk
+        self._fail(job, code, message)
+
+    def _fail(self, job: JobRecord, code: str, message: str) -> None:
+        try:
+            self._state.fail_job(job.job_id, code, message)
+        except sqlite3.Error:
+            # Not even that can be written. Clients are told all the same; the next start tries the job again.
+            _log.exception("job %s: failed (%s: %s)", job.job_id, code, message)
+            self._unwritten[job.job_id] = {
+                "status": "FAILED", "failure_code": code, "failure_message": message, "completed": time.time()
+            }  # fmt: skip
+
+    def _as_it_is(self, job: JobRecord) -> JobRecord:
+        return replace(job, **self._unwritten.get(job.job_id, {}))
 
     def get(self, caller: Caller, job_id: str) -> JobRecord:
         """One job.
@@ -101,7 +149,7 @@ class Jobs:
         job = self._state.job(caller.account, caller.region, job_id)
         if job is None:
             raise ResourceNotFound(f"JobId {job_id}: there is no such job in {caller.region}.")
-        return job
+        return self._as_it_is(job)
 
     def page(self, caller: Caller, request: dict[str, Any]) -> tuple[list[JobRecord], str | None]:
         """A page of jobs, newest first, and the token of the next page.
@@ -113,7 +161,8 @@ class Jobs:
         listing = caller.listing("ListMediaAnalysisJobs")
         limit = request.get("MaxResults", DEFAULT_PAGE)
         before = self._pager.before(listing, request.get("NextToken"))
-        return self._pager.page(listing, self._state.jobs(caller.account, caller.region, before, limit + 1), limit)
+        jobs = map(self._as_it_is, self._state.jobs(caller.account, caller.region, before, limit + 1))
+        return self._pager.page(listing, list(jobs), limit)
 
 
 def _same(job: JobRecord, request: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ Nothing goes over HTTP, and no file name is ever made of a bucket or a key. What
 call returns; `durable` sees to that.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -103,13 +104,20 @@ class ObjectStore:
                 continue
         raise ObjectError(f"s3://{bucket}/{name}: replaced again and again while it was being read.")
 
-    def write(self, bucket: str, name: str, data: bytes, *, key_arn: str | None = None) -> str | None:
+    def write(
+        self, bucket: str, name: str, data: bytes, *, key_arn: str | None = None, unless_there: bool = False
+    ) -> str | None:
         """Writes one object, encrypted with a KMS key (SSE-KMS) where one is given.
+
+        Parameters
+        ----------
+        unless_there
+            Leave an object that has these bytes already as it is.
 
         Returns
         -------
         str or None
-            The version written; None where the bucket keeps no versions.
+            The version written, or found; None where the bucket keeps no versions.
 
         Raises
         ------
@@ -117,6 +125,9 @@ class ObjectStore:
             The bucket is gone, in another region, or takes no writes.
         """
         self.bucket(bucket)
+        there = self._s3.get_object(bucket, name) if unless_there else None
+        if there is not None and there.etag.strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest():
+            return str(there.version_id) if there._is_versioned else None
         encryption = "aws:kms" if key_arn else None
         durable.begin(self._disk)
         try:

@@ -152,6 +152,11 @@ class Projects:
         rest = [record for record in records if before is None or record.seq < before]
         return self._pager.page(listing, rest, request.get("MaxResults", DEFAULT_PAGE))
 
+    def resume(self) -> None:
+        """Starts the trainings again that an earlier process left unfinished."""
+        for project, version in self._state.unfinished_versions():
+            self._executor.submit(self._train, project, version)
+
     def _train(self, project: ProjectRecord, version: VersionRecord) -> None:
         began = time.monotonic()
 
@@ -171,7 +176,7 @@ class Projects:
         except (TrainingFailure, ObjectError, KeyUnusable) as failure:
             self._state.fail_version(version.arn, str(failure))
         except Stopped:
-            _log.info("training of %s: left unfinished, the service is being stopped", version.arn)
+            _log.info("training of %s: left for the next start, the service is being stopped", version.arn)
         except Exception as error:
             _log.exception("training of %s", version.arn)
             self._state.fail_version(

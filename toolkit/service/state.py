@@ -55,7 +55,7 @@ class State:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(_TABLES)
 
     def close(self) -> None:
@@ -90,21 +90,6 @@ class State:
         """A random text that stays the same for this file: what tokens are signed with."""
         self._do("INSERT OR IGNORE INTO secrets VALUES (?, ?)", name, secrets.token_hex(32))
         return str(self._rows("SELECT value FROM secrets WHERE name = ?", name)[0]["value"])
-
-    def fail_unfinished(self, message: str) -> None:
-        """Ends whatever an earlier process left behind: nothing may stay in progress for ever."""
-        now = time.time()
-        with self._transaction() as db:
-            db.execute(
-                "UPDATE jobs SET status = 'FAILED', failure_code = 'INTERNAL_ERROR', failure_message = ?, completed = ?"
-                " WHERE status IN ('CREATED', 'QUEUED', 'IN_PROGRESS')",
-                (message, now),
-            )
-            db.execute(
-                "UPDATE versions SET status = 'TRAINING_FAILED', message = ?, ended = ?"
-                " WHERE status = 'TRAINING_IN_PROGRESS'",
-                (message, now),
-            )
 
     # -- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -145,6 +130,11 @@ class State:
             "SELECT * FROM jobs WHERE account = ? AND region = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
             account, region, _before(before), limit,
         )  # fmt: skip
+        return [JobRecord(**row) for row in rows]
+
+    def unfinished_jobs(self) -> list[JobRecord]:
+        """Whatever an earlier process left behind, oldest first."""
+        rows = self._rows("SELECT * FROM jobs WHERE status IN ('CREATED', 'QUEUED', 'IN_PROGRESS') ORDER BY seq")
         return [JobRecord(**row) for row in rows]
 
     def set_job_status(self, job_id: str, status: str) -> None:
@@ -230,6 +220,12 @@ class State:
         """All versions of a project, newest first."""
         rows = self._rows("SELECT * FROM versions WHERE project_arn = ? ORDER BY seq DESC", project_arn)
         return [VersionRecord(**row) for row in rows]
+
+    def unfinished_versions(self) -> list[tuple[ProjectRecord, VersionRecord]]:
+        """Trainings that an earlier process left behind, and their projects, oldest first."""
+        rows = self._rows("SELECT * FROM versions WHERE status = 'TRAINING_IN_PROGRESS' ORDER BY seq")
+        projects = {row["arn"]: ProjectRecord(**row) for row in self._rows("SELECT * FROM projects")}
+        return [(projects[row["project_arn"]], VersionRecord(**row)) for row in rows]
 
     def set_version_progress(self, arn: str, done: int, total: int) -> None:
         """Images looked at, of all images."""
