@@ -1,9 +1,13 @@
 """Plain boto3 clients for the service's tests, images to send to it, and ways to wait for it."""
 
+import errno
 import io
 import itertools
 import json
+import os
 import random
+import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +17,7 @@ import boto3
 from PIL import Image, ImageDraw
 
 from toolkit.manifests import ground_truth_record, to_line
+from toolkit.service import ServiceProcess
 from toolkit.storage import connect
 
 _names = itertools.count()
@@ -56,6 +61,26 @@ def shape(seed: int, circle: bool) -> bytes:
     else:
         draw.rectangle((x, y, x + side, y + side), fill=(20, 30, chance.randrange(180, 256)))
     return encoded(image)
+
+
+def killed(service: ServiceProcess) -> None:
+    """kill -9, and waits until the process is gone."""
+    process = service._process
+    assert process
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    service.stop()
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+SQLITE_FULL = sqlite3.OperationalError("database or disk is full")
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    return refuse
 
 
 class Client:

@@ -116,13 +116,18 @@ def _moto_app(service: Any, disk: Disk) -> Flask:
     def begin() -> None:
         durable.begin(disk, keys=service == "kms")
 
+    @app.errorhandler(OSError)
+    @app.errorhandler(sqlite3.Error)
+    def unwritten(error: Exception) -> Response:
+        _log.error("%s: what was asked could not be written", service, exc_info=error)
+        return _no(request.environ, 500, "InternalError", f"It could not be kept on disk ({error}).")
+
     @app.after_request
     def keep(answer: Response) -> Response:
         try:
             durable.commit()
         except (OSError, sqlite3.Error) as error:
-            _log.exception("%s: what was asked could not be written", service)
-            return _no(request.environ, 500, "InternalError", f"It could not be kept on disk ({error}).")
+            return unwritten(error)
         return answer
 
     return app
