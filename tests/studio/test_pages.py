@@ -113,6 +113,18 @@ def test_any_objective_of_the_library_can_be_asked_for(workspace, open_app: Open
     assert tk.choose_threshold(curve, objective).reason in shown(app)
 
 
+def test_a_promise_is_made_or_refused_as_the_library_does(workspace, open_app: Open, curve):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", objective="precision>=0.9", sure="promised, 95 %")
+    promised = tk.choose_threshold(curve, "precision>=0.9", confidence_level=0.95)
+    assert promised.reason in shown(app)
+    app.selectbox(key="sure").select("on this sample").run()
+    assert tk.choose_threshold(curve, "precision>=0.9").reason in shown(app)
+    app.selectbox(key="objective").select("f1").run()
+    app.selectbox(key="sure").select("promised, 99 %").run()
+    assert "'f1' cannot be promised" in shown(app)
+    assert not app.exception
+
+
 def test_an_objective_that_cannot_be_read_is_one_sentence(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), "--page", "tune", objective="as good as possible")
     assert "'as good as possible' is not an objective" in shown(app)

@@ -17,6 +17,8 @@ from toolkit.tuning import OBJECTIVES, Choice, choose_threshold
 _STEP: Final = 0.1
 _USUAL: Final = 80.0
 _GOAL: Final = "precision>=0.9"
+_ON_SAMPLE: Final = "on this sample"
+_LEVELS: Final = {_ON_SAMPLE: None, "promised, 90 %": 0.9, "promised, 95 %": 0.95, "promised, 99 %": 0.99}
 
 
 def page(view: View) -> None:
@@ -29,17 +31,37 @@ def page(view: View) -> None:
             icon=":material/label:",
         )
         return
-    objective = _objective()
+    asked, sure = st.columns([3, 1])
+    with asked:
+        objective = _objective()
+    with sure:
+        level = _level()
     curve = source.curve(view.source, view.samples, view.label)
     if curve.min_confidence > 100 - _STEP:
         st.info(f"This run reported nothing below {curve.min_confidence:g}, so there is no threshold to move.")
         return
     if curve.unmatched:
         st.caption(f"{curve.unmatched:,} judged images have no result in this run and do not count.")
-    choice = choose_threshold(curve, objective)
+    choice = choose_threshold(curve, objective, confidence_level=level)
     _threshold(view, view.samples, curve, choice)
     if len(view.runs) > 1:
         _runs(view, view.samples, curve, choice)
+
+
+def _level() -> float | None:
+    """Whether the objective need only hold on this sample, or is promised for new images."""
+    given = st.session_state["address"].get("sure", _ON_SAMPLE)
+    st.session_state.setdefault("sure", given if given in _LEVELS else _ON_SAMPLE)
+    chosen = st.selectbox(
+        "How sure",
+        list(_LEVELS),
+        key="sure",
+        persist_state="session",
+        help="The best threshold on a sample misses its goal on new images about every other time. A promise holds on "
+        "new images with this probability; it needs a bound, such as precision>=0.9, and enough labels.",
+    )
+    st.query_params["sure"] = chosen
+    return _LEVELS[chosen]
 
 
 def _objective() -> str:
@@ -189,7 +211,8 @@ def _runs(view: View, samples: Samples, curve: ThresholdCurve, choice: Choice) -
                 _suggestion(curve, choice)
             else:
                 theirs = source.curve(run, samples, curve.label)
-                _suggestion(theirs, choose_threshold(theirs, choice.objective))
+                again = choose_threshold(theirs, choice.objective, confidence_level=choice.confidence_level)
+                _suggestion(theirs, again)
 
 
 def _suggestion(curve: ThresholdCurve, choice: Choice) -> None:
