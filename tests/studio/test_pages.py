@@ -307,3 +307,14 @@ def test_mistakes_are_the_curves_and_the_worst_stand_first(workspace, open_app: 
         assert (len(wrong), len(missed)) == (curve.at(threshold).fp, curve.at(threshold).fn)
         assert wrong["confidence"].is_monotonic_decreasing
         assert missed["confidence"].is_monotonic_increasing
+
+
+def test_a_label_that_the_run_never_reported_is_said_so_instead_of_an_empty_chart(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), run="base", label="Gambling")
+    assert "reported Gambling on none of its images" in shown(app)
+    assert not app.exception
+
+
+def test_what_people_found_and_the_run_reported_comes_first(workspace, open_app: Open):
+    assert open_app("--dir", str(workspace.folder)).selectbox(key="label").value == "Gambling"
+    assert open_app("--dir", str(workspace.folder), run="base").selectbox(key="label").value == "Explicit"

@@ -55,6 +55,9 @@ def _adapter(view: View) -> None:
 
 
 def _distribution(view: View, label: str) -> None:
+    if label not in view.results.label_names():
+        st.info(plain(f"This run reported {label} on none of its images; choose another label or run at the left."))
+        return
     truth = source.judged_if_any(view.results, view.truth, label)
     st.plotly_chart(plots.distribution(view.results, label, truth), key="distribution")
     if truth is None:

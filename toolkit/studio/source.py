@@ -195,11 +195,12 @@ def keep_upload(name: str, data: bytes) -> Samples:
 
 
 def labels(results: Results, truth: Truth | None) -> list[str]:
-    """Labels to choose from: those judged first, then those reported, the most frequent first."""
+    """Labels to choose from: those that people found and the run reported, the most frequent first, then the others."""
     reported = results.label_names()
+    found = truth.present_labels if truth else []
     judged = truth.labels if truth else []
-    first = [label for label in reported if label in judged]
-    return list(dict.fromkeys([*first, *judged, *reported]))
+    first = [label for label in found if label in reported]
+    return list(dict.fromkeys([*first, *reported, *found, *judged]))
 
 
 def curve(source: Source, samples: Samples, label: str) -> ThresholdCurve:
