@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import boto3
-
 from toolkit import storage, taxonomy
 from toolkit.errors import NotFound, UnreadableManifest
 
@@ -118,7 +116,7 @@ def write_manifest(
     images: str | os.PathLike[str] | Sequence[str],
     destination: str | os.PathLike[str],
     *,
-    session: boto3.Session | None = None,
+    session: storage.Session | None = None,
 ) -> list[str]:
     """Writes the input manifest of a job, in as many parts as the service's limits ask for.
 

@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-import boto3
 import duckdb
 import numpy as np
 import pandas as pd
@@ -164,7 +163,7 @@ def read_results(
     source: Source | Sequence[Source] | HasResults,
     *,
     min_confidence: float | None = None,
-    session: boto3.Session | None = None,
+    session: storage.Session | None = None,
 ) -> Results:
     """Loads results manifests into tables.
 
@@ -227,7 +226,7 @@ def _stack(parts: Sequence[_Tables]) -> _Tables:
     return images, labels, errors
 
 
-def _read_one(uri: Source, session: boto3.Session | None) -> _Tables:
+def _read_one(uri: Source, session: storage.Session | None) -> _Tables:
     if not storage.is_s3(uri):
         path = Path(uri)
         if not path.is_file():
@@ -243,7 +242,7 @@ def _read_one(uri: Source, session: boto3.Session | None) -> _Tables:
     return images, labels, errors
 
 
-def _summary_errors(uri: Source, session: boto3.Session | None) -> pd.DataFrame:
+def _summary_errors(uri: Source, session: storage.Session | None) -> pd.DataFrame:
     folder = str(uri).rpartition("/")[0] if storage.is_s3(uri) else Path(uri).parent
     summary_uri = storage.join(folder, manifests.SUMMARY_NAME)
     if not storage.exists(summary_uri, session=session):

@@ -28,6 +28,9 @@ from botocore.exceptions import (
 
 from toolkit.errors import NotFound, RequestRefused, Unreachable
 
+Session = boto3.Session
+"""How to reach AWS, or an endpoint of your own (`connect`); whoever reads or writes takes one."""
+
 _MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404", "NotFound"}
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Final
 
-import boto3
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -140,7 +139,7 @@ class Truth:
         return f"Truth({self.n_images:,} images; present/judged: {each or 'nothing'})"
 
 
-def read_truth(source: str | PathLike[str], *, session: boto3.Session | None = None) -> Truth:
+def read_truth(source: str | PathLike[str], *, session: storage.Session | None = None) -> Truth:
     """Loads labelled samples.
 
     Parameters

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import boto3
 import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -89,7 +88,7 @@ def sample_data() -> Path:
     raise NotFound("sample_data: not installed; install the toolkit from a checkout: pip install -e .")
 
 
-def upload(samples: Path, session: boto3.Session) -> Inputs:
+def upload(samples: Path, session: storage.Session) -> Inputs:
     """Puts the images, good and bad, the input manifest and the ground truths into a versioned bucket."""
     storage.make_bucket(BUCKET, versioned=True, session=session)
     names = [p.relative_to(samples).as_posix() for f in ("bad", "images") for p in sorted((samples / f).iterdir())]
@@ -115,7 +114,7 @@ def upload(samples: Path, session: boto3.Session) -> Inputs:
     return Inputs(manifest, version, training, testing, key)
 
 
-def train(inputs: Inputs, session: boto3.Session) -> tk.Adapter:
+def train(inputs: Inputs, session: storage.Session) -> tk.Adapter:
     """Trains a custom moderation adapter on the training samples and waits for it."""
     adapter = tk.train_adapter(
         f"demo-{_now():%Y%m%d-%H%M%S-%f}",
@@ -127,7 +126,7 @@ def train(inputs: Inputs, session: boto3.Session) -> tk.Adapter:
     return adapter.wait()
 
 
-def analyze(inputs: Inputs, adapter: tk.Adapter, session: boto3.Session) -> dict[str, tk.Job]:
+def analyze(inputs: Inputs, adapter: tk.Adapter, session: storage.Session) -> dict[str, tk.Job]:
     """Starts one job on the base model and one on the adapter, and waits for both."""
     client = tk.MediaAnalysis(session)
     jobs = {

@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-import boto3
 import pandas as pd
 import streamlit as st
 
@@ -255,7 +254,7 @@ def judged_if_any(results: Results, truth: Truth | None, label: str) -> Truth | 
     return truth
 
 
-def session(endpoint: str | None) -> boto3.Session:
+def session(endpoint: str | None) -> storage.Session:
     """For S3 at an endpoint; None is AWS."""
     return storage.connect(endpoint)
 
