@@ -17,7 +17,17 @@ from typing import Any, Final
 from moto.kms import urls as kms_urls
 from moto.kms.models import KmsBackend, kms_backends
 from moto.s3 import urls as s3_urls
-from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
+from moto.s3.models import (
+    FakeAcl,
+    FakeBucket,
+    FakeDeleteMarker,
+    FakeGrant,
+    FakeGrantee,
+    FakeKey,
+    FakeMultipart,
+    S3Backend,
+    s3_backends,
+)
 from moto.s3.utils import _VersionedKeyStore
 
 from toolkit.service import keyring
@@ -26,6 +36,10 @@ from toolkit.service.stored import Bucket, File, configure, row_of, settings_of,
 
 # moto reads the list of an object's versions, adds to it and puts it back: two at once would lose one of two uploads.
 _LOCKS: Final = tuple(RLock() for _ in range(64))
+
+# moto remembers every instance of these that ever was, so as to close buffers at the end of a test; a service that runs
+# for weeks cannot afford that.
+_FORGOTTEN: Final[tuple[Any, ...]] = (FakeKey, FakeDeleteMarker, FakeMultipart, FakeAcl, FakeGrant, FakeGrantee)
 
 
 class BucketTaken(Exception):
@@ -139,16 +153,16 @@ def commit() -> None:
     Raises
     ------
     OSError, sqlite3.Error
-        It could not be written; then memory is again as the disk is.
+        It could not be written; then memory is again as the disk is, except that a KMS key that was made remains.
     """
     changes = _changes.get()
     _changes.set(None)
     if changes is None:
         return
-    if changes.keys:
-        keyring.save(changes.disk.directory, changes.disk)
     saved: set[int] = set()
     try:
+        if changes.keys:
+            keyring.save(changes.disk.directory, changes.disk)
         for number, bucket in changes.buckets.items():
             _save(bucket, changes.objects[number])
             saved.add(number)
@@ -169,9 +183,8 @@ def load(disk: Disk) -> None:
     """
     _install(s3_backends, DurableS3)
     _install(kms_backends, DurableKms)
-    # moto remembers every object that ever was, so as to close its buffer at the end of a test; a service that runs for
-    # weeks cannot afford that.
-    FakeKey.instances_tracked = deque(maxlen=0)  # type: ignore[attr-defined]
+    for model in _FORGOTTEN:
+        model.instances_tracked = deque(maxlen=0)
     rows = disk.buckets()
     for row in rows:
         if row.name in s3_backends.bucket_accounts:
