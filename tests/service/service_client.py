@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import threading
 import time
@@ -61,6 +62,13 @@ def shape(seed: int, circle: bool) -> bytes:
     else:
         draw.rectangle((x, y, x + side, y + side), fill=(20, 30, chance.randrange(180, 256)))
     return encoded(image)
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now: a service started there again keeps its clients."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def killed(service: ServiceProcess) -> None:
