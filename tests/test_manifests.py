@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ def test_a_result_comes_back_as_it_was_written(source_ref, found, content_types,
     )
     assert line.count("\n") == 1
     read = manifests.parse_result_line(line.encode())
-    assert (read.source_ref, list(read.labels), dict(read.content_types), read.project_version) == (
-        source_ref, found, content_types, project_version,
-    )  # fmt: skip
+    assert read.source_ref == source_ref
+    assert list(read.answer.labels) == found
+    assert dict(read.answer.content_types) == content_types
+    assert read.answer.project_version == project_version
 
 
 errors = st.builds(manifests.LineError, st.integers(1, 10_000), texts, st.text(max_size=20), st.none() | texts)
@@ -111,3 +113,31 @@ def test_parts_are_named_and_every_image_is_written_duplicates_too(tmp_path) -> 
 def test_a_manifest_without_images_in_s3_is_refused(images, tmp_path) -> None:
     with pytest.raises(NotFound, match=";"):
         manifests.write_manifest(images, tmp_path / "input.jsonl")
+
+
+answers = st.builds(manifests.Answer, st.lists(labels, max_size=3).map(tuple), st.just("7.0"), st.none() | texts)
+
+
+@given(texts, st.lists(texts, max_size=3, unique=True), st.none() | answers, st.none() | answers)
+def test_an_adapter_output_comes_back_as_it_was_written(source_ref, truth, adapter, base) -> None:
+    line = manifests.to_line(manifests.adapter_output_record(source_ref, truth, adapter=adapter, base=base))
+    assert manifests.parse_adapter_output_line(line) == manifests.AdapterOutput(source_ref, tuple(truth), adapter, base)
+
+
+counts = st.builds(manifests.Confusion, *[st.integers(0, 10_000)] * 4)
+at_thresholds = st.builds(
+    manifests.ThresholdEvaluation, percents, st.dictionaries(texts, st.tuples(counts, counts), max_size=3)
+)
+
+
+@given(st.floats(0, 1), st.lists(texts, max_size=3).map(tuple), at_thresholds, st.lists(at_thresholds, max_size=3))
+def test_an_evaluation_comes_back_as_it_was_written(f1, names, at_input, thresholds) -> None:
+    ended = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+    written = manifests.Evaluation(f1, ended, names, 20, 80, "arn", at_input, tuple(thresholds))
+    assert manifests.parse_evaluation(written.to_json()) == written
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"EvaluationDetails": 1, "ContentModeration": []}'])
+def test_what_is_no_evaluation_is_refused_in_a_sentence(document: bytes) -> None:
+    with pytest.raises(UnreadableManifest, match=r"s3://b/e.json: not the evaluation of an adapter"):
+        manifests.parse_evaluation(document, "s3://b/e.json")

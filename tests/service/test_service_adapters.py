@@ -7,13 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 from service_client import Client, picture, shape, until
+from sklearn.metrics import f1_score, multilabel_confusion_matrix
 
-from toolkit.manifests import Label
+from toolkit.manifests import (
+    AdapterOutput,
+    Confusion,
+    Label,
+    parse_adapter_output_line,
+    parse_evaluation,
+    parse_ground_truth_line,
+)
 from toolkit.service import LocalService
 from toolkit.service.adapter import Adapter
 from toolkit.service.engine import Seen
 from toolkit.service.moderation import confidences, reported
 from toolkit.service.training import Example, split
+from toolkit.storage import split_s3
 
 
 def _labels(answer: dict[str, Any]) -> dict[str, float]:
@@ -31,16 +40,87 @@ def _failure(client: Client, shapes: dict[str, Any], training: Any, testing: Any
 def test_a_training_says_what_it_did(client: Client, shapes: dict[str, Any]) -> None:
     version = shapes["version"]
     assert version["Status"] == "TRAINING_COMPLETED"
-    assert version["EvaluationResult"] == {"F1Score": 1.0}
+    assert version["EvaluationResult"]["F1Score"] == 1.0
+    assert version["FeatureConfig"] == {"ContentModeration": {"ConfidenceThreshold": 50.0}}
     assert version["BaseModelVersion"] == "7.0"
     assert version["Feature"] == "CONTENT_MODERATION"
     assert version["BillableTrainingTimeInSeconds"] >= 1
     assert version["TrainingEndTimestamp"] >= version["CreationTimestamp"]
-    assert version["TrainingDataResult"] == {"Input": shapes["training"]}
-    assert version["TestingDataResult"] == {"Input": shapes["testing"]}
+    assert version["TrainingDataResult"]["Input"] == shapes["training"]
+    assert version["TestingDataResult"]["Input"] == shapes["testing"]
     assert client.summary(version)["statistics"]["valid-json-lines"] == 36
     described = client.rekognition.describe_project_versions(ProjectArn=shapes["project"], VersionNames=["v1"])
     assert described["ResponseMetadata"]["HTTPHeaders"]["x-modkit-progress"] == "36/36"
+
+
+def _output(client: Client, version: dict[str, Any], part: str) -> list[AdapterOutput]:
+    place = version[part]["Output"]["Assets"][0]["GroundTruthManifest"]["S3Object"]
+    return [parse_adapter_output_line(line) for line in client.get(place).splitlines()]
+
+
+def test_the_output_manifests_repeat_the_truth_and_tell_what_both_models_said(
+    client: Client, shapes: dict[str, Any]
+) -> None:
+    version = shapes["version"]
+    given = {part: client.get(shapes[part]["Assets"][0]["GroundTruthManifest"]["S3Object"]).splitlines()
+             for part in ("training", "testing")}  # fmt: skip
+    training, testing = _output(client, version, "TrainingDataResult"), _output(client, version, "TestingDataResult")
+    for part, lines in (("training", training), ("testing", testing)):
+        assert [(line.source_ref, line.truth) for line in lines] == list(map(parse_ground_truth_line, given[part]))
+    assert all(line.adapter is None and line.base is None for line in training)
+    for line in testing:
+        assert line.adapter
+        assert line.base
+        assert line.adapter.project_version == shapes["arn"]
+        assert line.base.project_version is None
+        assert {label.name for label in line.base.labels} <= {"Explicit"}
+        assert all(label.confidence >= 5 for label in [*line.adapter.labels, *line.base.labels])
+        bucket, key = split_s3(line.source_ref)
+        detected = client.rekognition.detect_moderation_labels(
+            Image={"S3Object": {"Bucket": bucket, "Name": key}}, ProjectVersion=shapes["arn"], MinConfidence=5
+        )
+        assert {label.name: pytest.approx(label.confidence, abs=1e-3) for label in line.adapter.labels} == _labels(
+            detected
+        )
+
+
+def test_the_evaluation_counts_what_the_output_manifest_says(client: Client, shapes: dict[str, Any]) -> None:
+    bucket = shapes["bucket"]
+
+    def labels(number: int) -> list[str]:  # nothing that could be learned without mistakes
+        return ["Gambling"] * (number % 4 < 2) + ["Alcohol"] * (number % 3 == 0)
+
+    labelled = [(client.put(bucket, f"blurred/{n}.jpg", shape(n, n % 2 == 0)), labels(n)) for n in range(24)]
+    testing = client.truth(bucket, "blurred.jsonl", labelled)
+    project = client.project()
+    more = {"FeatureConfig": {"ContentModeration": {"ConfidenceThreshold": 62.5}}}
+    arn = client.train(project, bucket, client.truth(bucket, "blurred-training", labelled), testing, **more)
+    version = client.version(project, arn)
+    found = parse_evaluation(client.get(version["EvaluationResult"]["Summary"]["S3Object"]))
+    assert (found.project_version, found.labels) == (arn, ("Alcohol", "Gambling"))
+    assert (found.training_images, found.testing_images) == (24, 24)
+    assert version["TrainingEndTimestamp"] >= found.ended >= version["CreationTimestamp"]
+
+    output = _output(client, version, "TestingDataResult")
+    truth = [[label in line.truth for label in found.labels] for line in output]
+
+    def flagged(model: str, threshold: float) -> list[list[bool]]:
+        answers = [{label.name: label.confidence for label in getattr(line, model).labels} for line in output]
+        return [[answer.get(label, -1) >= threshold for label in found.labels] for answer in answers]
+
+    assert [one.threshold for one in found.thresholds] == list(range(5, 101, 5))
+    assert found.at_input.threshold == 62.5
+    for one in (found.at_input, *found.thresholds):
+        for number, model in enumerate(("base", "adapter")):
+            expected = multilabel_confusion_matrix(truth, flagged(model, one.threshold))
+            for label, ((tn, fp), (fn, tp)) in zip(found.labels, expected, strict=True):
+                assert one.labels[label][number] == Confusion(tp=tp, tn=tn, fp=fp, fn=fn)
+            (tn, fp), (fn, tp) = expected.sum(axis=0)
+            assert getattr(one, model) == Confusion(tp=tp, tn=tn, fp=fp, fn=fn)
+    expected_f1 = f1_score(truth, flagged("adapter", 62.5), average="micro")
+    assert 0 < found.f1 < 1
+    assert found.f1 == pytest.approx(expected_f1)
+    assert version["EvaluationResult"]["F1Score"] == pytest.approx(expected_f1)
 
 
 def test_an_adapter_separates_images_it_has_not_seen(client: Client, shapes: dict[str, Any]) -> None:
@@ -107,8 +187,12 @@ def test_auto_create_holds_out_a_part_of_the_training_data(client: Client, shape
     assert version["StatusMessage"] == "Trained on 20 images and tested on 4."
     assert version["EvaluationResult"]["F1Score"] == 1.0
     assert {name: version[name] for name in more} == more
-    place = version["ManifestSummary"]["S3Object"]
-    assert client.s3.head_object(Bucket=place["Bucket"], Key=place["Name"])["SSEKMSKeyId"] == kms["Arn"]
+    outputs = [version["ManifestSummary"], version["EvaluationResult"]["Summary"]]
+    for part, count in (("TrainingDataResult", 20), ("TestingDataResult", 4)):
+        outputs.append(version[part]["Output"]["Assets"][0]["GroundTruthManifest"])
+        assert len(_output(client, version, part)) == count
+    for place in (output["S3Object"] for output in outputs):
+        assert client.s3.head_object(Bucket=place["Bucket"], Key=place["Name"])["SSEKMSKeyId"] == kms["Arn"]
 
 
 def test_a_split_is_always_the_same_and_keeps_the_proportions() -> None:

@@ -3,6 +3,7 @@
 import json
 import random
 import signal
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -154,3 +155,18 @@ def test_a_job_killed_as_it_ended_writes_its_files_once(tmp_path: Path, monkeypa
 
 class Killed(BaseException):
     """Goes past everything that catches, as a kill does."""
+
+
+def test_a_folder_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
+    state = State(tmp_path / "service.sqlite")
+    state.add_version("arn", "project", "v1", {"kept": True})
+    state.close()
+    with sqlite3.connect(tmp_path / "service.sqlite") as db:  # as it was before adapters wrote an evaluation
+        db.executescript("ALTER TABLE versions RENAME COLUMN output_folder TO summary_key; PRAGMA user_version = 0")
+        db.execute("UPDATE versions SET summary_key = 'p/v1/manifest-summary.json'")
+    for _ in range(2):
+        state = State(tmp_path / "service.sqlite")
+        version = state.version("arn")
+        state.close()
+        assert version
+        assert (version.request, version.output_folder) == ({"kept": True}, None)

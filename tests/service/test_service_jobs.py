@@ -60,7 +60,7 @@ def test_a_job_from_bucket_to_results(client: Client) -> None:
     assert lines[0] == lines[1]
     assert lines[0].endswith(b"\n")
     result = parse_result_line(lines[0])
-    confidence = result.labels[0].confidence
+    confidence = result.answer.labels[0].confidence
     assert confidence == pytest.approx(100 * NSFWClassifier().classify(picture(1)).nsfw, abs=0.01)
     assert json.loads(lines[0]) == {
         "source-ref": ref,

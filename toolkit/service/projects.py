@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sqlite3
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -20,6 +21,9 @@ from toolkit.service.state import AlreadyThere, State
 from toolkit.service.training import Trained, TrainingFailure, train
 
 FEATURE: Final = "CONTENT_MODERATION"
+TRAINING_OUTPUT: Final = "training-output.jsonl"
+TESTING_OUTPUT: Final = "testing-output.jsonl"
+EVALUATION: Final = "evaluation.json"
 
 _log = logging.getLogger(__name__)
 
@@ -168,15 +172,18 @@ class Projects:
             store = ObjectStore(self._disk, project.account, project.region)
             given_key = version.request.get("KmsKeyId")
             key_arn = store.key_arn(given_key) if given_key else None
-            trained = train(version.request, store, self._engine, progress)
-            summary_key = _write_summary(store, project, version, trained, key_arn)
+            trained = train(version.request, version.arn, store, self._engine, progress)
+            folder = _write_outputs(store, project, version, trained, key_arn)
             self._shelf.put(version.adapter_id, trained.adapter)
             seconds = math.ceil(time.monotonic() - began)
-            self._state.finish_version(version.arn, trained.message, trained.f1, seconds, summary_key)
+            self._state.finish_version(version.arn, trained.message, trained.evaluation.f1, seconds, folder)
         except (TrainingFailure, ObjectError, KeyUnusable) as failure:
             self._state.fail_version(version.arn, str(failure))
         except Stopped:
             _log.info("training of %s: left for the next start, the service is being stopped", version.arn)
+        except (OSError, sqlite3.Error) as error:
+            _log.exception("training of %s", version.arn)
+            self._state.fail_version(version.arn, f"The service could not write to its disk ({error}).")
         except Exception as error:
             _log.exception("training of %s", version.arn)
             self._state.fail_version(
@@ -198,11 +205,24 @@ def _check_data(request: dict[str, Any]) -> None:
             require_place(place, f"{member}.Assets[{position}].GroundTruthManifest.S3Object")
 
 
-def _write_summary(
+def output_place(request: dict[str, Any], folder: str, name: str) -> dict[str, str]:
+    """Where a file of a training lies; `folder` is the project's name and the version's."""
+    output = request["OutputConfig"]
+    prefix = output.get("S3KeyPrefix", "").rstrip("/")
+    return {"Bucket": output["S3Bucket"], "Name": "/".join(filter(None, [prefix, folder, name]))}
+
+
+def _write_outputs(
     store: ObjectStore, project: ProjectRecord, version: VersionRecord, trained: Trained, key_arn: str | None
 ) -> str:
-    output = version.request["OutputConfig"]
-    prefix = output.get("S3KeyPrefix", "").rstrip("/")
-    name = "/".join(([prefix] if prefix else []) + [project.name, version.name, SUMMARY_NAME])
-    store.write(output["S3Bucket"], name, trained.summary.to_json(), key_arn=key_arn)
-    return name
+    """Writes what a training says of itself; gives the folder."""
+    folder = f"{project.name}/{version.name}"
+    for name, data in (
+        (TRAINING_OUTPUT, trained.training_output.encode("utf-8")),
+        (TESTING_OUTPUT, trained.testing_output.encode("utf-8")),
+        (EVALUATION, trained.evaluation.to_json()),
+        (SUMMARY_NAME, trained.summary.to_json()),
+    ):
+        place = output_place(version.request, folder, name)
+        store.write(place["Bucket"], place["Name"], data, key_arn=key_arn)
+    return folder

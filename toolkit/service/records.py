@@ -41,7 +41,7 @@ class ProjectRecord:
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """One project version. `adapter_id` names its trained heads, `summary_key` its manifest summary in the output."""
+    """One project version. `adapter_id` names its trained heads, `output_folder` what its training wrote."""
 
     seq: int
     arn: str
@@ -55,6 +55,6 @@ class VersionRecord:
     ended: float | None
     billable_seconds: int | None
     f1: float | None
-    summary_key: str | None
+    output_folder: str | None
     done: int
     total: int

@@ -11,12 +11,14 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import get_service_model
 
 from toolkit import taxonomy
+from toolkit.manifests import SUMMARY_NAME
 from toolkit.service.analysis import results_description
 from toolkit.service.backend import Backend
 from toolkit.service.caller import Caller
 from toolkit.service.faults import Fault, InternalServerError
-from toolkit.service.projects import FEATURE
+from toolkit.service.projects import EVALUATION, FEATURE, TESTING_OUTPUT, TRAINING_OUTPUT, output_place
 from toolkit.service.records import JobRecord, ProjectRecord, VersionRecord
+from toolkit.service.training import confidence_threshold
 from toolkit.service.validation import check
 
 OPERATIONS: Final = (
@@ -198,18 +200,27 @@ def describe_version(version: VersionRecord) -> dict[str, Any]:
         "StatusMessage": version.message,
         "OutputConfig": request["OutputConfig"],
         "Feature": FEATURE,
+        "FeatureConfig": {"ContentModeration": {"ConfidenceThreshold": confidence_threshold(request)}},
         "BaseModelVersion": taxonomy.MODEL_VERSION,
         "TrainingDataResult": {"Input": request["TrainingData"]},
         "TestingDataResult": {"Input": request["TestingData"]},
     }
-    for member in ("KmsKeyId", "VersionDescription", "FeatureConfig"):
+    for member in ("KmsKeyId", "VersionDescription"):
         if member in request:
             description[member] = request[member]
     if version.ended is not None:
         description["TrainingEndTimestamp"] = _time(version.ended)
-    if version.f1 is not None:
-        place = {"Bucket": request["OutputConfig"]["S3Bucket"], "Name": version.summary_key}
-        description["EvaluationResult"] = {"F1Score": version.f1}
-        description["BillableTrainingTimeInSeconds"] = version.billable_seconds
-        description["ManifestSummary"] = {"S3Object": place}
+    if version.output_folder is not None:
+        _add_outputs(description, version, version.output_folder)
     return description
+
+
+def _add_outputs(description: dict[str, Any], version: VersionRecord, folder: str) -> None:
+    def place(name: str) -> dict[str, Any]:
+        return {"S3Object": output_place(version.request, folder, name)}
+
+    for member, name in (("TrainingDataResult", TRAINING_OUTPUT), ("TestingDataResult", TESTING_OUTPUT)):
+        description[member]["Output"] = {"Assets": [{"GroundTruthManifest": place(name)}]}
+    description["EvaluationResult"] = {"F1Score": version.f1, "Summary": place(EVALUATION)}
+    description["BillableTrainingTimeInSeconds"] = version.billable_seconds
+    description["ManifestSummary"] = place(SUMMARY_NAME)

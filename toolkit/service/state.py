@@ -31,10 +31,15 @@ CREATE TABLE IF NOT EXISTS projects (
 CREATE TABLE IF NOT EXISTS versions (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, arn TEXT NOT NULL UNIQUE, project_arn TEXT NOT NULL, name TEXT NOT NULL,
     adapter_id TEXT NOT NULL, request TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'TRAINING_IN_PROGRESS',
-    message TEXT, created REAL NOT NULL, ended REAL, billable_seconds INTEGER, f1 REAL, summary_key TEXT,
+    message TEXT, created REAL NOT NULL, ended REAL, billable_seconds INTEGER, f1 REAL, output_folder TEXT,
     done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, UNIQUE (project_arn, name)
 );
 """
+
+_MIGRATIONS: Final = (
+    "ALTER TABLE versions RENAME COLUMN summary_key TO output_folder; UPDATE versions SET output_folder = NULL",
+)
+"""What became of older files' tables, oldest first; `user_version` says how many of these a file has behind it."""
 
 
 class AlreadyThere(Exception):
@@ -56,7 +61,14 @@ class State:
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_TABLES)
+        self._migrate()
+
+    def _migrate(self) -> None:
+        (done,) = self._db.execute("PRAGMA user_version").fetchone()
+        new = not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'versions'").fetchone()
+        steps = [_TABLES] if new else _MIGRATIONS[done:]
+        if steps:
+            self._db.executescript(";".join(["BEGIN", *steps, f"PRAGMA user_version = {len(_MIGRATIONS)}", "COMMIT"]))
 
     def close(self) -> None:
         """Closes the file."""
@@ -235,12 +247,12 @@ class State:
         """On to a ProjectVersionStatus such as DEPRECATED or EXPIRED."""
         self._do("UPDATE versions SET status = ? WHERE arn = ?", status, arn)
 
-    def finish_version(self, arn: str, message: str, f1: float, seconds: int, summary_key: str) -> None:
+    def finish_version(self, arn: str, message: str, f1: float, seconds: int, output_folder: str) -> None:
         """TRAINING_COMPLETED."""
         self._do(
             "UPDATE versions SET status = 'TRAINING_COMPLETED', done = total, message = ?, f1 = ?,"
-            " billable_seconds = ?, summary_key = ?, ended = ? WHERE arn = ?",
-            message, f1, seconds, summary_key, time.time(), arn,
+            " billable_seconds = ?, output_folder = ?, ended = ? WHERE arn = ?",
+            message, f1, seconds, output_folder, time.time(), arn,
         )  # fmt: skip
 
     def fail_version(self, arn: str, message: str) -> None:

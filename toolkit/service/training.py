@@ -1,4 +1,4 @@
-"""Training an adapter: from ground-truth manifests in S3 to heads, an F1 score and a summary of what was left out."""
+"""Training an adapter: from ground-truth manifests in S3 to heads, their evaluation and what became of every line."""
 
 import hashlib
 from collections import defaultdict
@@ -10,16 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit import taxonomy
-from toolkit.manifests import MAX_BYTES, MAX_LINES, LineError, Summary, parse_ground_truth_line
+from toolkit.manifests import (
+    MAX_BYTES,
+    MAX_LINES,
+    Evaluation,
+    LineError,
+    Summary,
+    adapter_output_record,
+    parse_ground_truth_line,
+    to_line,
+)
 from toolkit.service.adapter import MIN_EXAMPLES, Adapter
 from toolkit.service.engine import Engine, Seen
-from toolkit.service.model import BadImage, FloatArray
+from toolkit.service.evaluation import answers, evaluate
+from toolkit.service.model import BadImage
 from toolkit.service.objects import ObjectError, ObjectStore
 from toolkit.storage import split_s3
 
 _TEST_SHARE: Final = 5
 """With AutoCreate, every fifth image of those that carry the same labels is held out for testing."""
-_DEFAULT_THRESHOLD: Final = 50.0
+DEFAULT_THRESHOLD: Final = 50.0
+"""Percent; where FeatureConfig leaves ConfidenceThreshold out."""
 
 
 class TrainingFailure(Exception):
@@ -37,21 +48,30 @@ class Example:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gives: the adapter, its F1 score on the test images, and what became of every line."""
+    """What a training gives: the adapter, how it did on the test images, and the files that say so.
+
+    `training_output` and `testing_output` are the lines of the two output manifests.
+    """
 
     adapter: Adapter
-    f1: float
-    message: str
+    evaluation: Evaluation
+    training_output: str
+    testing_output: str
     summary: Summary
+    message: str
 
 
-def train(request: dict[str, Any], store: ObjectStore, engine: Engine, progress: Callable[[int, int], None]) -> Trained:
+def train(
+    request: dict[str, Any], arn: str, store: ObjectStore, engine: Engine, progress: Callable[[int, int], None]
+) -> Trained:
     """Trains and evaluates an adapter as CreateProjectVersion asks.
 
     Parameters
     ----------
     request
         The parsed request; `TrainingData.Assets` and `TestingData` (Assets or AutoCreate) are there.
+    arn
+        Of the project version.
     progress
         Called with images looked at and images in all.
 
@@ -67,31 +87,55 @@ def train(request: dict[str, Any], store: ObjectStore, engine: Engine, progress:
     Stopped
         The service is being stopped.
     """
-    training = _read(request["TrainingData"]["Assets"], store, "training", first_line=1)
-    if request["TestingData"].get("AutoCreate"):
-        total = len(training)
-        training, testing = split(training)
-    else:
-        testing = _read(request["TestingData"]["Assets"], store, "testing", first_line=len(training) + 1)
-        total = len(training) + len(testing)
+    training, testing, total = _examples(request, store)
     errors: list[LineError] = []
-    training, training_features = _look(training, store, engine, errors, lambda done: progress(done, total))
-    seen_before = len(training) + len(errors)
-    testing, testing_features = _look(testing, store, engine, errors, lambda done: progress(seen_before + done, total))
+    training, training_seen = _look(training, store, engine, errors, lambda done: progress(done, total))
+    before = len(training) + len(errors)
+    testing, testing_seen = _look(testing, store, engine, errors, lambda done: progress(before + done, total))
     if not training or not testing:
         raise TrainingFailure(
             f"No image of the {'testing' if training else 'training'} data could be read; the first reason: "
             f"{errors[0].message if errors else 'it has none.'}"
         )
     labels = _learnable(training)
-    adapter = Adapter.train(training_features, _truth(training, labels), labels)
-    threshold = request.get("FeatureConfig", {}).get("ContentModeration", {}).get("ConfidenceThreshold")
-    threshold = _DEFAULT_THRESHOLD if threshold is None else threshold
-    found = adapter.predict(testing_features) * np.float32(100) >= np.float32(threshold)
+    features = np.array([seen.features for seen in training_seen])
+    adapter = Adapter.train(features, _truth(training, labels), labels)
+    evaluation = evaluate(
+        _truth(testing, labels),
+        testing_seen,
+        adapter,
+        threshold=confidence_threshold(request),
+        training_images=len(training),
+        project_version=arn,
+    )
+    said = zip(testing, answers(testing_seen, adapter, arn), answers(testing_seen, None, None), strict=True)
     message = f"Trained on {len(training)} images and tested on {len(testing)}"
     message += f"; {len(errors)} could not be read, see the manifest summary." if errors else "."
-    summary = Summary(total, tuple(sorted(errors, key=lambda error: error.line)))
-    return Trained(adapter, _f1(_truth(testing, labels), found), message, summary)
+    return Trained(
+        adapter,
+        evaluation,
+        "".join(to_line(adapter_output_record(one.ref, one.labels)) for one in training),
+        "".join(
+            to_line(adapter_output_record(one.ref, one.labels, adapter=custom, base=base)) for one, custom, base in said
+        ),
+        Summary(total, tuple(sorted(errors, key=lambda error: error.line))),
+        message,
+    )
+
+
+def confidence_threshold(request: dict[str, Any]) -> float:
+    """FeatureConfig.ContentModeration.ConfidenceThreshold of a CreateProjectVersion request, in percent."""
+    asked = request.get("FeatureConfig", {}).get("ContentModeration", {}).get("ConfidenceThreshold")
+    return DEFAULT_THRESHOLD if asked is None else float(asked)
+
+
+def _examples(request: dict[str, Any], store: ObjectStore) -> tuple[list[Example], list[Example], int]:
+    """Training images, testing images, and how many there are."""
+    training = _read(request["TrainingData"]["Assets"], store, "training", first_line=1)
+    if request["TestingData"].get("AutoCreate"):
+        return *split(training), len(training)
+    testing = _read(request["TestingData"]["Assets"], store, "testing", first_line=len(training) + 1)
+    return training, testing, len(training) + len(testing)
 
 
 def split(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
@@ -159,19 +203,19 @@ def _look(
     engine: Engine,
     errors: list[LineError],
     progress: Callable[[int], None],
-) -> tuple[list[Example], FloatArray]:
-    """The examples that could be read, and their features; the others go to `errors`."""
+) -> tuple[list[Example], list[Seen]]:
+    """The examples that could be read, and what the network saw in them; the others go to `errors`."""
     readable: list[Example] = []
-    features: list[FloatArray] = []
+    found: list[Seen] = []
     looks = engine.look([example.ref for example in examples], store)
     for done, (example, seen) in enumerate(zip(examples, looks, strict=True), start=1):
         if isinstance(seen, Seen):
             readable.append(example)
-            features.append(seen.features)
+            found.append(seen)
         else:
             errors.append(_line_error(example, seen))
         progress(done)
-    return readable, np.array(features, dtype=np.float32)
+    return readable, found
 
 
 def _line_error(example: Example, refusal: BadImage) -> LineError:
@@ -195,9 +239,3 @@ def _learnable(examples: Sequence[Example]) -> list[str]:
 
 def _truth(examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([[label in example.labels for label in labels] for example in examples], dtype=np.bool_)
-
-
-def _f1(truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:
-    agreed = int((truth & found).sum())
-    mistakes = int((truth ^ found).sum())
-    return 2 * agreed / (2 * agreed + mistakes) if agreed else 0.0

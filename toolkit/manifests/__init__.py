@@ -1,0 +1,60 @@
+"""Every file format of bulk analysis and custom moderation, one line or one document at a time.
+
+All of them are JSON, mostly JSON Lines (UTF-8, one object a line). What is read from outside is checked; what is wrong
+with a line is said in a `ValueError` of a few words, which the caller puts beside the line's number.
+"""
+
+from toolkit.manifests.adapters import (
+    AdapterOutput,
+    Confusion,
+    Evaluation,
+    ThresholdEvaluation,
+    adapter_output_record,
+    ground_truth_record,
+    parse_adapter_output_line,
+    parse_evaluation,
+    parse_ground_truth_line,
+)
+from toolkit.manifests.images import (
+    IMAGE_SUFFIXES,
+    MAX_BYTES,
+    MAX_LINES,
+    is_image_name,
+    parse_input_line,
+    split_lines,
+    write_manifest,
+)
+from toolkit.manifests.lines import MAX_LINE_BYTES, to_line
+from toolkit.manifests.results import RESULTS_NAME, Answer, Label, Result, parse_result_line, result_record
+from toolkit.manifests.summary import SUMMARY_NAME, LineError, Summary, parse_summary
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_BYTES",
+    "MAX_LINES",
+    "MAX_LINE_BYTES",
+    "RESULTS_NAME",
+    "SUMMARY_NAME",
+    "AdapterOutput",
+    "Answer",
+    "Confusion",
+    "Evaluation",
+    "Label",
+    "LineError",
+    "Result",
+    "Summary",
+    "ThresholdEvaluation",
+    "adapter_output_record",
+    "ground_truth_record",
+    "is_image_name",
+    "parse_adapter_output_line",
+    "parse_evaluation",
+    "parse_ground_truth_line",
+    "parse_input_line",
+    "parse_result_line",
+    "parse_summary",
+    "result_record",
+    "split_lines",
+    "to_line",
+    "write_manifest",
+]

@@ -1,0 +1,86 @@
+"""The summary of a job or a training: how many lines there were, and which could not be used."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Final
+
+from toolkit.errors import UnreadableManifest
+from toolkit.manifests.lines import list_of, parse_object, text_of
+
+SUMMARY_NAME: Final = "manifest-summary.json"
+
+
+@dataclass(frozen=True)
+class LineError:
+    """One line of an input manifest that was not analyzed. Lines count from 1; `source_ref` may be unknown."""
+
+    line: int
+    code: str
+    message: str
+    source_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a job says of itself: lines read, and those that could not be analyzed."""
+
+    total: int
+    errors: tuple[LineError, ...] = field(default=())
+
+    @property
+    def valid(self) -> int:
+        """Lines that were analyzed."""
+        return self.total - len(self.errors)
+
+    def to_json(self) -> bytes:
+        """The document that stands beside the results."""
+        errors = [
+            {"line-number": error.line}
+            | ({"source-ref": error.source_ref} if error.source_ref else {})
+            | {"code": error.code, "message": error.message}
+            for error in self.errors
+        ]
+        document = {
+            "version": "1.0",
+            "statistics": {
+                "total-json-lines": self.total,
+                "valid-json-lines": self.valid,
+                "invalid-json-lines": len(self.errors),
+            },
+            "errors": errors,
+        }
+        return json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8")
+
+
+def parse_summary(raw: bytes | str, name: str = "summary") -> Summary:
+    """Reads a summary. AWS documents the line's key as `line-numer`; both spellings are read.
+
+    Parameters
+    ----------
+    raw
+        The document.
+    name
+        What to call it in an error.
+
+    Raises
+    ------
+    UnreadableManifest
+        Not a summary.
+    """
+    try:
+        document = parse_object(raw)
+        statistics = document["statistics"]
+        errors = tuple(
+            LineError(
+                line=int(item.get("line-number", item.get("line-numer", 0))),
+                code=str(item.get("code", "")),
+                message=str(item.get("message", "")),
+                source_ref=text_of(item, "source-ref"),
+            )
+            for item in list_of(document, "errors")
+        )
+        return Summary(int(statistics["total-json-lines"]), errors)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableManifest(
+            f"{name}: not the summary of a media analysis job; point at the job's {SUMMARY_NAME}."
+        ) from error
