@@ -149,7 +149,7 @@ def test_a_folder_has_one_service_and_a_port_too(service: LocalService, tmp_path
     with pytest.raises(Unreachable, match="cannot keep its data"):
         LocalService(tmp_path / "file" / "below").start()
     with pytest.raises(Unreachable, match="cannot listen"):
-        LocalService(tmp_path, host="203.0.113.1").start()
+        LocalService(tmp_path, host="203.0.113.1", access_key="key", secret_key="secret").start()
 
 
 def test_serve_forever_ends_when_stopped(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_run_ends_with_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(sys, "stdin", stdin)
         announced: list[str] = []
         arguments = {"announce": announced.append, "exit_with_stdin": True}
-        thread = threading.Thread(target=run, args=("127.0.0.1", 0, tmp_path), kwargs=arguments)
+        thread = threading.Thread(target=run, args=(LocalService(tmp_path),), kwargs=arguments)
         thread.start()
         until(lambda: announced)
         assert answers(announced[0])

@@ -60,13 +60,25 @@ def serve(
         str, typer.Option(help="Address to listen on; the default is reachable from this machine only.")
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4555,
-    directory: Annotated[Path, typer.Option("--dir", help="Where jobs and adapters are kept.")] = Path(
-        "modkit-service"
-    ),
+    directory: Annotated[Path, typer.Option("--dir", help="Where everything is kept.")] = Path("modkit-service"),
+    tps: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests per second of each operation; more are throttled.")
+    ] = None,
+    max_concurrent_jobs: Annotated[
+        int | None, typer.Option(min=0, help="Jobs that have not ended; one more is refused.")
+    ] = None,
+    access_key: Annotated[
+        str | None, typer.Option(envvar="MODKIT_ACCESS_KEY", help="Requests must be signed with this key …")
+    ] = None,
+    secret_key: Annotated[
+        str | None,
+        typer.Option(envvar="MODKIT_SECRET_KEY", help="… and this secret; set the variable, a command line is seen."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the local bulk-analysis service until Ctrl-C."""
-    from toolkit.service.server import run
+    from toolkit.service.limits import Limits
+    from toolkit.service.server import LocalService, run
 
     def announce(endpoint_url: str) -> None:
         if as_json:
@@ -74,7 +86,15 @@ def serve(
         else:
             typer.echo(f"Rekognition, S3, KMS and STS at {endpoint_url} (Ctrl-C stops it)")
 
-    run(host, port, directory, announce=announce)
+    service = LocalService(
+        directory,
+        host,
+        port,
+        limits=Limits(tps, max_concurrent_jobs),
+        access_key=access_key,
+        secret_key=secret_key,
+    )
+    run(service, announce=announce)
 
 
 @app.command("app")

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
 from toolkit.errors import ToolkitError
-from toolkit.service.server import run
+from toolkit.service.limits import Limits
+from toolkit.service.server import LocalService, run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,6 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
     parser.add_argument("--dir", type=Path, required=True, help="folder in which everything is kept")
     parser.add_argument("--json", action="store_true", help='announce as {"endpoint": "http://…"}')
+    parser.add_argument("--tps", type=float, help="requests per second of each operation (default: any)")
+    parser.add_argument("--max-concurrent-jobs", type=int, help="jobs that have not ended (default: any)")
+    key = os.environ.get
+    parser.add_argument("--access-key", default=key("MODKIT_ACCESS_KEY"), help="what requests are signed with")
+    parser.add_argument("--secret-key", default=key("MODKIT_SECRET_KEY"), help="better given as MODKIT_SECRET_KEY")
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
     given = parser.parse_args(arguments)
 
@@ -23,7 +30,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps({"endpoint": endpoint}) if given.json else f"Listening on {endpoint}", flush=True)
 
     try:
-        run(given.host, given.port, given.dir, announce=announce, exit_with_stdin=given.exit_with_stdin)
+        service = LocalService(
+            given.dir,
+            given.host,
+            given.port,
+            limits=Limits(given.tps, given.max_concurrent_jobs),
+            access_key=given.access_key,
+            secret_key=given.secret_key,
+        )
+        run(service, announce=announce, exit_with_stdin=given.exit_with_stdin)
     except ToolkitError as error:
         print(error, file=sys.stderr)
         return 2

@@ -22,7 +22,7 @@ from toolkit.service.engine import BATCH, Engine, Seen
 from toolkit.service.faults import InvalidManifest, ResourceNotFound, ResourceNotReady
 from toolkit.service.model import BadImage
 from toolkit.service.moderation import DEFAULT_MIN_CONFIDENCE, confidences, reported
-from toolkit.service.objects import KeyUnusable, ObjectError, ObjectStore, ObjectTooLarge
+from toolkit.service.objects import Denied, KeyUnusable, ObjectError, ObjectStore, ObjectTooLarge
 from toolkit.service.records import JobRecord
 from toolkit.service.state import State
 
@@ -145,12 +145,16 @@ def _key(job: JobRecord, store: ObjectStore) -> str | None:
     given = job.request.get("KmsKeyId")
     try:
         # Found out now rather than after an hour of analysis.
-        store.bucket(job.request["OutputConfig"]["S3Bucket"])
+        store.require_writable(job.request["OutputConfig"]["S3Bucket"], output_key(job, RESULTS_NAME))
         return store.key_arn(given) if given else None
     except ObjectError as error:
-        raise JobFailure("INVALID_OUTPUT_CONFIG", str(error)) from error
+        raise JobFailure(_code(error, "INVALID_OUTPUT_CONFIG"), str(error)) from error
     except KeyUnusable as error:
         raise JobFailure("INVALID_KMS_KEY", str(error)) from error
+
+
+def _code(error: ObjectError, otherwise: str) -> str:
+    return "ACCESS_DENIED" if isinstance(error, Denied) else otherwise
 
 
 def _lines(job: JobRecord, store: ObjectStore, checkpoint: Checkpoint) -> list[bytes]:
@@ -160,7 +164,7 @@ def _lines(job: JobRecord, store: ObjectStore, checkpoint: Checkpoint) -> list[b
     try:
         lines = read_manifest(store, job.request["Input"]["S3Object"], job.manifest_version)[0]
     except ObjectError as error:
-        raise JobFailure("INVALID_S3_OBJECT", str(error)) from error
+        raise JobFailure(_code(error, "INVALID_S3_OBJECT"), str(error)) from error
     except InvalidManifest as error:
         raise JobFailure("INVALID_MANIFEST", error.message) from error
     checkpoint.keep_manifest(lines)
@@ -216,4 +220,4 @@ def _write(job: JobRecord, store: ObjectStore, name: str, data: bytes, key_arn: 
         # It is there already where a process was killed before it could say that the job had ended.
         return store.write(bucket, key, data, key_arn=key_arn, unless_there=True)
     except ObjectError as error:
-        raise JobFailure("INVALID_OUTPUT_CONFIG", str(error)) from error
+        raise JobFailure(_code(error, "INVALID_OUTPUT_CONFIG"), str(error)) from error

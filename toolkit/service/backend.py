@@ -15,6 +15,7 @@ from toolkit.service.disk import Disk
 from toolkit.service.engine import Engine, read_image
 from toolkit.service.faults import Fault, ImageTooLarge, InvalidImageFormat, InvalidParameter, InvalidS3Object
 from toolkit.service.jobs import Jobs
+from toolkit.service.limits import Limits, Throttle
 from toolkit.service.model import BadImage, prepare
 from toolkit.service.moderation import DEFAULT_MIN_CONFIDENCE, confidences, reported
 from toolkit.service.objects import ObjectStore
@@ -40,6 +41,8 @@ class Backend:
         does not exist. One service at a time uses it.
     workers
         Jobs and trainings that run at once.
+    limits
+        What an account may ask for.
 
     Raises
     ------
@@ -47,7 +50,7 @@ class Backend:
         The folder cannot be written, or another service uses it.
     """
 
-    def __init__(self, directory: Path, workers: int) -> None:
+    def __init__(self, directory: Path, workers: int, limits: Limits) -> None:
         with ExitStack() as undo:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
@@ -68,8 +71,11 @@ class Backend:
             self._shelf = shelf
             self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="job")
             pager = Pager(self.state.secret("paging"))
-            self.jobs = Jobs(directory / "jobs", self.state, self.disk, self._engine, shelf, pager, self._executor)
+            self.jobs = Jobs(
+                directory / "jobs", self.state, self.disk, self._engine, shelf, pager, self._executor, limits
+            )
             self.projects = Projects(self.state, self.disk, self._engine, shelf, pager, self._executor)
+            self.throttle = Throttle(limits.tps)
             self.projects.resume()
             self.jobs.resume()
             undo.pop_all()

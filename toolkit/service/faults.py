@@ -11,6 +11,12 @@ class Fault(ServiceException):
     """Base class of the answers below."""
 
 
+class AccessDenied(Fault):
+    """A bucket's policy forbids it."""
+
+    code = "AccessDeniedException"
+
+
 class IdempotentParameterMismatch(Fault):
     """A ClientRequestToken came back with another request."""
 
@@ -59,6 +65,18 @@ class InvalidS3Object(Fault):
     code = "InvalidS3ObjectException"
 
 
+class LimitExceeded(Fault):
+    """As many jobs run as may run at once."""
+
+    code = "LimitExceededException"
+
+
+class ProvisionedThroughputExceeded(Fault):
+    """More requests a second than the endpoint was told to take."""
+
+    code = "ProvisionedThroughputExceededException"
+
+
 class ResourceInUse(Fault):
     """The name is taken, or something still depends on it."""
 
@@ -81,3 +99,9 @@ class Serialization(Fault):
     """The request's body is not a JSON object."""
 
     code = "SerializationException"
+
+
+class Throttling(Fault):
+    """Far more requests a second than that."""
+
+    code = "ThrottlingException"

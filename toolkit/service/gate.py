@@ -5,6 +5,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -23,13 +24,14 @@ from toolkit.service import durable
 from toolkit.service.backend import Backend
 from toolkit.service.disk import Disk
 from toolkit.service.rekognition import Rekognition
+from toolkit.service.signatures import ERRORS, NotAuthentic, Verifier
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 """A 50 MB manifest in one piece fits; anything larger goes up as a multipart upload."""
 
 SERVICES: Final = ("rekognition", "s3", "kms", "sts")
 _TARGETS: Final = {"RekognitionService": "rekognition", "TrentService": "kms"}
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _CREDENTIAL: Final = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
 _MOTO_PATHS: Final = ("/moto-api", "/latest/meta-data", "/latest/api")
 
@@ -48,12 +50,15 @@ class Gate(DomainDispatcherApplication):
     host
         The address that is listened on. On a loopback address, requests must also name one as their Host: a web page
         whose name was made to point here (DNS rebinding) does not.
+    verifier
+        Checks every request's signature; None lets everybody in.
     """
 
-    def __init__(self, backend: Backend, host: str) -> None:
+    def __init__(self, backend: Backend, host: str, verifier: Verifier | None = None) -> None:
         super().__init__(lambda service: _moto_app(service, backend.disk))
         self.app_instances["rekognition"] = _rekognition_app(backend)
-        self._local_only = host in _LOOPBACK
+        self._local_only = host in LOOPBACK
+        self._verifier = verifier
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answers one request."""
@@ -84,9 +89,18 @@ class Gate(DomainDispatcherApplication):
             return _no(environ, 403, "AccessDenied", "The Host header names another machine.")
         if _body_size(environ) > MAX_BODY_BYTES:
             _drain(environ)
-            return _no(
-                environ, 413, "EntityTooLarge", f"A request may have {MAX_BODY_BYTES:,} bytes; upload larger in parts."
-            )
+            return _too_large(environ)
+        return self._not_authentic(environ, self._verifier) if self._verifier else None
+
+    def _not_authentic(self, environ: dict[str, Any], verifier: Verifier) -> Wsgi | None:
+        body = _take_body(environ)
+        if len(body) > MAX_BODY_BYTES:
+            return _too_large(environ)
+        try:
+            verifier.check(environ, body)
+        except NotAuthentic as error:
+            code = ERRORS[error.reason][0 if environ.get("HTTP_X_AMZ_TARGET") else 1]
+            return _no(environ, 403, code, error.message)
         return None
 
     def _service(self, environ: dict[str, Any]) -> Any:  # a str; moto types it as one of 200 literals
@@ -150,7 +164,7 @@ def _is_loopback(host: str) -> bool:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:  # no host at all, such as "[1"
         return False
-    return name in _LOOPBACK or name.endswith(".localhost")
+    return name in LOOPBACK or name.endswith(".localhost")
 
 
 def _body_size(environ: dict[str, Any]) -> int:
@@ -163,6 +177,23 @@ def _drain(environ: dict[str, Any]) -> None:
     left = min(_body_size(environ), 4 * MAX_BODY_BYTES)
     while left > 0 and (read := len(environ["wsgi.input"].read(min(left, 1 << 20)))):
         left -= read
+
+
+def _take_body(environ: dict[str, Any]) -> bytes:
+    """The body, which stays there for whoever reads it next."""
+    stream = environ["wsgi.input"]
+    chunked = environ.get("wsgi.input_terminated")  # its end is known, its size is not
+    size = MAX_BODY_BYTES + 1 if chunked else _body_size(environ)
+    body = b""
+    while len(body) < size and (more := stream.read(size - len(body))):
+        body += more
+    environ["wsgi.input"] = BytesIO(body)
+    return body
+
+
+def _too_large(environ: dict[str, Any]) -> Response:
+    message = f"A request may have {MAX_BODY_BYTES:,} bytes; upload larger in parts."
+    return _no(environ, 413, "EntityTooLarge", message)
 
 
 def _no(environ: dict[str, Any], status: int, code: str, message: str) -> Response:

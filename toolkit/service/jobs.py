@@ -14,11 +14,19 @@ from toolkit.service.caller import Caller, require_place
 from toolkit.service.checkpoint import Checkpoint
 from toolkit.service.disk import Disk
 from toolkit.service.engine import Engine, Stopped
-from toolkit.service.faults import IdempotentParameterMismatch, InvalidParameter, InvalidS3Object, ResourceNotFound
-from toolkit.service.objects import ObjectError, ObjectStore
+from toolkit.service.faults import (
+    AccessDenied,
+    IdempotentParameterMismatch,
+    InvalidParameter,
+    InvalidS3Object,
+    LimitExceeded,
+    ResourceNotFound,
+)
+from toolkit.service.limits import Limits
+from toolkit.service.objects import Denied, ObjectError, ObjectStore
 from toolkit.service.paging import DEFAULT_PAGE, Pager
 from toolkit.service.records import JobRecord
-from toolkit.service.state import State
+from toolkit.service.state import State, TooMany
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +40,8 @@ class Jobs:
         Where the progress of jobs is kept while they run.
     executor
         Where jobs run; its workers are the jobs that run at once, the others wait as QUEUED.
+    limits
+        How many jobs an account may have that have not ended.
     """
 
     def __init__(
@@ -43,6 +53,7 @@ class Jobs:
         shelf: AdapterShelf,
         pager: Pager,
         executor: Executor,
+        limits: Limits,
     ) -> None:
         self._state = state
         self._engine = engine
@@ -51,6 +62,7 @@ class Jobs:
         self._disk = disk
         self._pager = pager
         self._executor = executor
+        self._limits = limits
         self._unwritten: dict[str, dict[str, Any]] = {}
 
     def start(self, caller: Caller, request: dict[str, Any]) -> str:
@@ -58,8 +70,8 @@ class Jobs:
 
         Raises
         ------
-        InvalidParameter, InvalidS3Object, InvalidManifest, ResourceNotFound, ResourceNotReady,
-        IdempotentParameterMismatch
+        InvalidParameter, InvalidS3Object, InvalidManifest, ResourceNotFound, ResourceNotReady, AccessDenied,
+        IdempotentParameterMismatch, LimitExceeded
         """
         request = dict(request)
         token = request.pop("ClientRequestToken", None)
@@ -68,7 +80,14 @@ class Jobs:
         if known:
             return _same(known, request)
         version = self._check(caller, request)
-        job, new = self._state.add_job(caller.account, caller.region, token, request, version)
+        try:
+            job, new = self._state.add_job(
+                caller.account, caller.region, token, request, version, self._limits.max_concurrent_jobs
+            )
+        except TooMany as error:
+            raise LimitExceeded(
+                f"{self._limits.max_concurrent_jobs} jobs have not ended, as many as may be at once; wait for one."
+            ) from error
         if not new:
             return _same(job, request)
         self._state.set_job_status(job.job_id, "QUEUED")
@@ -82,8 +101,11 @@ class Jobs:
         place = require_place(request["Input"]["S3Object"], "Input.S3Object")
         store = ObjectStore(self._disk, caller.account, caller.region)
         self._shelf.choose(caller.account, caller.region, config.get("ProjectVersion"))
+        output = request["OutputConfig"]
         try:
-            store.bucket(request["OutputConfig"]["S3Bucket"])
+            store.require_writable(output["S3Bucket"], output.get("S3KeyPrefix", ""))
+        except Denied as error:
+            raise AccessDenied(f"OutputConfig: {error}") from error
         except ObjectError as error:
             raise InvalidParameter(f"OutputConfig.S3Bucket: {error}") from error
         try:

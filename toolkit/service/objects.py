@@ -15,6 +15,7 @@ from moto.utilities.utils import get_partition
 
 from toolkit.service import durable
 from toolkit.service.disk import Disk
+from toolkit.service.permissions import denies
 
 _READS: Final = 3
 """How often an object is looked for that is replaced while it is being read."""
@@ -71,6 +72,22 @@ class ObjectStore:
             raise ObjectError(f"s3://{name}: the bucket is in {bucket.region_name}, the request in {self._region}.")
         return bucket
 
+    def _permitted(self, bucket: str, action: str, name: str) -> FakeBucket:
+        found = self.bucket(bucket)
+        if denies(found.policy, action, f"arn:{get_partition(self._region)}:s3:::{bucket}/{name}"):
+            raise Denied(f"s3://{bucket}/{name}: the bucket's policy denies {action}.")
+        return found
+
+    def require_writable(self, bucket: str, name: str) -> None:
+        """Finds out now what `write` would say later.
+
+        Raises
+        ------
+        ObjectError
+            The bucket is not there or in another region; its policy denies it (`Denied`).
+        """
+        self._permitted(bucket, "s3:PutObject", name)
+
     def read(self, bucket: str, name: str, version: str | None = None, *, max_bytes: int) -> StoredObject:
         """One object, whole.
 
@@ -86,9 +103,10 @@ class ObjectStore:
         Raises
         ------
         ObjectError
-            No such bucket, object or version; another region; too large (then it is an `ObjectTooLarge`).
+            No such bucket, object or version; another region; too large (then it is an `ObjectTooLarge`); the bucket's
+            policy denies it (`Denied`).
         """
-        keeps_versions = self.bucket(bucket).versioning_status is not None
+        keeps_versions = self._permitted(bucket, "s3:GetObject", name).versioning_status is not None
         for _ in range(_READS):
             found = self._s3.get_object(bucket, name, version_id=version)
             if found is None:
@@ -122,9 +140,9 @@ class ObjectStore:
         Raises
         ------
         ObjectError
-            The bucket is gone, in another region, or takes no writes.
+            The bucket is gone, in another region, or takes no writes; its policy denies it (`Denied`).
         """
-        self.bucket(bucket)
+        self.require_writable(bucket, name)
         there = self._s3.get_object(bucket, name) if unless_there else None
         if there is not None and there.etag.strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest():
             return str(there.version_id) if there._is_versioned else None
@@ -172,3 +190,7 @@ class ObjectStore:
 
 class ObjectTooLarge(ObjectError):
     """The object is there, but has more bytes than allowed."""
+
+
+class Denied(ObjectError):
+    """The bucket's policy does not let Rekognition do it."""

@@ -83,14 +83,15 @@ class Rekognition(BaseResponse):
         return scope[2] if len(scope) > 4 else super().get_region_from_url(request, full_url)
 
     def parse_parameters(self, request: Request) -> None:
-        """Checks the request against the service model before moto converts it."""
+        """Counts the request and checks it against the service model, before moto converts it."""
+        self._backend.throttle.admit(self._caller.listing(self._get_action()))
         model = get_service_model("rekognition").operation_model(self._get_action())
         check(model.input_shape, json.loads(request.data or b"{}"))
         super().parse_parameters(request)
 
     @property
     def _caller(self) -> Caller:
-        return Caller(self.current_account, self.region)
+        return Caller(self.get_current_account(), self.region)
 
     def _progress(self, record: JobRecord | VersionRecord) -> None:
         self.response_headers[PROGRESS_HEADER] = f"{record.done}/{record.total}"

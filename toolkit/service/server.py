@@ -15,7 +15,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from toolkit.errors import Unreachable
 from toolkit.service.backend import Backend
-from toolkit.service.gate import Gate
+from toolkit.service.gate import LOOPBACK, Gate
+from toolkit.service.limits import NO_LIMITS, Limits
+from toolkit.service.signatures import Verifier
 
 _BACKLOG: Final = 128
 _POLL: Final = 0.1
@@ -40,11 +42,21 @@ class LocalService:
     directory
         Where all that is kept; one service at a time.
     host
-        The address to listen on. Nobody is asked for a password: keep it on this machine.
+        The address to listen on.
     port
         0 for any free one.
     workers
         Jobs and trainings that run at once.
+    limits
+        What an account may ask for; the default is anything.
+    access_key, secret_key
+        What every request must be signed with. Without, anybody who can reach the port may ask for anything, so an
+        address that other machines can reach takes them.
+
+    Raises
+    ------
+    Unreachable
+        Only one of the two keys, or none for such an address.
 
     Examples
     --------
@@ -53,12 +65,22 @@ class LocalService:
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], host: str = "127.0.0.1", port: int = 0, *, workers: int = 2
+        self,
+        directory: str | os.PathLike[str],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        workers: int = 2,
+        limits: Limits = NO_LIMITS,
+        access_key: str | None = None,
+        secret_key: str | None = None,
     ) -> None:
         self._directory = Path(directory)
         self._host = host
         self._port = port
         self._workers = workers
+        self._limits = limits
+        self._verifier = _verifier(host, access_key, secret_key)
         self._backend: Backend | None = None
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -101,11 +123,11 @@ class LocalService:
         if self._thread:
             return self
         with _listening_socket(self._host, self._port) as listening:
-            self._backend = Backend(self._directory, self._workers)
+            self._backend = Backend(self._directory, self._workers, self._limits)
             self._server = make_server(
                 self._host,
                 listening.getsockname()[1],
-                Gate(self._backend, self._host),
+                Gate(self._backend, self._host, self._verifier),
                 threaded=True,
                 request_handler=_QuietHandler,
                 fd=listening.fileno(),  # it is duplicated; ours is closed
@@ -140,20 +162,13 @@ class LocalService:
         self.stop()
 
 
-def run(
-    host: str,
-    port: int,
-    directory: str | os.PathLike[str],
-    *,
-    announce: Callable[[str], None],
-    exit_with_stdin: bool = False,
-) -> None:
+def run(service: LocalService, *, announce: Callable[[str], None], exit_with_stdin: bool = False) -> None:
     """Serves until the process is told to stop (SIGTERM, SIGINT), which takes less than five seconds.
 
     Parameters
     ----------
-    host, port, directory
-        As `LocalService` takes them.
+    service
+        Not started yet.
     announce
         Called once with the endpoint's URL when it answers.
     exit_with_stdin
@@ -171,7 +186,7 @@ def run(
             signal.signal(number, lambda *_: leave.set())
     if exit_with_stdin:
         threading.Thread(target=_watch_stdin, args=(leave,), name="stdin", daemon=True).start()
-    service = LocalService(directory, host, port).start()
+    service.start()
     announce(service.endpoint_url)
     while not leave.wait(1):  # a wait without end cannot be interrupted on every system
         pass
@@ -181,6 +196,16 @@ def run(
     deadline.start()
     service.stop()
     deadline.cancel()
+
+
+def _verifier(host: str, access_key: str | None, secret_key: str | None) -> Verifier | None:
+    if access_key and secret_key:
+        return Verifier(access_key, secret_key)
+    if access_key or secret_key:
+        raise Unreachable("An access key and a secret key go together; give both.")
+    if host not in LOOPBACK:
+        raise Unreachable(f"{host}: other machines can reach this address; give an access key and a secret key, too.")
+    return None
 
 
 def _watch_stdin(leave: threading.Event) -> None:

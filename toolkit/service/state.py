@@ -42,6 +42,13 @@ _MIGRATIONS: Final = (
 """What became of older files' tables, oldest first; `user_version` says how many of these a file has behind it."""
 
 
+_UNFINISHED: Final = "status IN ('CREATED', 'QUEUED', 'IN_PROGRESS')"
+
+
+class TooMany(Exception):
+    """As many jobs as allowed have not ended."""
+
+
 class AlreadyThere(Exception):
     """A project or version of that name exists."""
 
@@ -106,13 +113,27 @@ class State:
     # -- jobs ---------------------------------------------------------------------------------------------------------
 
     def add_job(
-        self, account: str, region: str, token: str | None, request: dict[str, Any], manifest_version: str | None
+        self,
+        account: str,
+        region: str,
+        token: str | None,
+        request: dict[str, Any],
+        manifest_version: str | None,
+        max_unfinished: int | None = None,
     ) -> tuple[JobRecord, bool]:
-        """A new job, or the one that this token already made; the second value says whether it is new."""
+        """A new job, or the one that this token already made; the second value says whether it is new.
+
+        Raises
+        ------
+        TooMany
+            The account has `max_unfinished` jobs in this region that have not ended.
+        """
         with self._transaction() as db:
             known = self.job_of_token(account, region, token)
             if known:
                 return known, False
+            if max_unfinished is not None and self._unfinished(account, region) >= max_unfinished:
+                raise TooMany
             job_id = secrets.token_hex(32)
             db.execute(
                 "INSERT INTO jobs (job_id, account, region, token, request, manifest_version, created)"
@@ -120,6 +141,10 @@ class State:
                 (job_id, account, region, token, json.dumps(request), manifest_version, time.time()),
             )
             return self._job("job_id = ?", job_id), True
+
+    def _unfinished(self, account: str, region: str) -> int:
+        query = f"SELECT count(*) AS n FROM jobs WHERE account = ? AND region = ? AND {_UNFINISHED}"  # noqa: S608
+        return int(self._rows(query, account, region)[0]["n"])
 
     def _job(self, where: str, *values: Any) -> JobRecord:
         return JobRecord(**self._rows(f"SELECT * FROM jobs WHERE {where}", *values)[0])  # noqa: S608  (our own words)
@@ -146,7 +171,7 @@ class State:
 
     def unfinished_jobs(self) -> list[JobRecord]:
         """Whatever an earlier process left behind, oldest first."""
-        rows = self._rows("SELECT * FROM jobs WHERE status IN ('CREATED', 'QUEUED', 'IN_PROGRESS') ORDER BY seq")
+        rows = self._rows(f"SELECT * FROM jobs WHERE {_UNFINISHED} ORDER BY seq")  # noqa: S608  (our own words)
         return [JobRecord(**row) for row in rows]
 
     def set_job_status(self, job_id: str, status: str) -> None:
