@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -97,6 +98,28 @@ class Adapter:
             message = str(self.description.get("StatusMessage", "no reason was given")).rstrip(".")
             raise JobFailed(f"training of {self.arn} ended as {self.status}: {message}.", self.status)
         return self
+
+
+def list_adapters(session: boto3.Session | None = None) -> Iterator[Adapter]:
+    """The custom moderation adapters of an account, newest project first.
+
+    Parameters
+    ----------
+    session
+        None is boto3's default.
+
+    Raises
+    ------
+    Unreachable, RequestRefused
+    """
+    session = session or boto3.Session()
+    with storage.translated("listing adapters"):
+        client: Any = session.client("rekognition")
+        projects = client.get_paginator("describe_projects").paginate(Features=["CONTENT_MODERATION"])
+        for project in projects.search("ProjectDescriptions[].ProjectArn"):
+            versions = client.get_paginator("describe_project_versions").paginate(ProjectArn=project)
+            for version in versions.search("ProjectVersionDescriptions[]"):
+                yield Adapter(session, project, version["ProjectVersionArn"], version)
 
 
 def train_adapter(

@@ -1,6 +1,8 @@
 """Custom moderation: projects, training, and what an adapter changes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from service_client import Client, picture, shape, until
 from sklearn.metrics import f1_score, multilabel_confusion_matrix
 
+from toolkit.errors import NotFound, RequestRefused
 from toolkit.manifests import (
     AdapterOutput,
     Confusion,
@@ -20,6 +23,7 @@ from toolkit.manifests import (
 from toolkit.service import LocalService
 from toolkit.service.adapter import Adapter
 from toolkit.service.engine import Seen
+from toolkit.service.lifecycle import AdapterStatus, mark_adapter
 from toolkit.service.moderation import confidences, reported
 from toolkit.service.training import Example, split
 from toolkit.storage import split_s3
@@ -154,24 +158,62 @@ def test_a_job_with_an_adapter_names_it_in_every_result(client: Client, shapes: 
         assert set(_labels(without["detect-moderation-labels"])) == {"Explicit"}
 
 
+def modkit(*arguments: str) -> Any:
+    command = [sys.executable, "-m", "toolkit", *arguments, "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
 def test_an_expired_adapter_is_ignored_and_a_deprecated_one_is_not(
     client: Client, service: LocalService, shapes: dict[str, Any]
 ) -> None:
-    def answer() -> Any:
+    def mark(status: str) -> None:
+        folder = str(service.directory)
+        assert modkit("adapters", "mark", shapes["arn"], status, "--dir", folder) == {
+            "arn": shapes["arn"],
+            "status": status,
+        }
+        listed = modkit("adapters", "list", "--endpoint", service.endpoint_url)["adapters"]
+        assert {"status": status, "arn": shapes["arn"], "project_arn": shapes["project"], "f1": 1.0} in listed
+
+    def detected() -> Any:
         return client.rekognition.detect_moderation_labels(
             Image={"Bytes": shape(700, True)}, ProjectVersion=shapes["arn"], MinConfidence=0
         )
 
-    state = service.backend.state
+    def result() -> Any:
+        place = client.manifest(shapes["bucket"], [client.put(shapes["bucket"], "700.jpg", shape(700, True))], "old")
+        job = client.start(place, ProjectVersion=shapes["arn"], MinConfidence=0)
+        return client.results(client.job(job))[0]["detect-moderation-labels"]
+
     try:
-        state.set_version_status(shapes["arn"], "EXPIRED")
-        assert "ProjectVersion" not in answer()
-        assert set(_labels(answer())) == {"Explicit"}
-        state.set_version_status(shapes["arn"], "DEPRECATED")
-        assert answer()["ProjectVersion"] == shapes["arn"]
-        assert set(_labels(answer())) == {"Explicit", "Gambling"}
+        mark("EXPIRED")
+        for answer in (detected(), result()):
+            assert "ProjectVersion" not in answer
+            assert set(_labels(answer)) == {"Explicit"}
+        mark("DEPRECATED")
+        for answer in (detected(), result()):
+            assert answer["ProjectVersion"] == shapes["arn"]
+            assert set(_labels(answer)) == {"Explicit", "Gambling"}
     finally:
-        state.set_version_status(shapes["arn"], "TRAINING_COMPLETED")
+        mark("TRAINING_COMPLETED")
+
+
+def test_what_cannot_be_marked_says_why(
+    client: Client, service: LocalService, shapes: dict[str, Any], tmp_path: Path
+) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(NotFound, match="no service keeps its data there"):
+            mark_adapter(folder, shapes["arn"], AdapterStatus.EXPIRED)
+    (tmp_path / "service.sqlite").write_bytes(b"something else" * 100)
+    with pytest.raises(NotFound, match="not the data of a service"):
+        mark_adapter(tmp_path, shapes["arn"], AdapterStatus.EXPIRED)
+    with pytest.raises(NotFound, match="no such adapter; these are there: .*" + shapes["arn"]):
+        mark_adapter(service.directory, shapes["arn"][:-1], AdapterStatus.EXPIRED)
+    project = client.project()
+    failed = client.train(project, shapes["bucket"], client.truth(shapes["bucket"], "none", []), shapes["testing"])
+    client.version(project, failed)
+    with pytest.raises(RequestRefused, match="TRAINING_FAILED; only a trained adapter"):
+        mark_adapter(service.directory, failed, AdapterStatus.DEPRECATED)
 
 
 def test_auto_create_holds_out_a_part_of_the_training_data(client: Client, shapes: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 import toolkit as tk
-from toolkit.cli import output, policies
+from toolkit.cli import adapters, output, policies
 from toolkit.cli.demo import demo, save_run
 from toolkit.cli.studio import open_studio
 from toolkit.errors import ToolkitError
@@ -52,6 +52,7 @@ def main() -> None:
 
 app.command("demo")(demo)
 app.add_typer(policies.app, name="policy")
+app.add_typer(adapters.app, name="adapters")
 
 
 @app.command()

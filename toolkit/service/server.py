@@ -86,6 +86,11 @@ class LocalService:
         self._thread: threading.Thread | None = None
 
     @property
+    def directory(self) -> Path:
+        """Where everything is kept."""
+        return self._directory
+
+    @property
     def endpoint_url(self) -> str:
         """`http://host:port`; what a client is given as its endpoint_url.
 

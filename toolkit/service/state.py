@@ -258,6 +258,10 @@ class State:
         rows = self._rows("SELECT * FROM versions WHERE project_arn = ? ORDER BY seq DESC", project_arn)
         return [VersionRecord(**row) for row in rows]
 
+    def version_arns(self) -> list[str]:
+        """Of every version of every account, newest first."""
+        return [str(row["arn"]) for row in self._rows("SELECT arn FROM versions ORDER BY seq DESC")]
+
     def unfinished_versions(self) -> list[tuple[ProjectRecord, VersionRecord]]:
         """Trainings that an earlier process left behind, and their projects, oldest first."""
         rows = self._rows("SELECT * FROM versions WHERE status = 'TRAINING_IN_PROGRESS' ORDER BY seq")

@@ -1,0 +1,59 @@
+"""`modkit adapters …`: the custom moderation models of an account."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import toolkit as tk
+from toolkit.adapters import Adapter
+from toolkit.cli import output
+from toolkit.service.lifecycle import AdapterStatus, mark_adapter
+
+app = typer.Typer(help="List adapters; mark one of the local service's as deprecated or expired.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
+
+
+@app.command("list")
+def list_(
+    endpoint: Annotated[str | None, typer.Option(help="URL of an endpoint of your own. Default: AWS.")] = None,
+    region: Annotated[str | None, typer.Option(help="AWS region. Default: your AWS configuration's.")] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile. Default: your AWS configuration's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List adapters with their status and F1 score, newest project first."""
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    found = [_record(adapter) for adapter in tk.list_adapters(session)]
+    if as_json:
+        output.print_json({"adapters": found})
+        return
+    for one in found:
+        score = "" if one["f1"] is None else f"F1 {one['f1']:.3f}"
+        typer.echo(f"{one['status']:20}  {score:8}  {one['arn']}")
+    if not found:
+        typer.echo("no adapters yet")
+
+
+@app.command()
+def mark(
+    arn: Annotated[str, typer.Argument(help="ARN of the adapter (modkit adapters list).")],
+    status: Annotated[AdapterStatus, typer.Argument(help="TRAINING_COMPLETED takes the other two back.")],
+    directory: Annotated[Path, typer.Option("--dir", help="The local service's folder; it may be running.")] = Path(
+        "modkit-service"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Mark an adapter of the local service, to see what AWS's adapters do when they grow old.
+
+    A DEPRECATED adapter still answers. An EXPIRED one is ignored: the base model answers, and names no adapter.
+    """
+    mark_adapter(directory, arn, status)
+    if as_json:
+        output.print_json({"arn": arn, "status": status})
+    else:
+        typer.echo(f"{arn} is {status} now")
+
+
+def _record(adapter: Adapter) -> dict[str, Any]:
+    return {"arn": adapter.arn, "project_arn": adapter.project_arn, "status": adapter.status, "f1": adapter.f1}
