@@ -124,6 +124,7 @@ def with_boto3(place: Place, _: Path) -> Seen:
     for name, call in calls.items():
         with pytest.raises(getattr((s3 if name == "NoSuchKey" else rekognition).exceptions, name)) as refused:
             call()
+        assert refused.value.response["ResponseMetadata"]["RequestId"]
         messages[name] = refused.value.response["Error"]["Message"]
 
     by_bytes = detect(Image={"Bytes": (place.images / "0.jpg").read_bytes()}, MinConfidence=0)

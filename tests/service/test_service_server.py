@@ -60,6 +60,7 @@ def test_other_services_and_operations_are_refused(client: Client) -> None:
         with pytest.raises(ClientError) as refused:
             call()
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        assert refused.value.response["ResponseMetadata"]["RequestId"]
         assert "here" in refused.value.response["Error"]["Message"]
     with pytest.raises(ClientError, match=OPERATIONS[0]):
         client.rekognition.list_faces(CollectionId="x")

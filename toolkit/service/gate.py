@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from flask import Flask, request
@@ -33,6 +34,7 @@ SERVICES: Final = ("rekognition", "s3", "kms", "sts")
 _TARGETS: Final = {"RekognitionService": "rekognition", "TrentService": "kms"}
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _CREDENTIAL: Final = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
+_REQUEST_ID: Final = "x-amzn-RequestId"
 _MOTO_PATHS: Final = ("/moto-api", "/latest/meta-data", "/latest/api")
 
 _log = logging.getLogger(__name__)
@@ -155,6 +157,11 @@ def _rekognition_app(backend: Backend) -> Flask:
     def answer(asked: Any, full_url: str, headers: Any) -> Any:
         return Rekognition(backend)._dispatch(asked, full_url, headers)
 
+    @app.after_request
+    def numbered(said: Response) -> Response:
+        said.headers.setdefault(_REQUEST_ID, str(uuid4()))  # moto numbers only what it lets through to an operation
+        return said
+
     app.add_url_rule("/", "rekognition", convert_to_flask_response(answer), methods=["POST"])
     return app
 
@@ -198,10 +205,11 @@ def _too_large(environ: dict[str, Any]) -> Response:
 
 def _no(environ: dict[str, Any], status: int, code: str, message: str) -> Response:
     """A refusal in the words of the protocol that the client speaks: JSON where it names a target, else XML."""
-    headers = {"x-amzn-ErrorType": code}
+    number = str(uuid4())
+    headers = {"x-amzn-ErrorType": code, _REQUEST_ID: number}
     if environ.get("HTTP_X_AMZ_TARGET"):
         body = json.dumps({"__type": code, "message": message})
         return Response(body, status, headers, content_type="application/x-amz-json-1.1")
     error = f"<Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message>"
-    body = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>"
+    body = f"<ErrorResponse><Error>{error}</Error><RequestId>{number}</RequestId></ErrorResponse>"
     return Response(body, status, headers, content_type="application/xml")

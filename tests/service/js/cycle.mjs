@@ -12,13 +12,14 @@ const [bucket, key, folder] = process.argv.slice(2);
 const s3 = new s3Sdk.S3({});
 const rekognition = new rekognitionSdk.Rekognition({});
 
-// The message of an error that has the class and the name that the SDK gives it; anything else ends the program.
+// The message of an error that has the class and name that the SDK knows, and a request ID; any other ends the program.
 async function refusal(sdk, name, call) {
   const error = await call().then(
     () => new Error(`${name}: nothing was refused`),
     (refused) => refused,
   );
-  if (!(error instanceof sdk[name] && error.name === name && error.$fault === "client")) throw error;
+  const typed = error instanceof sdk[name] && error.name === name && error.$fault === "client";
+  if (!typed || !error.$metadata.requestId) throw error;
   return error.message;
 }
 
