@@ -133,7 +133,7 @@ def test_what_goes_missing_while_a_job_runs_is_told(client: Client) -> None:
 
 
 def test_a_job_killed_as_it_ended_writes_its_files_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with LocalService(tmp_path) as service, monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, LocalService(tmp_path) as service:
         patch.setattr("toolkit.service.state.State.finish_job", raising(Killed()))
         client = Client(service.endpoint_url)
         bucket = client.bucket(versioned=True)
