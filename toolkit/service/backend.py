@@ -16,7 +16,7 @@ from toolkit.service.engine import Engine, read_image
 from toolkit.service.faults import Fault, ImageTooLarge, InvalidImageFormat, InvalidParameter, InvalidS3Object
 from toolkit.service.jobs import Jobs
 from toolkit.service.limits import Limits, Throttle
-from toolkit.service.model import BadImage, prepare
+from toolkit.service.model import BadImage
 from toolkit.service.moderation import DEFAULT_MIN_CONFIDENCE, confidences, reported
 from toolkit.service.objects import ObjectStore
 from toolkit.service.paging import Pager
@@ -114,10 +114,10 @@ class Backend:
                 place = require_place(image["S3Object"], "Image.S3Object")
                 store = ObjectStore(self.disk, caller.account, caller.region)
                 data = read_image(store, place["Bucket"], place["Name"], place.get("Version"))
-            prepared = prepare(data)
+            seen = self._engine.look_once(data, exact=adapter is not None)
         except BadImage as refusal:
             raise _REFUSED_IMAGE[refusal.code](f"Image: {refusal.message}") from refusal
-        scores = confidences(self._engine.see([prepared]), adapter)[0]
+        scores = confidences([seen], adapter)[0]
         labels = reported(scores, request.get("MinConfidence", DEFAULT_MIN_CONFIDENCE))
         answer: dict[str, Any] = {
             "ModerationLabels": [label.record() for label in labels],

@@ -1,9 +1,9 @@
-"""From image references to what the network sees in them: read, decode and infer, overlapping, in input order."""
+"""From image references to what the network sees in them: read, decode and infer, on every core, in input order."""
 
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -11,14 +11,14 @@ from typing import Final
 
 import numpy as np
 
-from toolkit.service.model import MAX_IMAGE_BYTES, BadImage, FloatArray, Network, prepare
+from toolkit.service.model import MAX_IMAGE_BYTES, BadImage, FloatArray, Network, glance, prepare
 from toolkit.service.objects import ObjectError, ObjectStore, ObjectTooLarge
 from toolkit.storage import split_s3
 
 BATCH: Final = 8
-"""Images that the network sees at once; on two cores larger batches are slower."""
-_AHEAD: Final = 4 * BATCH
-"""Prepared images that may wait for the network: 0.6 MB each, so memory does not grow with the manifest."""
+"""Images that the network sees at once; larger batches are slower."""
+SURE: Final = 0.02
+"""A probability this close to 0 or 1 is taken from a glance (see `model.glance`); others are looked at again."""
 
 
 class Stopped(Exception):
@@ -33,20 +33,88 @@ class Seen:
     features: FloatArray
 
 
+Looked = Seen | BadImage
+Read = Callable[[], bytes]
+"""Gives the bytes of an image, or raises BadImage."""
+
+
+def look_at(network: Network, images: Sequence[Read], *, exact: bool) -> list[Looked]:
+    """Looks at the images of one batch.
+
+    Parameters
+    ----------
+    network
+        Sees them all at once.
+    images
+        Read one after the other, in this thread.
+    exact
+        Decode every image in full. Otherwise a large JPEG is first decoded at a fraction of its size, and in full only
+        where its probability is not within `SURE` of 0 or 1: the features of the others are then those of a glance.
+
+    Returns
+    -------
+    list of Seen or BadImage
+        One for each image, in their order.
+    """
+    places = range(len(images))
+    looked, unsure = _look(network, images, places, _prepare if exact else glance)
+    again, _ = _look(network, images, unsure, _prepare)
+    return [again.get(place, looked[place]) for place in places]
+
+
+def _look(
+    network: Network,
+    images: Sequence[Read],
+    places: Sequence[int],
+    prepare_one: Callable[[bytes], tuple[FloatArray, bool]],
+) -> tuple[dict[int, Looked], list[int]]:
+    """What was seen in the images at these places, and at which of them a glance was not enough."""
+    looked: dict[int, Looked] = {}
+    prepared: dict[int, FloatArray] = {}
+    glanced: list[int] = []
+    for place in places:
+        try:
+            prepared[place], whole = prepare_one(images[place]())
+        except BadImage as refusal:
+            looked[place] = refusal  # an answer here, not an accident: it must not end the job
+            continue
+        if not whole:
+            glanced.append(place)
+    if prepared:
+        probabilities, features = network.run(np.stack(list(prepared.values())))
+        looked |= zip(prepared, map(Seen, probabilities, features), strict=True)
+    unsure = [place for place in glanced if not _is_sure(looked[place])]
+    return looked, unsure
+
+
+def _prepare(data: bytes) -> tuple[FloatArray, bool]:
+    return prepare(data), True
+
+
+def _is_sure(looked: Looked) -> bool:
+    return isinstance(looked, Seen) and not SURE < looked.probability < 1 - SURE
+
+
 class Engine:
-    """The network and the threads that feed it, shared by every job of this process."""
+    """The network and the threads that look, shared by every job of this process.
+
+    Each thread takes a batch from its bytes to the network's answer; onnxruntime adds no threads of its own. Jobs that
+    run at once have equally many batches waiting, so they share the threads equally.
+    """
 
     def __init__(self) -> None:
-        self.network = Network()
-        self._decoders = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="decode")
+        self._network = Network()
+        threads = os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="look")
+        self._ahead = 2 * threads
         self._stopping = threading.Event()
 
     def close(self) -> None:
         """Makes every `look` raise `Stopped` at its next image, and waits for the threads to end."""
         self._stopping.set()
-        self._decoders.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def look(self, refs: Iterable[str], store: ObjectStore) -> Iterator[Seen | BadImage]:
+    def look(self, refs: Iterable[str], store: ObjectStore, *, exact: bool) -> Iterator[Looked]:
         """Looks at images, batch by batch.
 
         Parameters
@@ -55,6 +123,8 @@ class Engine:
             `s3://bucket/key`; duplicates are looked at again.
         store
             Where they are read.
+        exact
+            See `look_at`.
 
         Yields
         ------
@@ -65,52 +135,43 @@ class Engine:
         ------
         Stopped
         """
-        prepared = self._prepared(refs, store)
-        while chunk := list(islice(prepared, BATCH)):
-            good = [item for item in chunk if not isinstance(item, BadImage)]
-            seen = iter(self.see(good)) if good else iter(())
-            for item in chunk:
-                yield item if isinstance(item, BadImage) else next(seen)
-
-    def see(self, prepared: list[FloatArray]) -> list[Seen]:
-        """Runs the network on prepared images (at least one) as one batch."""
-        probabilities, features = self.network.run(np.stack(prepared))
-        return [Seen(*pair) for pair in zip(probabilities, features, strict=True)]
-
-    def _prepared(self, refs: Iterable[str], store: ObjectStore) -> Iterator[FloatArray | BadImage]:
-        waiting: deque[Future[FloatArray | BadImage]] = deque()
         coming = iter(refs)
+        waiting: deque[Future[list[Looked]]] = deque()
         while True:
-            for ref in islice(coming, _AHEAD - len(waiting)):
-                waiting.append(self._submit(ref, store))
+            while len(waiting) < self._ahead and (batch := list(islice(coming, BATCH))):
+                waiting.append(self._submit([self._reader(ref, store) for ref in batch], exact))
             if not waiting:
                 return
-            first = waiting.popleft()
-            self._check_running()
             try:
-                prepared = first.result()
-            except CancelledError as error:  # the engine was closed between the check and here
+                yield from waiting.popleft().result()
+            except CancelledError as error:  # the engine was closed
                 raise Stopped from error
-            yield prepared
 
-    def _submit(self, ref: str, store: ObjectStore) -> Future[FloatArray | BadImage]:
-        self._check_running()
+    def look_once(self, data: bytes, *, exact: bool) -> Seen:
+        """Looks at one image at once, in this thread.
+
+        Raises
+        ------
+        BadImage
+        """
+        (looked,) = look_at(self._network, [lambda: data], exact=exact)
+        if isinstance(looked, BadImage):
+            raise looked
+        return looked
+
+    def _submit(self, batch: list[Read], exact: bool) -> Future[list[Looked]]:
         try:
-            return self._decoders.submit(_read_and_prepare, ref, store)
-        except RuntimeError as error:  # so it was here
+            return self._threads.submit(look_at, self._network, batch, exact=exact)
+        except RuntimeError as error:  # the engine was closed
             raise Stopped from error
 
-    def _check_running(self) -> None:
-        if self._stopping.is_set():
-            raise Stopped
+    def _reader(self, ref: str, store: ObjectStore) -> Read:
+        def read() -> bytes:
+            if self._stopping.is_set():
+                raise Stopped
+            return read_image(store, *split_s3(ref))
 
-
-def _read_and_prepare(ref: str, store: ObjectStore) -> FloatArray | BadImage:
-    # A refusal is an answer here, not an accident: it must not end the job.
-    try:
-        return prepare(read_image(store, *split_s3(ref)))
-    except BadImage as refusal:
-        return refusal
+        return read
 
 
 def read_image(store: ObjectStore, bucket: str, name: str, version: str | None = None) -> bytes:

