@@ -68,6 +68,9 @@ def serve(
     max_concurrent_jobs: Annotated[
         int | None, typer.Option(min=0, help="Jobs that have not ended; one more is refused.")
     ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://… of your own Dask scheduler: its workers look at the images.")
+    ] = None,
     access_key: Annotated[
         str | None, typer.Option(envvar="MODKIT_ACCESS_KEY", help="Requests must be signed with this key …")
     ] = None,
@@ -92,6 +95,7 @@ def serve(
         host,
         port,
         limits=Limits(tps, max_concurrent_jobs),
+        scheduler=scheduler,
         access_key=access_key,
         secret_key=secret_key,
     )

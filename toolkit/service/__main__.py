@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help='announce as {"endpoint": "http://…"}')
     parser.add_argument("--tps", type=float, help="requests per second of each operation (default: any)")
     parser.add_argument("--max-concurrent-jobs", type=int, help="jobs that have not ended (default: any)")
+    parser.add_argument("--scheduler", help="tcp://… of a Dask scheduler whose workers look at images")
     key = os.environ.get
     parser.add_argument("--access-key", default=key("MODKIT_ACCESS_KEY"), help="what requests are signed with")
     parser.add_argument("--secret-key", default=key("MODKIT_SECRET_KEY"), help="better given as MODKIT_SECRET_KEY")
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             given.host,
             given.port,
             limits=Limits(given.tps, given.max_concurrent_jobs),
+            scheduler=given.scheduler,
             access_key=given.access_key,
             secret_key=given.secret_key,
         )

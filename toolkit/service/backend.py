@@ -4,7 +4,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from toolkit import taxonomy
 from toolkit.errors import Unreachable
@@ -22,6 +22,9 @@ from toolkit.service.objects import ObjectStore
 from toolkit.service.paging import Pager
 from toolkit.service.projects import Projects
 from toolkit.service.state import State
+
+if TYPE_CHECKING:
+    from toolkit.service.cluster import Cluster
 
 _REFUSED_IMAGE: Final[dict[str, type[Fault]]] = {
     "INVALID_IMAGE_FORMAT": InvalidImageFormat,
@@ -43,14 +46,16 @@ class Backend:
         Jobs and trainings that run at once.
     limits
         What an account may ask for.
+    scheduler
+        Address of a Dask scheduler whose workers look at the images; None looks at them here.
 
     Raises
     ------
     Unreachable
-        The folder cannot be written, or another service uses it.
+        The folder cannot be written, another service uses it, or no scheduler answers.
     """
 
-    def __init__(self, directory: Path, workers: int, limits: Limits) -> None:
+    def __init__(self, directory: Path, workers: int, limits: Limits, scheduler: str | None) -> None:
         with ExitStack() as undo:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
@@ -67,14 +72,14 @@ class Backend:
                 raise Unreachable(f"{directory}: the service cannot keep its data there ({error}).") from error
             except durable.BucketTaken as error:
                 raise Unreachable(f"{directory}: {error}") from error
-            self._engine = Engine()
+            self.engine = Engine(_cluster(scheduler) if scheduler else None)
             self._shelf = shelf
             self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="job")
             pager = Pager(self.state.secret("paging"))
             self.jobs = Jobs(
-                directory / "jobs", self.state, self.disk, self._engine, shelf, pager, self._executor, limits
+                directory / "jobs", self.state, self.disk, self.engine, shelf, pager, self._executor, limits
             )
-            self.projects = Projects(self.state, self.disk, self._engine, shelf, pager, self._executor)
+            self.projects = Projects(self.state, self.disk, self.engine, shelf, pager, self._executor)
             self.throttle = Throttle(limits.tps)
             self.projects.resume()
             self.jobs.resume()
@@ -82,7 +87,7 @@ class Backend:
 
     def close(self) -> None:
         """Stops the jobs that run (the next start goes on with them) and closes the files."""
-        self._engine.close()
+        self.engine.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
         durable.unload(self.disk)
         self.disk.close()
@@ -114,7 +119,7 @@ class Backend:
                 place = require_place(image["S3Object"], "Image.S3Object")
                 store = ObjectStore(self.disk, caller.account, caller.region)
                 data = read_image(store, place["Bucket"], place["Name"], place.get("Version"))
-            seen = self._engine.look_once(data, exact=adapter is not None)
+            seen = self.engine.look_once(data, exact=adapter is not None)
         except BadImage as refusal:
             raise _REFUSED_IMAGE[refusal.code](f"Image: {refusal.message}") from refusal
         scores = confidences([seen], adapter)[0]
@@ -125,6 +130,12 @@ class Backend:
             "ContentTypes": [],  # this model cannot tell a drawing from a photo
         }
         return answer | ({"ProjectVersion": request["ProjectVersion"]} if adapter else {})
+
+
+def _cluster(scheduler: str) -> "Cluster":
+    from toolkit.service.cluster import Cluster  # Dask takes a second to load, and most services go without
+
+    return Cluster(scheduler)
 
 
 def _lock(directory: Path) -> sqlite3.Connection:

@@ -4,10 +4,10 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -15,14 +15,24 @@ from toolkit.service.model import MAX_IMAGE_BYTES, BadImage, FloatArray, Network
 from toolkit.service.objects import ObjectError, ObjectStore, ObjectTooLarge
 from toolkit.storage import split_s3
 
+if TYPE_CHECKING:
+    from toolkit.service.cluster import Cluster
+
 BATCH: Final = 8
 """Images that the network sees at once; larger batches are slower."""
-SURE: Final = 0.02
+SURE: Final = 0.01
 """A probability this close to 0 or 1 is taken from a glance (see `model.glance`); others are looked at again."""
+
+_POLL: Final = 1.0
+"""Seconds between two looks at whether there is still something to wait for."""
 
 
 class Stopped(Exception):
     """The service is being stopped; whoever is at work leaves it as it is."""
+
+
+class Lost(Exception):
+    """The machines that look have gone; the message is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -100,19 +110,26 @@ class Engine:
 
     Each thread takes a batch from its bytes to the network's answer; onnxruntime adds no threads of its own. Jobs that
     run at once have equally many batches waiting, so they share the threads equally.
+
+    Parameters
+    ----------
+    cluster
+        Where batches are looked at instead; single images still are here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: "Cluster | None" = None) -> None:
         self._network = Network()
-        threads = os.cpu_count() or 1
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="look")
-        self._ahead = 2 * threads
+        self._cluster = cluster
+        self._cores = os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="look")
         self._stopping = threading.Event()
 
     def close(self) -> None:
         """Makes every `look` raise `Stopped` at its next image, and waits for the threads to end."""
         self._stopping.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
+        if self._cluster:
+            self._cluster.close()
 
     def look(self, refs: Iterable[str], store: ObjectStore, *, exact: bool) -> Iterator[Looked]:
         """Looks at images, batch by batch.
@@ -133,19 +150,17 @@ class Engine:
 
         Raises
         ------
-        Stopped
+        Stopped, Lost
         """
         coming = iter(refs)
         waiting: deque[Future[list[Looked]]] = deque()
         while True:
-            while len(waiting) < self._ahead and (batch := list(islice(coming, BATCH))):
+            ahead = 2 * (self._cluster.threads if self._cluster else self._cores)
+            while len(waiting) < ahead and (batch := list(islice(coming, BATCH))):
                 waiting.append(self._submit([self._reader(ref, store) for ref in batch], exact))
             if not waiting:
                 return
-            try:
-                yield from waiting.popleft().result()
-            except CancelledError as error:  # the engine was closed
-                raise Stopped from error
+            yield from self._answer(waiting.popleft())
 
     def look_once(self, data: bytes, *, exact: bool) -> Seen:
         """Looks at one image at once, in this thread.
@@ -160,10 +175,27 @@ class Engine:
         return looked
 
     def _submit(self, batch: list[Read], exact: bool) -> Future[list[Looked]]:
+        if self._cluster:
+            return self._cluster.submit(batch, exact=exact)
         try:
             return self._threads.submit(look_at, self._network, batch, exact=exact)
         except RuntimeError as error:  # the engine was closed
             raise Stopped from error
+
+    def _answer(self, future: Future[list[Looked]]) -> list[Looked]:
+        while not wait([future], timeout=_POLL).done:
+            if self._stopping.is_set():
+                raise Stopped
+            if self._cluster:
+                self._cluster.check()
+        try:
+            return future.result()
+        except Exception as error:
+            if self._stopping.is_set():
+                raise Stopped from error
+            if self._cluster:
+                raise self._cluster.lost(error) from error
+            raise
 
     def _reader(self, ref: str, store: ObjectStore) -> Read:
         def read() -> bytes:

@@ -13,7 +13,7 @@ from toolkit.service.adapter import AdapterShelf
 from toolkit.service.caller import Caller, require_place
 from toolkit.service.checkpoint import Checkpoint
 from toolkit.service.disk import Disk
-from toolkit.service.engine import Engine, Stopped
+from toolkit.service.engine import Engine, Lost, Stopped
 from toolkit.service.faults import (
     AccessDenied,
     IdempotentParameterMismatch,
@@ -134,6 +134,8 @@ class Jobs:
             return
         except analysis.JobFailure as failure:
             code, message = failure.code, failure.message
+        except Lost as error:
+            code, message = "INTERNAL_ERROR", str(error)
         except (OSError, sqlite3.Error) as error:
             _log.exception("job %s", job.job_id)
             code, message = "INTERNAL_ERROR", f"The service could not write to its disk ({error})."

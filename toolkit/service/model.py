@@ -33,7 +33,7 @@ MIN_SIDE: Final = 80
 MAX_SIDE: Final = 10_000
 MAX_SCANS: Final = 100
 """Of a JPEG; encoders make ten."""
-GLANCE_SIDE: Final = 768
+GLANCE_SIDE: Final = 512
 """A JPEG is never reduced below this many pixels a side; the network looks at 256."""
 
 _START_OF_SCAN: Final = b"\xff\xda"
@@ -57,9 +57,12 @@ class BadImage(Exception):
     """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(code, message)  # both, so that it can be sent to another process
         self.code = code
         self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def prepare(data: bytes) -> FloatArray:

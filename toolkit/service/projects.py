@@ -12,7 +12,7 @@ from toolkit.manifests import SUMMARY_NAME
 from toolkit.service.adapter import AdapterShelf
 from toolkit.service.caller import Caller, require_place
 from toolkit.service.disk import Disk
-from toolkit.service.engine import BATCH, Engine, Stopped
+from toolkit.service.engine import BATCH, Engine, Lost, Stopped
 from toolkit.service.faults import InvalidParameter, ResourceInUse, ResourceNotFound
 from toolkit.service.objects import KeyUnusable, ObjectError, ObjectStore
 from toolkit.service.paging import DEFAULT_PAGE, Pager, Record
@@ -177,7 +177,7 @@ class Projects:
             self._shelf.put(version.adapter_id, trained.adapter)
             seconds = math.ceil(time.monotonic() - began)
             self._state.finish_version(version.arn, trained.message, trained.evaluation.f1, seconds, folder)
-        except (TrainingFailure, ObjectError, KeyUnusable) as failure:
+        except (TrainingFailure, ObjectError, KeyUnusable, Lost) as failure:
             self._state.fail_version(version.arn, str(failure))
         except Stopped:
             _log.info("training of %s: left for the next start, the service is being stopped", version.arn)

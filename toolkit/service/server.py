@@ -49,6 +49,9 @@ class LocalService:
         Jobs and trainings that run at once.
     limits
         What an account may ask for; the default is anything.
+    scheduler
+        Address of a Dask scheduler, such as `tcp://10.0.0.1:8786`: its workers look at the images of jobs. Whoever may
+        talk to it may run anything there; use your own.
     access_key, secret_key
         What every request must be signed with. Without, anybody who can reach the port may ask for anything, so an
         address that other machines can reach takes them.
@@ -72,6 +75,7 @@ class LocalService:
         *,
         workers: int = 2,
         limits: Limits = NO_LIMITS,
+        scheduler: str | None = None,
         access_key: str | None = None,
         secret_key: str | None = None,
     ) -> None:
@@ -80,6 +84,7 @@ class LocalService:
         self._port = port
         self._workers = workers
         self._limits = limits
+        self._scheduler = scheduler
         self._verifier = _verifier(host, access_key, secret_key)
         self._backend: Backend | None = None
         self._server: BaseWSGIServer | None = None
@@ -128,7 +133,7 @@ class LocalService:
         if self._thread:
             return self
         with _listening_socket(self._host, self._port) as listening:
-            self._backend = Backend(self._directory, self._workers, self._limits)
+            self._backend = Backend(self._directory, self._workers, self._limits, self._scheduler)
             self._server = make_server(
                 self._host,
                 listening.getsockname()[1],
