@@ -1,6 +1,10 @@
 """A service with a key answers whoever signs with it, and nobody else."""
 
 import http.client
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -218,3 +222,42 @@ def test_other_machines_get_in_with_a_key_only(tmp_path: Path) -> None:
         assert clients(service)[0].list_media_analysis_jobs()["MediaAnalysisJobs"] == []
         with pytest.raises(ClientError, match="not the one"):
             clients(service, "other", "other")[0].list_media_analysis_jobs()
+
+
+def serve(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "toolkit", "serve", "--port", "0", "--json", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | environment)
+
+
+def test_the_command_line_locks_and_limits_the_service(tmp_path: Path) -> None:
+    limits = ("--tps", "50", "--max-concurrent-jobs", "0")
+    with serve("--dir", str(tmp_path), *limits, MODKIT_ACCESS_KEY=KEY, MODKIT_SECRET_KEY=SECRET) as process:
+        try:
+            assert process.stdout
+            endpoint = json.loads(process.stdout.readline())["endpoint"]
+            settings: dict[str, Any] = {"endpoint_url": endpoint, "config": Config(retries={"total_max_attempts": 1})}
+            with pytest.raises(ClientError, match="UnrecognizedClientException"):
+                session("other", "other").client("rekognition", **settings).list_media_analysis_jobs()
+            s3 = session().client("s3", **settings)
+            s3.create_bucket(Bucket="limited")
+            s3.put_object(Bucket="limited", Key="m", Body=b'{"source-ref": "s3://limited/a.jpg"}')
+            with pytest.raises(ClientError, match="LimitExceededException"):
+                session().client("rekognition", **settings).start_media_analysis_job(
+                    OperationsConfig={"DetectModerationLabels": {}},
+                    Input={"S3Object": {"Bucket": "limited", "Name": "m"}},
+                    OutputConfig={"S3Bucket": "limited"},
+                )
+        finally:
+            process.terminate()
+        assert process.wait(15) == 0
+    assert SECRET not in "".join(path.read_text("utf-8", "replace") for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_the_command_line_opens_nothing_to_others_without_a_key(tmp_path: Path) -> None:
+    for arguments, why in ((("--host", "0.0.0.0"), "other machines"), (("--access-key", KEY), "give both")):
+        with serve("--dir", str(tmp_path), *arguments) as process:
+            said, errors = process.communicate(timeout=60)
+        assert (process.returncode, said) == (2, "")
+        assert why in errors
+        assert errors.count("\n") == 1
