@@ -12,6 +12,7 @@ from service_client import Client, encoded, picture, until
 
 from toolkit.manifests import parse_result_line, parse_summary
 from toolkit.service import LocalService
+from toolkit.service.server import AT_ONCE
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +248,7 @@ def test_what_goes_missing_while_a_job_waits_fails_it(client: Client, bucket: st
     output = client.bucket()
     for name in ("gone.jsonl", "stays.jsonl"):
         client.manifest(bucket, images[:1], name)
-    busy = [client.start(busy_with) for _ in range(2)]  # both workers have something to do
+    busy = [client.start(busy_with) for _ in range(AT_ONCE)]  # everybody has something to do
     no_manifest = client.start({"Bucket": bucket, "Name": "gone.jsonl"})
     no_output = client.start({"Bucket": bucket, "Name": "stays.jsonl"}, output=output)
     client.s3.delete_object(Bucket=bucket, Key="gone.jsonl")
@@ -259,7 +260,19 @@ def test_what_goes_missing_while_a_job_waits_fails_it(client: Client, bucket: st
     assert done <= total in (0, 100)
     assert client.job(no_manifest)["FailureDetails"]["Code"] == "INVALID_S3_OBJECT"
     assert client.job(no_output)["FailureDetails"]["Code"] == "INVALID_OUTPUT_CONFIG"
-    assert [client.job(job_id)["Status"] for job_id in busy] == ["SUCCEEDED"] * 2
+    assert [client.job(job_id)["Status"] for job_id in busy] == ["SUCCEEDED"] * AT_ONCE
+
+
+def test_a_short_job_does_not_wait_for_long_ones(client: Client, bucket: str, images: list[str]) -> None:
+    long, short = (client.manifest(bucket, images[:1] * count, f"{count}.jsonl") for count in (1000, 40))
+    long_ones = [client.start(long) for _ in range(3)]
+    get = client.rekognition.get_media_analysis_job
+    until(lambda: all(get(JobId=job_id)["Status"] == "IN_PROGRESS" for job_id in long_ones))
+    assert client.job(client.start(short))["Status"] == "SUCCEEDED"
+    still = [get(JobId=job_id) for job_id in long_ones]
+    assert [job["Status"] for job in still] == ["IN_PROGRESS"] * 3
+    for job_id in long_ones:
+        client.job(job_id)
 
 
 def test_our_own_mistake_fails_the_job_and_is_not_hidden(

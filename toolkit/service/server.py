@@ -22,6 +22,8 @@ from toolkit.service.signatures import Verifier
 _BACKLOG: Final = 128
 _POLL: Final = 0.1
 """Seconds between two looks at whether to stop answering."""
+AT_ONCE: Final = 8
+"""Jobs and trainings that run at once, each as fast as the others; more are QUEUED."""
 _GRACE: Final = 4.0
 """Seconds that a stopped process takes at most: then it leaves, whatever a thread may be doing."""
 
@@ -73,7 +75,7 @@ class LocalService:
         host: str = "127.0.0.1",
         port: int = 0,
         *,
-        workers: int = 2,
+        workers: int = AT_ONCE,
         limits: Limits = NO_LIMITS,
         scheduler: str | None = None,
         access_key: str | None = None,
