@@ -75,6 +75,10 @@ def test_fetch_copies_results_and_summary(client, bucket: str, folder, tmp_path)
         ("s3://{bucket}/m.jsonl", "s3://{bucket}/o/", {"min_confidence": 101}, RequestRefused, "MinConfidence"),
         ("s3://{bucket}/m.jsonl", "s3://{bucket}/o/", {"job_name": "a b"}, RequestRefused, "JobName"),
         ("m.jsonl", "s3://{bucket}/out/", {}, NotFound, "s3://bucket/key"),
+        ("s3://{bucket}/m.jsonl", "s3://a/o/", {}, RequestRefused, "name of the output's bucket has 1 of at least 3"),
+        ("s3://{bucket}", "s3://{bucket}/o/", {}, RequestRefused, "the object's key is empty; write it"),
+        ("s3://{bucket}/m.jsonl", "s3://{bucket}/o/", {"job_name": ""}, RequestRefused, "the job's name is empty"),
+        ("s3://{bucket}/m.jsonl", "s3://{bucket}/o/", {"min_confidence": -1}, RequestRefused, "MinConfidence is -1"),
     ],
 )
 def test_a_request_that_cannot_be_is_said_in_one_sentence(
@@ -102,6 +106,22 @@ def test_waiting_may_end_before_the_job_does(client, bucket: str, folder) -> Non
     with pytest.raises(TimedOut, match="it runs on"):
         job.wait(timeout=0, progress=False)
     assert job.wait(timeout=60, progress=False).status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("name", [None, "n" * 64])
+def test_the_bar_has_room_in_80_columns_whatever_the_job_is_called(name: str | None, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    description = {"JobId": "bc0e" * 16, "Status": "SUCCEEDED"} | ({"JobName": name} if name else {})
+    tk.Job(tk.connect("http://127.0.0.1:9"), description, (9_999, 10_000)).wait()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "━━━━━" in line
+    assert " 9999/10000 SUCCEEDED 0:00:0" in line
+    assert ("job bc0ebc0e…" in line) != bool(name)
+
+
+def test_a_job_without_an_id_is_said_in_one_sentence(client) -> None:
+    with pytest.raises(NotFound, match="no job id given; name one that `modkit jobs`"):
+        client.job("")
 
 
 def test_an_unknown_job_and_a_dead_endpoint_are_said_in_one_sentence(client) -> None:

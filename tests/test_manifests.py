@@ -141,3 +141,10 @@ def test_an_evaluation_comes_back_as_it_was_written(f1, names, at_input, thresho
 def test_what_is_no_evaluation_is_refused_in_a_sentence(document: bytes) -> None:
     with pytest.raises(UnreadableManifest, match=r"s3://b/e.json: not the evaluation of an adapter"):
         manifests.parse_evaluation(document, "s3://b/e.json")
+
+
+@pytest.mark.parametrize("destination", ["local.jsonl", "s3://bucket", "s3://bucket/"])
+def test_where_the_manifest_of_a_folder_cannot_go_is_said_before_anything_is_copied(tmp_path, destination: str) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"")
+    with pytest.raises(NotFound, match=r"write it as s3://bucket/manifest\.jsonl\.$"):
+        manifests.write_manifest(tmp_path, destination)

@@ -1,4 +1,11 @@
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
 import toolkit as tk
@@ -65,6 +72,14 @@ def test_a_path_that_cannot_be_written_is_said_in_one_sentence(tmp_path) -> None
         storage.write(tmp_path / "file" / "below", b"")
 
 
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path) -> None:
+    (tmp_path / "taken").mkdir()
+    for path in (tmp_path / "taken", ""):
+        with pytest.raises(NotFound, match=r"writing .*; check the path"):
+            storage.write(path, b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
 def test_an_endpoint_that_is_down_is_said_in_one_sentence() -> None:
     with pytest.raises(Unreachable, match="does not answer; start it"):
         storage.read("s3://bucket/k", session=tk.connect(DEAD))
@@ -101,3 +116,92 @@ def test_the_local_endpoint_needs_no_configuration_whatever_the_environment_says
         tk.connect("localhost")
     with pytest.raises(Unreachable, match="other"):
         tk.connect(endpoint, profile_name="other")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:abc", "http://", "http://a b", "localhost:4555"]
+)
+def test_what_is_not_a_url_is_said_in_one_sentence_with_one_that_is(url: str) -> None:
+    with pytest.raises(Unreachable, match=r": not a URL.*; write it as http://127\.0\.0\.1:4555\.$"):
+        tk.connect(url)
+
+
+def test_what_is_not_a_region_is_said_in_one_sentence_with_one_that_is(tmp_path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"")
+    session = tk.connect(DEAD, region_name="bad region")
+    for act in (
+        lambda: storage.read("s3://bucket/k", session=session),
+        lambda: storage.upload(tmp_path, "s3://bucket/", session=session),
+        lambda: storage.make_bucket("bucket", session=session),
+        lambda: tk.train_adapter("a", "s3://bucket/t", "s3://bucket/o", session=session),
+        lambda: next(tk.MediaAnalysis(session).jobs()),
+    ):
+        with pytest.raises(Unreachable, match=r"'bad region' is not an AWS region; name one such as eu-west-1\.$"):
+            act()
+
+
+def test_an_endpoint_elsewhere_without_a_region_says_how_to_name_one(monkeypatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    with pytest.raises(Unreachable, match=r"no AWS region; name one \(--region"):
+        next(tk.MediaAnalysis(tk.connect("http://example.invalid")).jobs())
+
+
+@pytest.mark.parametrize("service", ["s3", "rekognition"])
+def test_an_endpoint_that_never_answers_is_waited_for_once(service: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        session = tk.connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        client = session.client(service, config=Config(read_timeout=0.3))
+        ask = client.list_buckets if service == "s3" else client.list_media_analysis_jobs
+        with (
+            pytest.raises(Unreachable, match="takes the request and does not answer; start it again"),
+            storage.translated("asking"),
+        ):
+            ask()
+        silent.settimeout(1)
+        silent.accept()[0].close()
+        with pytest.raises(TimeoutError):
+            silent.accept()
+
+
+@contextmanager
+def web_server(status: int, body: bytes) -> Iterator[str]:
+    """Some other server: it answers everything in the same way."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = answer  # noqa: N815  (the library's names)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("status", [200, 404, 501])
+def test_some_other_web_server_is_told_in_one_short_line(status: int, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with web_server(status, b"<!doctype html>\n<title>It works</title>\n" + b"<p>Hello.</p>\n" * 100) as url:
+        session = tk.connect(url)
+        for act in (
+            lambda: tk.MediaAnalysis(session).start("s3://bucket/m.jsonl", "s3://bucket/out/"),
+            lambda: tk.MediaAnalysis(session).job("0" * 64),
+            lambda: next(tk.MediaAnalysis(session).jobs()),
+            lambda: next(tk.list_adapters(session)),
+            lambda: storage.list_files("s3://bucket/prefix/", session=session),
+            lambda: storage.write("s3://bucket/k", b"data", session=session),
+        ):
+            with pytest.raises(Unreachable, match="does not answer as AWS does") as raised:
+                act()
+            assert "\n" not in str(raised.value)
+            assert len(str(raised.value)) < 320

@@ -115,8 +115,8 @@ def list_adapters(session: boto3.Session | None = None) -> Iterator[Adapter]:
     session = session or boto3.Session()
     with storage.translated("listing adapters"):
         client: Any = session.client("rekognition")
-        projects = client.get_paginator("describe_projects").paginate(Features=["CONTENT_MODERATION"])
-        for project in projects.search("ProjectDescriptions[].ProjectArn"):
+        pages = client.get_paginator("describe_projects").paginate(Features=["CONTENT_MODERATION"])
+        for project in (found["ProjectArn"] for page in pages for found in page["ProjectDescriptions"]):
             versions = client.get_paginator("describe_project_versions").paginate(ProjectArn=project)
             for version in versions.search("ProjectVersionDescriptions[]"):
                 yield Adapter(session, project, version["ProjectVersionArn"], version)
@@ -158,10 +158,10 @@ def train_adapter(
     NotFound, Unreachable, RequestRefused
     """
     session = session or boto3.Session()
-    client: Any = session.client("rekognition")
     bucket, prefix = storage.split_s3(output)
     test = {"Assets": [_asset(testing)]} if testing else {"AutoCreate": True}
     with storage.translated(f"creating adapter {name}"):
+        client: Any = session.client("rekognition")
         project = client.create_project(ProjectName=name, Feature="CONTENT_MODERATION")["ProjectArn"]
         version = client.create_project_version(
             ProjectArn=project,

@@ -14,13 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from toolkit import manifests, storage
-from toolkit.errors import JobFailed, TimedOut
+from toolkit.errors import JobFailed, NotFound, TimedOut
 from toolkit.results import Results, read_results
 
 DEFAULT_MIN_CONFIDENCE: Final = 50.0
 """What Rekognition uses when a job names no MinConfidence (percent)."""
 PROGRESS_HEADER: Final = "x-modkit-progress"
 """Response header with which the local service tells how far a job is: `done/total`. AWS does not send it."""
+_SHORT: Final = 20
+"""Characters of a job's name beside its progress bar."""
 FINISHED: Final = frozenset({"SUCCEEDED", "FAILED"})
 
 _ADVICE: Final = {
@@ -131,6 +133,7 @@ class Job:
         with storage.translated(f"job {self.id}", _REQUEST_ADVICE):
             client: Any = self.session.client("rekognition")
             self.description = client.get_media_analysis_job(JobId=self.id)
+            _ = self.id, self.status  # another web server's answer has neither
         self.progress = _progress(self.description)
         return self
 
@@ -353,6 +356,8 @@ class MediaAnalysis:
         ------
         NotFound, Unreachable, RequestRefused
         """
+        if not job_id.strip():
+            raise NotFound("no job id given; name one that `modkit jobs` (MediaAnalysis.jobs) lists.")
         return Job(self.session, {"JobId": job_id, "Status": "CREATED"}).refresh()
 
     def jobs(self) -> Iterator[Job]:
@@ -366,7 +371,8 @@ class MediaAnalysis:
         while True:
             with storage.translated("listing jobs"):
                 page = self._client().list_media_analysis_jobs(**({"NextToken": token} if token else {}))
-            for description in page["MediaAnalysisJobs"]:
+                found = page["MediaAnalysisJobs"]
+            for description in found:
                 yield Job(self.session, description)
             token = page.get("NextToken")
             if not token:
@@ -402,7 +408,7 @@ def wait_for(
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(20),
         MofNCompleteColumn(),
         TextColumn("{task.fields[status]}"),
         TimeElapsedColumn(),
@@ -410,7 +416,7 @@ def wait_for(
     ends = None if timeout is None else time.monotonic() + timeout
     pause = 0.2
     with Progress(*columns, console=Console(stderr=True), disable=not progress) as bars:
-        rows = {job.id: bars.add_task(job.name or job.id, total=None, status=job.status) for job in jobs}
+        rows = {job.id: bars.add_task(_short_name(job), total=None, status=job.status) for job in jobs}
         while True:
             for job in jobs:
                 if job.status not in FINISHED:
@@ -441,6 +447,13 @@ def _warn_of_other_models(results: Results, asked: set[str | None]) -> None:
             f"({names}); has it expired?",
             stacklevel=3,
         )
+
+
+def _short_name(job: Job) -> str:
+    """A name that leaves room for a bar in 80 columns."""
+    if job.name:
+        return job.name if len(job.name) <= _SHORT else f"{job.name[: _SHORT - 1]}…"
+    return f"job {job.id[:8]}…"
 
 
 def _uri(holder: dict[str, Any] | None) -> str | None:

@@ -5,11 +5,12 @@ endpoint, such as the local service.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import boto3
@@ -20,19 +21,32 @@ from botocore.exceptions import (
     ClientError,
     ConnectionError,
     HTTPClientError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
+    ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
-from toolkit.errors import NotFound, RequestRefused, Unreachable
+from toolkit.errors import NotFound, RequestRefused, ToolkitError, Unreachable
 
 Session = boto3.Session
 """How to reach AWS, or an endpoint of your own (`connect`); whoever reads or writes takes one."""
 
 _MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404", "NotFound"}
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
+_TOO_LITTLE: Final = re.compile(r"Invalid (length|range|value) for parameter (\S+), value: (\S+), valid min \w+: (\S+)")
+_IN_WORDS: Final = {
+    "Bucket": "the bucket's name", "Key": "the object's key", "Name": "the object's key",
+    "S3Bucket": "the name of the output's bucket", "JobName": "the job's name", "JobId": "the job's id",
+    "KmsKeyId": "the KMS key's id", "ProjectVersion": "the adapter's ARN", "ProjectVersionArn": "the adapter's ARN",
+    "ProjectName": "the adapter's name", "VersionName": "the version's name", "ClientRequestToken": "the token",
+    "MinConfidence": "MinConfidence",
+}  # fmt: skip
+"""What botocore calls a parameter, and what the toolkit's users call it."""
 
 
 class EndpointSession(boto3.Session):
@@ -57,7 +71,16 @@ class EndpointSession(boto3.Session):
         path_style = Config(s3={"addressing_style": "path"}, connect_timeout=5, retries={"mode": "standard"})
         given = kwargs.get("config")
         kwargs["config"] = path_style.merge(given) if given else path_style
-        return super().client(service_name, *args, **kwargs)  # type: ignore[call-overload]
+        client: Any = super().client(service_name, *args, **kwargs)  # type: ignore[call-overload]
+        if _is_loopback(self.endpoint_url):
+            client.meta.events.register_first("needs-retry", _do_not_wait_again)
+        return client
+
+
+def _do_not_wait_again(caught_exception: Exception | None = None, **_: Any) -> None:
+    # No network lies between: what has said nothing for a minute says nothing the second and the third time either.
+    if isinstance(caught_exception, ReadTimeoutError):
+        raise caught_exception
 
 
 def connect(
@@ -79,7 +102,7 @@ def connect(
     Raises
     ------
     Unreachable
-        The profile does not exist, or the endpoint is not a URL.
+        The profile does not exist, or the endpoint is not a URL of a host and, maybe, a port.
 
     Examples
     --------
@@ -89,8 +112,7 @@ def connect(
     try:
         if endpoint_url is None:
             return boto3.Session(region_name=region_name, profile_name=profile_name)
-        if not endpoint_url.startswith(("http://", "https://")):
-            raise Unreachable(f"{endpoint_url}: not a URL; write it as http://127.0.0.1:4555.")
+        _require_url(endpoint_url)
         if profile_name or not _is_loopback(endpoint_url):
             return EndpointSession(endpoint_url, region_name=region_name, profile_name=profile_name)
     except ProfileNotFound as error:
@@ -103,6 +125,16 @@ def connect(
         aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
         botocore_session=botocore.session.Session(session_vars={"profile": (None, None, None, None)}),
     )
+
+
+def _require_url(endpoint_url: str) -> None:
+    try:
+        parts = urlsplit(endpoint_url)
+        _ = parts.port  # raises where it is no number, or too large a one
+    except ValueError as error:
+        raise Unreachable(f"{endpoint_url}: not a URL ({error}); write it as http://127.0.0.1:4555.") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or " " in endpoint_url:
+        raise Unreachable(f"{endpoint_url}: not a URL; write it as http://127.0.0.1:4555.")
 
 
 def _is_loopback(endpoint_url: str) -> bool:
@@ -127,28 +159,81 @@ def translated(what: str, advice: Mapping[str, str] | None = None) -> Iterator[N
     try:
         yield
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        said = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
-        if code in _MISSING:
-            raise NotFound(f"{what}: there is no such object or bucket; check the name.") from error
-        if code in _FORBIDDEN:
-            raise NotFound(
-                f"{what}: access denied; check the name, and that your credentials may read and write it."
-            ) from error
-        todo = (advice or {}).get(code)
-        raise RequestRefused(f"{what}: {code}: {said}{f'; {todo}' if todo else ''}.", code) from error
+        raise _answered(what, error, advice or {}) from error
+    except KeyError as error:  # what the operation promises to answer is not there
+        raise _stranger(what, f"no {error}") from error
+    except ResponseParserError as error:
+        raise _stranger(what, str(error)) from error
+    except RecursionError as error:
+        raise _stranger(what, "redirects without end") from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise Unreachable(
             f"{what}: no AWS credentials; configure a profile, or name an endpoint of your own."
         ) from error
     except NoRegionError as error:
-        raise Unreachable(f"{what}: no AWS region; set AWS_REGION or name one.") from error
+        raise Unreachable(
+            f"{what}: no AWS region; name one (--region, region_name) such as eu-west-1, or set AWS_REGION."
+        ) from error
+    except InvalidRegionError as error:
+        region = error.kwargs["region_name"]
+        raise Unreachable(f"{what}: {region!r} is not an AWS region; name one such as eu-west-1.") from error
+    except ReadTimeoutError as error:
+        raise Unreachable(
+            f"{what}: the endpoint takes the request and does not answer; start it again (`modkit serve`) or check its "
+            f"URL."
+        ) from error
     except (ConnectionError, HTTPClientError) as error:
         raise Unreachable(
             f"{what}: the endpoint does not answer; start it (`modkit serve`) or check its URL."
         ) from error
+    except ParamValidationError as error:
+        raise RequestRefused(f"{what}: {_in_words(str(error.kwargs['report']))}.") from error
     except (BotoCoreError, ValueError) as error:
-        raise RequestRefused(f"{what}: {str(error).splitlines()[-1].rstrip('.')}.") from error
+        raise RequestRefused(
+            f"{what}: {_short(str(error))}; check the endpoint's URL and your AWS configuration."
+        ) from error
+
+
+def _answered(what: str, error: ClientError, advice: Mapping[str, str]) -> ToolkitError:
+    """What an error of the service is to us."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    said = str(error.response.get("Error", {}).get("Message", ""))
+    answer: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+    # Every answer of AWS has a request ID. Where there is none, and botocore had to take the HTTP status for a code,
+    # some other server has spoken. (The local service's answers to HEAD have neither.)
+    spoken = bool(answer) and not error.operation_name.startswith("Head")
+    if spoken and not answer.get("RequestId") and (code.isdigit() or not code):
+        return _stranger(what, f"{code} {said}")
+    if code in _MISSING:
+        return NotFound(f"{what}: there is no such object or bucket; check the name.")
+    if code in _FORBIDDEN:
+        return NotFound(f"{what}: access denied; check the name, and that your credentials may read and write it.")
+    todo = advice.get(code)
+    return RequestRefused(f"{what}: {code}: {_short(said, 500)}{f'; {todo}' if todo else ''}.", code)
+
+
+def _stranger(what: str, said: str) -> Unreachable:
+    return Unreachable(f"{what}: the URL does not answer as AWS does ({_short(said)}); check the endpoint's URL.")
+
+
+def _in_words(report: str) -> str:
+    """What botocore found wrong with a request, in the words of who made it."""
+    first = report.splitlines()[0]
+    if first.startswith("Invalid bucket name"):
+        return f"{_short(first.partition(':')[0])}; 3 to 63 small letters, digits, dots and hyphens make one"
+    if not (found := _TOO_LITTLE.fullmatch(first)):
+        return _short(first)
+    kind, parameter, value, least = found.groups()
+    name = _IN_WORDS.get(parameter.rpartition(".")[2], parameter)
+    if kind != "length":
+        return f"{name} is {value}; give {least} or more"
+    return f"{name} {'is empty' if value == '0' else f'has {value} of at least {least} characters'}; write it in full"
+
+
+def _short(text: str, most: int = 120) -> str:
+    """One line without its full stop, cut where it goes on and on."""
+    squeezed = " ".join(text.split()).rstrip(".")
+    return squeezed if len(squeezed) <= most else squeezed[: most - 1] + "…"
 
 
 def is_s3(uri: str | os.PathLike[str]) -> bool:
@@ -225,17 +310,23 @@ def write(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | 
             answer = client.put_object(Bucket=bucket, Key=key, Body=data)
             version: str | None = answer.get("VersionId")
             return version
-    path = Path(uri)
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_file(Path(uri), data)
+    except (OSError, ValueError) as error:  # a ValueError: no name at all
+        why = getattr(error, "strerror", None) or error
+        raise NotFound(f"writing {uri}: {why}; check the path and the space on the disk.") from error
+    return None
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
         part.write_bytes(data)
         part.replace(path)
-    except OSError as error:
-        raise NotFound(
-            f"writing {uri}: {error.strerror or error}; check the path and the space on the disk."
-        ) from error
-    return None
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def exists(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> bool:
@@ -312,7 +403,8 @@ def upload(
     chosen = names if names is not None else [Path(p).relative_to(root).as_posix() for p in list_files(root)]
     bucket, key = split_s3(prefix)
     uris = [join(f"s3://{bucket}/{key}".rstrip("/"), name) for name in chosen]
-    client: Any = (session or boto3.Session()).client("s3")  # a client may be shared by threads, a session may not
+    with translated(f"writing to {prefix}"):
+        client: Any = (session or boto3.Session()).client("s3")  # threads may share a client, but not a session
 
     def put(name: str, uri: str) -> None:
         body = read(root / name)
@@ -348,10 +440,10 @@ def make_bucket(name: str, *, versioned: bool = False, session: boto3.Session | 
     ------
     NotFound, Unreachable, RequestRefused
     """
-    client: Any = (session or boto3.Session()).client("s3")
-    region = client.meta.region_name
-    elsewhere = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     with translated(f"creating bucket {name}"):
+        client: Any = (session or boto3.Session()).client("s3")
+        region = client.meta.region_name
+        elsewhere = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         try:
             client.create_bucket(Bucket=name, **elsewhere)
         except client.exceptions.BucketAlreadyOwnedByYou:

@@ -92,8 +92,9 @@ def write_manifest(
     Raises
     ------
     NotFound
-        No image was found, or one is not an S3 URI.
+        No image was found, one is not an S3 URI, or the destination is not where a manifest can be.
     """
+    _require_place(images, str(destination))
     if isinstance(images, (str, os.PathLike)):
         refs = [ref for ref in storage.list_files(images, session=session) if is_image_name(ref)]
         if not refs:
@@ -114,6 +115,18 @@ def write_manifest(
     for name, part in zip(targets, parts, strict=True):
         storage.write(name, part, session=session)
     return targets
+
+
+def _require_place(images: str | os.PathLike[str] | Sequence[str], destination: str) -> None:
+    """Refuses a destination before anything is copied."""
+    if storage.is_s3(destination):
+        if not all(storage.split_s3(destination)):
+            raise NotFound(f"{destination}: a bucket, not an object in it; write it as s3://bucket/manifest.jsonl.")
+    elif isinstance(images, (str, os.PathLike)) and not storage.is_s3(images):
+        raise NotFound(
+            f"{destination}: not in S3, where the images of a folder are copied beside their manifest; write it as "
+            f"s3://bucket/manifest.jsonl."
+        )
 
 
 def _part_names(destination: str, parts: int) -> list[str]:
