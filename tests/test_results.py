@@ -93,6 +93,16 @@ def test_a_missing_file_is_said_in_one_sentence(tmp_path) -> None:
         tk.read_results(tmp_path / "results.jsonl")
 
 
+def test_a_folder_instead_of_results_names_those_in_it(make, tmp_path) -> None:
+    with pytest.raises(NotFound, match="a folder without any results"):
+        tk.read_results(tmp_path)
+    for name in ("run", "base"):
+        (tmp_path / name).mkdir()
+        make.write([], f"{name}/results.jsonl")
+    with pytest.raises(NotFound, match=r"name the results in it: .*/base/results\.jsonl or .*/run/results\.jsonl\.$"):
+        tk.read_results(tmp_path)
+
+
 def test_an_empty_manifest_is_an_empty_collection(make) -> None:
     results = tk.read_results(make.write([]))
     assert (results.n_images, len(results.labels), results.label_names()) == (0, 0, [])

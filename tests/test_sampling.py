@@ -144,6 +144,8 @@ def test_a_request_that_makes_no_sense_is_refused(world) -> None:
     results, _ = world
     with pytest.raises(InvalidSample, match="at least one image"):
         tk.sample_for_labeling(results, 0, "Gambling")
+    with pytest.raises(InvalidSample, match="seed is -1; give 0"):
+        tk.sample_for_labeling(results, 9, "Gambling", seed=-1)
     with pytest.raises(InvalidSample, match="needs a threshold"):
         tk.sample_for_labeling(results, 9, "Gambling", strategy="threshold")
     with pytest.raises(InvalidSample, match="choose one of uniform"):

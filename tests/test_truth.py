@@ -55,14 +55,33 @@ def test_two_answers_for_one_image_are_refused() -> None:
         ("t.csv", "a,b\n1,2\n", "no column source_ref"),
         ("t.csv", "source_ref,label,present\nx,Gambling,maybe\n", "row 1: present is 'maybe'"),
         ("t.csv", "", "not a CSV"),
-        ("t.parquet", "nonsense", "not a Parquet"),
+        ("t.parquet", "nonsense", "not a Parquet file .*; save it as UTF-8 CSV"),
         ("t.jsonl", "nonsense\n", "line 1"),
     ],
 )
 def test_what_is_not_a_sample_is_said_in_one_sentence(tmp_path, name: str, text: str, why: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(UnreadableManifest, match=why):
+    with pytest.raises(UnreadableManifest, match=why) as raised:
         tk.read_truth(tmp_path / name)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_table_in_another_encoding_is_told_to_be_saved_as_utf_8(tmp_path, encoding: str) -> None:
+    (tmp_path / "t.csv").write_text("source_ref,label,present\ns3://b/ü.jpg,Gambling,1\n", encoding=encoding)
+    with pytest.raises(UnreadableManifest, match="save it as UTF-8 CSV with the columns source_ref, label and present"):
+        tk.read_truth(tmp_path / "t.csv")
+
+
+def test_samples_that_nobody_judged_are_said_to_be(tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("source_ref,label,present\n")
+    (tmp_path / "t.jsonl").write_text("")
+    for name in ("t.csv", "t.jsonl"):
+        with pytest.raises(NotLabelled, match="no judgement at all; write 1 or 0"):
+            tk.read_truth(tmp_path / name).tunable_labels()
+    with pytest.raises(NotLabelled, match=r"present on any of the 1 judged images \(judged: Gambling\)"):
+        tk.make_truth(rows((1, "Gambling", 0))).tunable_labels()
+    assert tk.make_truth(rows((1, "Gambling", 1), (1, "Violence", 0))).tunable_labels() == ["Gambling"]
 
 
 def test_csv_parquet_and_ground_truth_say_the_same(tmp_path) -> None:

@@ -77,7 +77,20 @@ def test_flagging_nothing_may_be_the_cheapest(make) -> None:
 
 @pytest.mark.parametrize(
     "objective",
-    ["", "precision", "precision<=0.9", "recall>=90", "f3", "cost fp=-1 fn=1", "precision>=x", "recall>=nan"],
+    [
+        "",
+        "precision",
+        "precision<=0.9",
+        "recall>=90",
+        "f3",
+        "cost fp=-1 fn=1",
+        "precision>=x",
+        "recall>=nan",
+        "cost fp=inf fn=1",
+        "cost fp=1 fn=1e400",
+        "cost fp=nan fn=1",
+        "cost fp=1 fn=nan",
+    ],
 )
 def test_an_unreadable_objective_lists_the_readable_ones(make, objective: str) -> None:
     with pytest.raises(InvalidObjective, match="cost fp=1 fn=10"):

@@ -47,6 +47,8 @@ def write_report(
     ------
     NotFound, Unreachable
         It cannot be written.
+    NotLabelled
+        There are labelled samples, and no judgement in them.
     InvalidObjective
     """
     shown = list(labels) if labels is not None else _labels(runs, truth)
@@ -68,6 +70,7 @@ def _labels(runs: Mapping[str, Results], truth: Truth | None) -> list[str]:
     reported = list(dict.fromkeys(name for results in runs.values() for name in results.label_names()))
     if truth is None:
         return reported
+    truth.require_judgements()
     return [label for label in truth.labels if label in reported]
 
 

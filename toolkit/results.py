@@ -24,6 +24,9 @@ UNREADABLE_LINE: Final = "UNREADABLE_LINE"
 
 ERROR_COLUMNS: Final = ["file", "line", "source_ref", "code", "message"]
 
+_NAMED: Final = 5
+"""Files that an error names at most."""
+
 _MAX_LINE: Final = manifests.MAX_LINE_BYTES
 _LABEL = 'STRUCT("Confidence" FLOAT, "Name" VARCHAR, "ParentName" VARCHAR, "TaxonomyLevel" INTEGER)[]'
 _CONTENT = 'STRUCT("Confidence" FLOAT, "Name" VARCHAR)[]'
@@ -229,6 +232,8 @@ def _stack(parts: Sequence[_Tables]) -> _Tables:
 def _read_one(uri: Source, session: storage.Session | None) -> _Tables:
     if not storage.is_s3(uri):
         path = Path(uri)
+        if path.is_dir():
+            raise NotFound(_folder_instead(path))
         if not path.is_file():
             raise NotFound(f"reading {uri}: no such file; point at a job's {manifests.RESULTS_NAME}.")
         images, labels, broken = _scan(path, str(uri))
@@ -240,6 +245,15 @@ def _read_one(uri: Source, session: storage.Session | None) -> _Tables:
     failed = _summary_errors(uri, session)
     errors = pd.concat([failed, broken], ignore_index=True) if len(broken) else failed
     return images, labels, errors
+
+
+def _folder_instead(folder: Path) -> str:
+    """Names the results in a folder that was given instead of them, as deep as workspaces and jobs put them."""
+    found = [str(path) for depth in ("", "*/", "*/*/") for path in sorted(folder.glob(depth + manifests.RESULTS_NAME))]
+    if not found:
+        return f"{folder}: a folder without any {manifests.RESULTS_NAME}; point at a job's {manifests.RESULTS_NAME}."
+    more = f" or one of {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return f"{folder}: a folder; name the results in it: {' or '.join(found[:_NAMED])}{more}."
 
 
 def _summary_errors(uri: Source, session: storage.Session | None) -> pd.DataFrame:

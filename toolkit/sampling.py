@@ -43,7 +43,7 @@ def sample_for_labeling(
     threshold
         Percent; for the strategy of that name.
     seed
-        The same seed picks the same images.
+        The same seed picks the same images; 0 or more.
 
     Returns
     -------
@@ -55,10 +55,12 @@ def sample_for_labeling(
     Raises
     ------
     InvalidSample
-        n is too small, the strategy is unknown, or `threshold` came without one.
+        n is too small, the seed is negative, the strategy is unknown, or `threshold` came without one.
     """
     if n < 1:
         raise InvalidSample(f"n is {n}; ask for at least one image.")
+    if seed < 0:
+        raise InvalidSample(f"seed is {seed}; give 0 or a larger whole number.")
     if strategy not in STRATEGIES:
         raise InvalidSample(f"strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
     images = pd.DataFrame({"source_ref": results.images["source_ref"], "confidence": results.scores(label)})

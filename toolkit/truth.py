@@ -9,12 +9,14 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from toolkit import manifests, storage, taxonomy
 from toolkit.errors import NotLabelled, UnreadableManifest
 
 COLUMNS: Final = ["source_ref", "label", "present"]
+_SAVE_AS_CSV: Final = "save it as UTF-8 CSV with the columns source_ref, label and present."
 _TRUE: Final = {"1", "true", "yes", "present", "1.0"}
 _FALSE: Final = {"0", "false", "no", "absent", "0.0"}
 _UNKNOWN: Final = {"", "nan", "none", "<na>", "unknown", "unsure"}
@@ -47,6 +49,34 @@ class Truth:
         """Every label that was found present on at least one image, the most frequent first."""
         counts = self.table.loc[self.table["present"], "label"].value_counts()
         return [str(label) for label in sorted(counts.index, key=lambda label: (-counts[label], label))]
+
+    def require_judgements(self) -> None:
+        """Refuses samples in which nobody has said anything yet.
+
+        Raises
+        ------
+        NotLabelled
+        """
+        if self.table.empty:
+            raise NotLabelled(
+                "these labelled samples hold no judgement at all; write 1 or 0 into the column present of some rows."
+            )
+
+    def tunable_labels(self) -> list[str]:
+        """`present_labels`, of which there is at least one.
+
+        Raises
+        ------
+        NotLabelled
+            Nobody judged anything, or every judgement is that a label is absent.
+        """
+        self.require_judgements()
+        if not self.present_labels:
+            raise NotLabelled(
+                f"no label is present on any of the {self.n_images:,} judged images (judged: "
+                f"{', '.join(self.labels)}); judge images that show one, or name a label."
+            )
+        return self.present_labels
 
     @property
     def n_images(self) -> int:
@@ -164,15 +194,19 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
         try:
             table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
         except (ValueError, pd.errors.ParserError) as error:
-            raise UnreadableManifest(f"{name}: not a CSV file ({error}).") from error
+            raise UnreadableManifest(f"{name}: not a CSV file in UTF-8 ({_line(error)}); {_SAVE_AS_CSV}") from error
     elif name.endswith(".parquet"):
         try:
             table = pd.read_parquet(io.BytesIO(data))
-        except (ValueError, OSError) as error:
-            raise UnreadableManifest(f"{name}: not a Parquet file ({error}).") from error
+        except (ValueError, OSError, pa.ArrowException) as error:
+            raise UnreadableManifest(f"{name}: not a Parquet file ({_line(error)}); {_SAVE_AS_CSV}") from error
     else:
         return Truth(_from_ground_truth(data.splitlines(), name))
     return make_truth(table, name)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:

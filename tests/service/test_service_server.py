@@ -149,8 +149,26 @@ def test_a_folder_has_one_service_and_a_port_too(service: LocalService, tmp_path
     (tmp_path / "file").touch()
     with pytest.raises(Unreachable, match="cannot keep its data"):
         LocalService(tmp_path / "file" / "below").start()
-    with pytest.raises(Unreachable, match="cannot listen"):
-        LocalService(tmp_path, host="203.0.113.1", access_key="key", secret_key="secret").start()
+    for host in ("203.0.113.1", "nosuchhost.invalid"):
+        with pytest.raises(Unreachable, match=f"{host}: cannot listen there, it is no address of this machine; name"):
+            LocalService(tmp_path, host=host, access_key="key", secret_key="secret").start()
+
+
+@pytest.mark.parametrize("name", ["service.sqlite", "objects.sqlite", "kms.json"])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, name: str) -> None:
+    with LocalService(tmp_path) as service:
+        client = Client(service.endpoint_url)
+        client.bucket()
+        client.kms.create_key()
+    whole = (tmp_path / name).read_bytes()
+    for damaged in (b"nonsense, and nothing else", whole[: len(whole) // 2]):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(Unreachable, match=f"{name}: damaged, .*; put back a copy of its whole folder") as raised:
+            LocalService(tmp_path).start()
+        assert "\n" not in str(raised.value)
+    (tmp_path / name).write_bytes(whole)
+    with LocalService(tmp_path):  # nothing of it stayed in memory
+        pass
 
 
 def test_serve_forever_ends_when_stopped(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from toolkit.service.caller import Caller, require_place
 from toolkit.service.disk import Disk
 from toolkit.service.engine import Engine, read_image
 from toolkit.service.faults import Fault, ImageTooLarge, InvalidImageFormat, InvalidParameter, InvalidS3Object
+from toolkit.service.folder import kept_in, refused
 from toolkit.service.jobs import Jobs
 from toolkit.service.limits import Limits, Throttle
 from toolkit.service.model import BadImage
@@ -52,7 +53,7 @@ class Backend:
     Raises
     ------
     Unreachable
-        The folder cannot be written, another service uses it, or no scheduler answers.
+        The folder cannot be written, another service uses it, a file in it is damaged, or no scheduler answers.
     """
 
     def __init__(self, directory: Path, workers: int, limits: Limits, scheduler: str | None) -> None:
@@ -61,28 +62,31 @@ class Backend:
                 directory.mkdir(parents=True, exist_ok=True)
                 self._lock = _lock(directory)
                 undo.callback(self._lock.close)
-                self.state = State(directory / "service.sqlite")
-                undo.callback(self.state.close)
-                self.disk = Disk(directory)
-                undo.callback(self.disk.close)
+                with kept_in(directory / "service.sqlite"):
+                    self.state = State(directory / "service.sqlite")
+                    undo.callback(self.state.close)
+                    pager = Pager(self.state.secret("paging"))
+                with kept_in(directory / "objects.sqlite"):
+                    self.disk = Disk(directory)
+                    undo.callback(self.disk.close)
+                    undo.callback(durable.unload, self.disk)  # of what was loaded, if not all can be
+                    durable.load(self.disk)
                 shelf = AdapterShelf(self.state, directory / "adapters")
-                durable.load(self.disk)
-                undo.callback(durable.unload, self.disk)
             except (OSError, sqlite3.Error) as error:
-                raise Unreachable(f"{directory}: the service cannot keep its data there ({error}).") from error
+                raise refused(directory, error) from error
             except durable.BucketTaken as error:
                 raise Unreachable(f"{directory}: {error}") from error
             self.engine = Engine(_cluster(scheduler) if scheduler else None)
             self._shelf = shelf
             self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="job")
-            pager = Pager(self.state.secret("paging"))
             self.jobs = Jobs(
                 directory / "jobs", self.state, self.disk, self.engine, shelf, pager, self._executor, limits
             )
             self.projects = Projects(self.state, self.disk, self.engine, shelf, pager, self._executor)
             self.throttle = Throttle(limits.tps)
-            self.projects.resume()
-            self.jobs.resume()
+            with kept_in(directory / "service.sqlite"):
+                self.projects.resume()
+                self.jobs.resume()
             undo.pop_all()
 
     def close(self) -> None:

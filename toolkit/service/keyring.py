@@ -17,6 +17,7 @@ from moto.kms.models import Alias, Grant, Key, KmsBackend, kms_backends
 from moto.kms.utils import ECDSAPrivateKey, RSAPrivateKey
 
 from toolkit.service.disk import sync_folder
+from toolkit.service.folder import kept_in
 
 _NAME: Final = "kms.json"
 
@@ -43,8 +44,19 @@ def save(directory: Path, owner: object) -> None:
 
 
 def load(directory: Path, owner: object) -> None:
-    """Puts the keys that `save` wrote into moto's memory."""
+    """Puts the keys that `save` wrote into moto's memory.
+
+    Raises
+    ------
+    Unreachable
+        The file is damaged.
+    """
     path = directory / _NAME
+    with kept_in(path):
+        _load(path, owner)
+
+
+def _load(path: Path, owner: object) -> None:
     for record in json.loads(path.read_text("utf-8")) if path.exists() else []:
         tags = record.pop("tags")
         key = _key(record)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final
 
 from toolkit.errors import Unreachable
+from toolkit.service.folder import refused
 
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 5.0
@@ -72,7 +73,7 @@ class ServiceProcess:
             self._directory.mkdir(parents=True, exist_ok=True)
             log = (self._directory / _LOG_NAME).open("ab")
         except OSError as error:
-            raise Unreachable(f"{self._directory}: the service cannot keep its data there ({error}).") from error
+            raise refused(self._directory, error) from error
         with log:
             logged = log.tell()
             self._process = subprocess.Popen(

@@ -1,5 +1,6 @@
 """The bulk-analysis endpoint as a server: in a thread of this process, or as the whole work of one."""
 
+import errno
 import os
 import signal
 import socket
@@ -241,6 +242,10 @@ def _listening_socket(host: str, port: int) -> socket.socket:
             listening.close()
             raise
     except (OSError, OverflowError) as error:
+        if isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+            raise Unreachable(
+                f"{host}: cannot listen there, it is no address of this machine; name one, such as 127.0.0.1 (--host)."
+            ) from error
         raise Unreachable(
             f"{host}:{port}: cannot listen there ({getattr(error, 'strerror', None) or error}); give another port."
         ) from error

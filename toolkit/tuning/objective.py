@@ -1,5 +1,6 @@
 """What a threshold is for, in words that a person writes and a table can be judged by."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -119,8 +120,10 @@ def read_objective(text: str) -> Objective:
     try:
         if (bound := _BOUND.fullmatch(words)) and bound[2] == _SIGN[bound[1]] and 0 <= float(bound[3]) <= 1:
             return Bound(bound[1], float(bound[3]))
-        if (cost := _COST.fullmatch(words)) and min(float(cost[1]), float(cost[2])) >= 0:
-            return Cost(float(cost[1]), float(cost[2]))
+        if cost := _COST.fullmatch(words):
+            fp, fn = float(cost[1]), float(cost[2])
+            if min(fp, fn) >= 0 and math.isfinite(fp + fn):
+                return Cost(fp, fn)
     except ValueError as error:
         raise _unreadable(text) from error
     raise _unreadable(text)
@@ -128,5 +131,6 @@ def read_objective(text: str) -> Objective:
 
 def _unreadable(text: str) -> InvalidObjective:
     return InvalidObjective(
-        f"{text!r} is not an objective (rates lie between 0 and 1); write one like: {', '.join(OBJECTIVES)}."
+        f"{text!r} is not an objective (rates lie between 0 and 1, costs are finite); write one like: "
+        f"{', '.join(OBJECTIVES)}."
     )
