@@ -108,8 +108,15 @@ def write_images(source: Path, pictures: list[Picture]) -> None:
     """Every picture as a JPEG on white."""
     files = {}
     for picture in pictures:
-        with Image.open(source / picture.source) as image:
-            files[picture.name] = jpeg(on_white(image))
+        try:
+            with Image.open(source / picture.source) as image:
+                files[picture.name] = jpeg(on_white(image))
+        except OSError as error:
+            why = error.strerror or "not an image"
+            print(
+                f"{source / picture.source}: {why}; name png/ of the unpacked {PACKAGE} as --source.", file=sys.stderr
+            )
+            sys.exit(2)
     write_folder(HERE / "images", files)
 
 

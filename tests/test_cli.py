@@ -1,10 +1,12 @@
 """The command line, as a process: what it prints, where, and how it ends."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -162,6 +164,60 @@ def test_a_label_nobody_judged_is_said_in_one_sentence(run, label: str) -> None:
     assert "these labels were judged: Gambling" in one_sentence(done)
 
 
+@pytest.mark.parametrize("name", ["empty.jsonl", "header.csv"])
+def test_samples_without_a_judgement_are_said_in_one_sentence(run, name: str) -> None:
+    (run / "empty.jsonl").touch()
+    (run / "header.csv").write_text("source_ref,label,present\n")
+    for command in (("tune", run / "results.jsonl"), ("report", run / "results.jsonl", run / "report.html")):
+        assert "no judgement at all" in one_sentence(modkit(*command, "--truth", run / name))
+    assert not (run / "report.html").exists()
+
+
+def test_numbers_that_cannot_be_are_said_in_one_sentence(run) -> None:
+    judged = ("--truth", run / "truth.csv")
+    for objective in ("cost fp=inf fn=1", "cost fp=1e400 fn=1"):
+        for command in (("tune", run / "results.jsonl"), ("report", run / "results.jsonl", run / "report.html")):
+            assert "costs are finite" in one_sentence(modkit(*command, *judged, "--objective", objective))
+    command = ("sample", run / "results.jsonl", run / "todo.csv", "--label", "Gambling", "--seed", -1)
+    assert "seed is -1" in one_sentence(modkit(*command))
+
+
+@pytest.mark.parametrize("arguments", [("--endpoint", "http://[::1"), ("--region", "bad region")])
+def test_what_is_no_endpoint_or_region_is_said_in_one_sentence(arguments) -> None:
+    for command in (("jobs",), ("summary", "s3://bucket/results.jsonl"), ("adapters", "list")):
+        assert "; " in one_sentence(modkit(*command, "--endpoint", DEAD, *arguments))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_under_the_output_is_said_and_a_closed_pipe_ends_quietly(run) -> None:
+    for command in (("summary", run / "results.jsonl"), ("summary", run / "results.jsonl", "--json"), ("--help",)):
+        words = [sys.executable, "-m", "toolkit", *map(str, command)]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert done.stderr.startswith("standard output: No space left on device; ")
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+        os.close(writing)
+        assert done.stderr == ""
+
+
+def test_a_profile_and_a_region_can_be_named_wherever_s3_is_read(run) -> None:
+    options = ("--profile", "no-such-profile", "--region", "eu-west-1")
+    truth = ("--truth", "t.csv", "--label", "Gambling")
+    for command in (
+        ("summary", "s3://b/r"),
+        ("tune", "s3://b/r", *truth),
+        ("sample", "s3://b/r", "todo.csv", "--label", "Gambling"),
+        ("compare", "s3://b/r", "s3://b/r", *truth, "--threshold", 50),
+        ("report", "s3://b/r", "r.html"),
+    ):
+        assert "no-such-profile" in one_sentence(modkit(*command, *options))
+    tk.Policy({"Gambling": tk.Rule(block=80)}).save(run / "p.json")
+    assert "no-such-profile" in one_sentence(modkit("policy", "apply", run / "p.json", "s3://b/r", *options))
+
+
 def test_a_bad_objective_lists_the_good_ones(run) -> None:
     done = modkit("tune", run / "results.jsonl", "--truth", run / "truth.csv", "--objective", "best")
     assert "cost fp=1 fn=10" in one_sentence(done)
@@ -194,16 +250,57 @@ def test_a_wrong_bucket_and_a_missing_manifest_are_said_in_one_sentence(endpoint
     assert "check the name" in one_sentence(modkit("summary", f"s3://no-such-{bucket}/results.jsonl", *at))
 
 
-def test_an_image_that_is_missing_is_an_error_of_its_line(endpoint: str, bucket: str, tmp_path) -> None:
+def test_lines_that_were_not_analyzed_are_said_when_all_else_is_saved(endpoint: str, bucket: str, tmp_path) -> None:
     session = tk.connect(endpoint)
     storage.write(f"s3://{bucket}/there.jpg", picture(1), session=session)
     refs = [f"s3://{bucket}/there.jpg", f"s3://{bucket}/gone.jpg"]
-    tk.write_manifest(refs, f"s3://{bucket}/m.jsonl", session=session)
-    command = ("start", f"s3://{bucket}/m.jsonl", f"s3://{bucket}/out/", "--save", tmp_path / "work")
-    assert modkit(*command, "--endpoint", endpoint).returncode == 0
+    lines = [manifests.to_line({"source-ref": uri}) for uri in refs]
+    storage.write(f"s3://{bucket}/m.jsonl", "".join([*lines, "nonsense\n"]).encode(), session=session)
+    at = ("--endpoint", endpoint, "--json")
+    done = modkit("start", f"s3://{bucket}/m.jsonl", f"s3://{bucket}/out/", "--save", tmp_path / "work", *at)
+    job = json.loads(done.stdout)
+    file = tmp_path / "work" / "run" / "results.jsonl"
+    assert (job["status"], job["images"], job["errors"], job["file"]) == ("SUCCEEDED", 1, 2, str(file))
     results = tk.Workspace.load(tmp_path / "work").results("run")
     assert results.n_images == 1
-    assert results.errors[["line", "source_ref"]].to_numpy().tolist() == [[2, refs[1]]]
+    assert results.errors[["line", "source_ref"]].to_numpy().tolist()[0] == [2, refs[1]]
+    again = modkit("fetch", job["job_id"], tmp_path / "work", *at)
+    for one in (done, again):
+        last = one.stderr.splitlines()[-1]
+        assert last.startswith(
+            f"job {job['job_id']}: 2 of 3 lines were not analyzed, first line 2 (INVALID_S3_OBJECT: "
+        )
+        assert last.endswith(f"what was is in {tmp_path / 'work'}, `modkit summary {file}` names the rest.")
+        assert one.returncode == 2
+    assert json.loads(again.stdout) == job
+
+
+def test_the_id_of_a_job_is_said_at_once_and_not_lost_when_its_results_cannot_be_saved(
+    endpoint: str, bucket: str, tmp_path
+) -> None:
+    session = tk.connect(endpoint)
+    storage.write(f"s3://{bucket}/1.jpg", picture(1), session=session)
+    tk.write_manifest([f"s3://{bucket}/1.jpg"], f"s3://{bucket}/m.jsonl", session=session)
+    (tmp_path / "file").touch()
+    at = ("--endpoint", endpoint)
+    done = modkit(
+        "start", f"s3://{bucket}/m.jsonl", f"s3://{bucket}/out/", "--save", tmp_path / "file" / "x", *at, "--json"
+    )
+    job_id = json.loads(done.stdout)["job_id"]
+    said = done.stderr.splitlines()
+    later = f"`modkit fetch {job_id} {tmp_path / 'file' / 'x'} --endpoint {endpoint}`"
+    assert said[0] == f"job {job_id} has started; {later} gets its results later."
+    assert "check the path" in said[-1]
+    assert done.returncode == 2
+    fetched = modkit("fetch", job_id, tmp_path / "elsewhere", *at)
+    assert fetched.returncode == 0
+    assert str(tmp_path / "elsewhere" / "run" / "results.jsonl") in fetched.stdout
+
+
+def test_an_empty_folder_name_is_said_in_one_sentence() -> None:
+    for command in (("demo", "--dir", ""), ("fetch", "0" * 64, ""), ("serve", "--dir", " ")):
+        assert "the folder's name is empty" in one_sentence(modkit(*command))
+    assert "no job id given" in one_sentence(modkit("fetch", "", "folder", "--endpoint", DEAD))
 
 
 def test_the_app_opens_on_a_workspace_and_says_where(run) -> None:

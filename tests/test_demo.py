@@ -14,6 +14,8 @@ import pytest
 from helpers import ROOT
 
 import toolkit as tk
+from toolkit.cli.demo import MARK, claim, save_workspace, work
+from toolkit.errors import NotFound, Unreachable
 
 AWS_ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -118,3 +120,58 @@ def test_a_second_time_works_and_the_aws_command_line_lists_all_jobs(answer, fol
         jobs = json.loads(listed.stdout)["MediaAnalysisJobs"]
     assert [job["JobId"] for job in jobs][::-1] == [job["job_id"] for run in (answer, again) for job in run["jobs"]]
     assert {job["Status"] for job in jobs} == {"SUCCEEDED"}
+
+
+@pytest.mark.parametrize("name", [".gitignore", "truth.csv", "policy.json", "service.sqlite"])
+def test_a_folder_with_something_else_in_it_is_refused_before_anything_is_touched(tmp_path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    command = [sys.executable, "-m", "toolkit", "demo", "--dir", str(tmp_path), "--no-app"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{tmp_path}: there is something else in it; name a new or empty folder, or one of an earlier demo.\n"
+    )
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine"}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"..gitignore.part": b"# ma"},
+        {".gitignore": MARK + b"*\n"},
+        {".gitignore": MARK + b"*\n", "service.log": b"", "truth.csv": b""},
+        {".gitignore": b"*\n"},
+        {".gitignore": b"*\n", "service.log": b""},
+        {".gitignore": b"*\n", "service.sqlite": b"", "..gitignore.part": b""},
+    ],
+)
+def test_the_folder_of_a_demo_that_was_interrupted_at_any_moment_is_accepted(tmp_path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    claim(tmp_path)
+    claim(tmp_path)
+    assert (tmp_path / ".gitignore").read_bytes() == b"# made by modkit demo\n*\n"
+
+
+def test_what_cannot_be_a_demos_folder_is_said_in_one_sentence(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotFound, match="name a new or empty folder"):
+        claim(tmp_path / "file")
+    (tmp_path / "images").touch()
+    with pytest.raises(NotFound, match=r"writing .*/images: File exists; check the path"):
+        save_workspace(tmp_path, ROOT / "sample_data", {})
+
+
+def test_a_service_that_is_gone_is_not_to_be_started_by_hand(tmp_path) -> None:
+    with pytest.raises(Unreachable, match=r"its last words are in .*service\.log\); run `modkit demo` again\.$"):
+        work(tmp_path, ROOT / "sample_data", tk.connect("http://127.0.0.1:9"))
+
+
+def test_samples_that_cannot_be_built_are_said_in_one_sentence(tmp_path) -> None:
+    command = [sys.executable, str(ROOT / "sample_data" / "build.py"), "--source", str(tmp_path / "nowhere")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{tmp_path / 'nowhere'}/")
+    assert done.stderr.endswith(": No such file or directory; name png/ of the unpacked openclipart-png as --source.\n")
+    assert done.stderr.count("\n") == 1

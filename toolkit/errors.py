@@ -41,6 +41,10 @@ class JobFailed(ToolkitError):
         self.code = code
 
 
+class NotAnalyzed(ToolkitError):
+    """A job has ended, and some of its images are neither safe nor flagged; the message says where the others are."""
+
+
 class TimedOut(ToolkitError):
     """Waiting ended before the job did; the job runs on."""
 

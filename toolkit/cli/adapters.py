@@ -8,18 +8,17 @@ import typer
 import toolkit as tk
 from toolkit.adapters import Adapter
 from toolkit.cli import output
+from toolkit.cli.options import Endpoint, Json, Profile, Region
 from toolkit.service.lifecycle import AdapterStatus, mark_adapter
 
 app = typer.Typer(help="List adapters; mark one of the local service's as deprecated or expired.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
-
 
 @app.command("list")
 def list_(
-    endpoint: Annotated[str | None, typer.Option(help="URL of an endpoint of your own. Default: AWS.")] = None,
-    region: Annotated[str | None, typer.Option(help="AWS region. Default: your AWS configuration's.")] = None,
-    profile: Annotated[str | None, typer.Option(help="AWS profile. Default: your AWS configuration's.")] = None,
+    endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
     as_json: Json = False,
 ) -> None:
     """List adapters with their status and F1 score, newest project first."""

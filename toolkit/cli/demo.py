@@ -20,14 +20,17 @@ from rich.text import Text
 import toolkit as tk
 from toolkit import manifests, storage
 from toolkit.cli import output
+from toolkit.cli.options import named_folder
 from toolkit.cli.studio import open_studio
-from toolkit.errors import NotFound
+from toolkit.errors import NotFound, Unreachable
 from toolkit.service import ServiceProcess
 
 BUCKET: Final = "modkit-demo"
 MIN_CONFIDENCE: Final = 5.0
 """Low on purpose: below the floor nothing is known, and a threshold can only be tuned above it."""
 OBJECTIVE: Final = "precision>=0.9"
+MARK: Final = b"# made by modkit demo\n"
+"""First line of the .gitignore of a folder that is the demo's to write in."""
 BASE, ADAPTER = "base", "adapter"
 
 
@@ -43,9 +46,12 @@ class Inputs:
 
 
 def demo(
-    directory: Annotated[Path, typer.Option("--dir", help="Where everything goes; made if it is not there.")] = Path(
-        "modkit-demo"
-    ),
+    directory: Annotated[
+        Path,
+        typer.Option(
+            "--dir", help="A new or empty folder, or an earlier demo's.", parser=named_folder, metavar="FOLDER"
+        ),
+    ] = Path("modkit-demo"),
     no_app: Annotated[bool, typer.Option("--no-app", help="Stop before the app opens.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
@@ -53,15 +59,10 @@ def demo(
 ) -> None:
     """Run the whole job for real on the sample images: train, analyze, tune, report, and open the app."""
     samples = sample_data()
-    storage.write(directory / ".gitignore", b"*\n")
+    claim(directory)
     with ServiceProcess(directory) as service:
         output.people.print(Text(f"The local service listens at {service.endpoint_url}"))
-        session = tk.connect(service.endpoint_url)
-        inputs = upload(samples, session)
-        adapter = train(inputs, session)
-        jobs = analyze(inputs, adapter, session)
-        workspace = save_workspace(directory, samples, jobs)
-        runs = {name: job.results() for name, job in jobs.items()}
+        workspace, jobs, runs = work(directory, samples, tk.connect(service.endpoint_url))
         judged = judge(runs, tk.read_truth(directory / "truth.csv"), tk.read_truth(samples / "train.jsonl"))
         files = write_files(workspace, runs, judged)
         show(jobs, runs, judged, files)
@@ -71,6 +72,59 @@ def demo(
             if studio is not None:
                 output.people.print(Text(f"The app is at {studio.url} (Ctrl-C stops it and the service)"))
                 studio.wait()
+
+
+def claim(directory: Path) -> None:
+    """Takes a new or empty folder, or one of an earlier demo.
+
+    Raises
+    ------
+    NotFound
+        There is something else in it, which is left as it is; or it is no folder, or cannot be written.
+    """
+    try:
+        # The mark is what a demo writes first; one that was interrupted there leaves a part of it.
+        there = {path.name for path in directory.iterdir()} - {"..gitignore.part"} if directory.exists() else set()
+    except OSError as error:
+        raise NotFound(f"{directory}: {error.strerror or error}; name a new or empty folder.") from error
+    if there and not _is_a_demos(directory, there):
+        raise NotFound(
+            f"{directory}: there is something else in it; name a new or empty folder, or one of an earlier demo."
+        )
+    storage.write(directory / ".gitignore", MARK + b"*\n")
+
+
+def _is_a_demos(directory: Path, there: set[str]) -> bool:
+    try:
+        text = (directory / ".gitignore").read_bytes()
+    except OSError:
+        return False
+    # Before there was a mark, demos wrote a lone asterisk, as other programs do, and then started the service.
+    old = text == b"*\n" and (there == {".gitignore"} or bool(there & {"service.log", "service.sqlite"}))
+    return old or text.startswith(MARK)
+
+
+def work(
+    directory: Path, samples: Path, session: storage.Session
+) -> tuple[tk.Workspace, dict[str, tk.Job], dict[str, tk.Results]]:
+    """All that needs the service: upload, train, analyze, save.
+
+    Raises
+    ------
+    Unreachable
+        The service has gone; it listened on a port of its own, so that it cannot be started by hand.
+    """
+    try:
+        inputs = upload(samples, session)
+        adapter = train(inputs, session)
+        jobs = analyze(inputs, adapter, session)
+        workspace = save_workspace(directory, samples, jobs)
+        return workspace, jobs, {name: job.results() for name, job in jobs.items()}
+    except Unreachable as error:
+        raise Unreachable(
+            f"{directory}: the demo's own service does not answer any more (its last words are in "
+            f"{directory / 'service.log'}); run `modkit demo` again."
+        ) from error
 
 
 def sample_data() -> Path:
@@ -163,13 +217,21 @@ def save_workspace(directory: Path, samples: Path, jobs: Mapping[str, tk.Job]) -
     """Copies results, labelled test samples and images into the folder: the app then needs no service."""
     storage.write(directory / "truth.csv", (samples / "test.csv").read_bytes())
     for name in ("images", "bad"):
-        shutil.copytree(samples / name, directory / name, dirs_exist_ok=True)
+        _copy(samples / name, directory / name)
     images = {f"s3://{BUCKET}/{name}/": name for name in ("images", "bad")}
     workspace = tk.Workspace(directory, {}, "truth.csv", images)
     workspace.save()
     for name in (ADAPTER, BASE):  # the app opens the first
         workspace = save_run(jobs[name], directory, name)
     return workspace
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    except OSError as error:  # shutil.Error, a list of them, is one too
+        why = error.strerror or "some files cannot be written"
+        raise NotFound(f"writing {target}: {why}; check the path and the space on the disk.") from error
 
 
 def judge(runs: Mapping[str, tk.Results], truth: tk.Truth, trained: tk.Truth) -> dict[str, output.Judged]:
@@ -191,7 +253,7 @@ def write_files(
         for name, run in runs.items()
     ]
     columns = ["model", "source_ref", "name", "parent", "level", "confidence"]
-    pd.concat(tables, ignore_index=True)[columns].to_parquet(paths["labels.parquet"], index=False)
+    output.save_table(pd.concat(tables, ignore_index=True)[columns], paths["labels.parquet"])
     rules = {c.label: tk.Rule(block=c.threshold) for _, c in judged[ADAPTER] if c.threshold is not None}
     provenance = {
         "results": workspace.runs[ADAPTER].results,

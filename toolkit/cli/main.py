@@ -1,5 +1,6 @@
 """The commands: each reads its options, calls the library and prints."""
 
+import shlex
 import sys
 import uuid
 from collections.abc import Callable, Mapping
@@ -11,10 +12,12 @@ import typer
 from rich.text import Text
 
 import toolkit as tk
+from toolkit import manifests, storage
 from toolkit.cli import adapters, output, policies
 from toolkit.cli.demo import demo, save_run
+from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, named_folder
 from toolkit.cli.studio import open_studio
-from toolkit.errors import ToolkitError
+from toolkit.errors import NotAnalyzed, ToolkitError
 
 app = typer.Typer(
     name="modkit",
@@ -24,30 +27,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
-Endpoint = Annotated[
-    str | None,
-    typer.Option("--endpoint", help="URL of an endpoint of your own, such as the local service's. Default: AWS."),
-]
-Region = Annotated[str | None, typer.Option(help="AWS region. Default: your AWS configuration's.")]
-Profile = Annotated[str | None, typer.Option(help="AWS profile. Default: your AWS configuration's.")]
-Floor = Annotated[
-    float | None,
-    typer.Option("--min-confidence", min=0, max=100, help="The run's MinConfidence. Default: the smallest seen."),
-]
-TruthFile = Annotated[str, typer.Option("--truth", help="Labelled samples: CSV, Parquet or a ground-truth manifest.")]
-ResultsFile = Annotated[str, typer.Argument(help="A results manifest: a path, or s3://…/results.jsonl.")]
-
 
 def main() -> None:
     """Runs the command line; an error is one sentence on stderr and exit code 2."""
     try:
         app()
     except ToolkitError as error:
-        output.people.print(Text(str(error)), style="red", soft_wrap=True)
-        sys.exit(2)
+        output.fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:  # standard output, as files are the library's; a pipe that was closed ends it quietly
+        where = error.filename or "standard output"
+        output.fail(f"{where}: {error.strerror or error}; check where it leads, and the space on the disk.")
 
 
 app.command("demo")(demo)
@@ -61,7 +52,9 @@ def serve(
         str, typer.Option(help="Address to listen on; the default is reachable from this machine only.")
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4555,
-    directory: Annotated[Path, typer.Option("--dir", help="Where everything is kept.")] = Path("modkit-service"),
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where everything is kept.", parser=named_folder, metavar="FOLDER")
+    ] = Path("modkit-service"),
     tps: Annotated[
         float | None, typer.Option(min=0.001, help="Requests per second of each operation; more are throttled.")
     ] = None,
@@ -104,12 +97,16 @@ def serve(
 
 @app.command("app")
 def app_command(
-    directory: Annotated[Path, typer.Option("--dir", help="A workspace folder.")] = Path("modkit-demo"),
+    directory: Annotated[
+        Path, typer.Option("--dir", help="A workspace folder.", parser=named_folder, metavar="FOLDER")
+    ] = Path("modkit-demo"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     endpoint: Endpoint = None,
 ) -> None:
     """Open the Streamlit app on a workspace folder."""
     tk.Workspace.load(directory)  # says here, not in the browser, that there is none
+    if endpoint:
+        tk.connect(endpoint)  # likewise, that it is no URL
     with open_studio(directory, port=port, endpoint_url=endpoint) as studio:
         typer.echo(f"The app is at {studio.url} (Ctrl-C stops it)")
         studio.wait()
@@ -138,13 +135,23 @@ def start(
     adapter: Annotated[str | None, typer.Option(help="ARN of a custom moderation adapter.")] = None,
     job_name: Annotated[str | None, typer.Option(help="To find the job again.")] = None,
     kms_key_id: Annotated[str | None, typer.Option(help="Key that encrypts the results.")] = None,
-    save: Annotated[Path | None, typer.Option(help="Wait, then copy results and summary into this folder.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help="Wait, then copy results and summary to run/ in this folder, a workspace.",
+            parser=named_folder,
+            metavar="FOLDER",
+        ),
+    ] = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Start a media analysis job; with --save, wait for it and make a workspace of its results."""
+    """Start a media analysis job; with --save, wait for it and make a workspace of its results.
+
+    What could be analyzed is saved; if some lines were not, the last word is a sentence that says so, and exit code 2.
+    """
     client = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile))
     job = client.start(
         manifest,
@@ -155,9 +162,20 @@ def start(
         kms_key_id=kms_key_id,
         client_request_token=uuid.uuid4().hex,
     )
-    if save is not None:
-        save_run(job.wait(), save)
-    _print(output.job_record(job), as_json, lambda: typer.echo(f"{job.id} {job.status} {save or ''}".rstrip()))
+    if save is None:
+        _print(output.job_record(job), as_json, lambda: typer.echo(f"{job.id} {job.status}"))
+        return
+    options = {"--endpoint": endpoint, "--region": region, "--profile": profile}
+    named = [word for option, value in options.items() if value for word in (option, value)]
+    later = shlex.join(["modkit", "fetch", job.id, str(save), *named])
+    output.people.print(Text(f"job {job.id} has started; `{later}` gets its results later."), soft_wrap=True)
+    try:
+        saved = _save(job, save)
+    except (ToolkitError, KeyboardInterrupt):
+        if as_json:
+            output.print_json(output.job_record(job))
+        raise
+    _report_saved(job, saved, as_json)
 
 
 @app.command()
@@ -180,16 +198,47 @@ def jobs(
 @app.command()
 def fetch(
     job_id: Annotated[str, typer.Argument(help="JobId.")],
-    folder: Annotated[Path, typer.Argument(help="Where to put results and summary; becomes a workspace.")],
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Gets results and summary in run/; becomes a workspace.", parser=named_folder
+        ),
+    ],
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Wait for a job and copy its results into a folder that the app can open."""
+    """Wait for a job and copy its results into a folder that the app can open.
+
+    What could be analyzed is copied; if some lines were not, the last word is a sentence that says so, and exit code 2.
+    """
     job = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile)).job(job_id)
-    save_run(job.wait(), folder)
-    _print(output.job_record(job), as_json, lambda: typer.echo(f"{job.id} {folder}"))
+    _report_saved(job, _save(job, directory), as_json)
+
+
+def _save(job: tk.Job, directory: Path) -> Path:
+    """Waits for a job and saves it as the run of a folder; where its results manifest is."""
+    workspace = save_run(job.wait(), directory)
+    return directory / workspace.runs["run"].results
+
+
+def _report_saved(job: tk.Job, results: Path, as_json: bool) -> None:
+    """Says where a job's results are, and then which lines have none.
+
+    Raises
+    ------
+    NotAnalyzed
+    """
+    place = results.with_name(manifests.SUMMARY_NAME)
+    found = manifests.parse_summary(storage.read(place), str(place))
+    document = output.job_record(job) | {"images": found.valid, "errors": len(found.errors), "file": str(results)}
+    _print(document, as_json, lambda: typer.echo(f"{job.id} {job.status} {results}"))
+    if found.complaint:
+        rest = shlex.join(["modkit", "summary", str(results)])
+        raise NotAnalyzed(
+            f"job {job.id}: {found.complaint}; what was is in {results.parent.parent}, `{rest}` names the rest."
+        )
 
 
 @app.command()
@@ -197,10 +246,13 @@ def summary(
     results: ResultsFile,
     min_confidence: Floor = None,
     endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
     as_json: Json = False,
 ) -> None:
     """Say what a run found: images, failures, labels."""
-    found = tk.read_results(results, min_confidence=min_confidence, session=tk.connect(endpoint))
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    found = tk.read_results(results, min_confidence=min_confidence, session=session)
     overview = found.overview()
     document = {
         "images": found.n_images,
@@ -242,13 +294,15 @@ def tune(
     min_confidence: Floor = None,
     save: Annotated[Path | None, typer.Option(help="Write the thresholds as a policy file.")] = None,
     endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
     as_json: Json = False,
 ) -> None:
     """Pick a threshold for each label that people judged, and say how sure its rates are."""
-    session = tk.connect(endpoint)
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
     found = tk.read_results(results, min_confidence=min_confidence, session=session)
     samples = tk.read_truth(truth, session=session)
-    curves = [tk.threshold_curve(found, samples, name) for name in (label or samples.present_labels)]
+    curves = [tk.threshold_curve(found, samples, name) for name in (label or samples.tunable_labels())]
     choices = [tk.choose_threshold(curve, objective, confidence_level=confidence_level) for curve in curves]
     document = {
         "objective": objective,
@@ -257,12 +311,12 @@ def tune(
             choice.label: output.choice_record(curve, choice) for choice, curve in zip(choices, curves, strict=True)
         },
     }
-    _print(document, as_json, lambda: output.show_choices(output.screen, {"": list(zip(curves, choices, strict=True))}))
-    if save is not None:
+    if save is not None:  # before anything is printed: nobody may be listening
         rules = {c.label: tk.Rule(block=c.threshold) for c in choices if c.threshold is not None}
         tk.Policy(
             rules, {"results": results, "truth": truth, "objective": objective, "confidence_level": confidence_level}
         ).save(save)
+    _print(document, as_json, lambda: output.show_choices(output.screen, {"": list(zip(curves, choices, strict=True))}))
 
 
 @app.command()
@@ -278,10 +332,13 @@ def sample(
     seed: Annotated[int, typer.Option(help="The same seed picks the same images.")] = 0,
     min_confidence: Floor = None,
     endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
     as_json: Json = False,
 ) -> None:
     """Pick images to label; fill in the column `present` (1 or 0) and keep the column `weight`."""
-    found = tk.read_results(results, min_confidence=min_confidence, session=tk.connect(endpoint))
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    found = tk.read_results(results, min_confidence=min_confidence, session=session)
     picked = tk.sample_for_labeling(found, n, label, strategy=strategy, threshold=threshold, seed=seed)
     output.save_table(picked.assign(present=""), destination)
     _print({"images": len(picked), "file": str(destination)}, as_json, lambda: typer.echo(destination))
@@ -299,10 +356,12 @@ def compare(
     ] = None,
     min_confidence: Floor = None,
     endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
     as_json: Json = False,
 ) -> None:
     """Say what a candidate model changes for one label, and whether that is more than chance."""
-    session = tk.connect(endpoint)
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
     at = (threshold, threshold if candidate_threshold is None else candidate_threshold)
     runs = [tk.read_results(uri, min_confidence=min_confidence, session=session) for uri in (base, candidate)]
     found = tk.compare(runs[0], runs[1], tk.read_truth(truth, session=session), label, at)
@@ -328,10 +387,12 @@ def report(
     objective: Annotated[str, typer.Option(help="As in tune.")] = "precision>=0.9",
     min_confidence: Floor = None,
     endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML file about a run."""
-    session = tk.connect(endpoint)
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
     found = tk.read_results(results, min_confidence=min_confidence, session=session)
     samples = tk.read_truth(truth, session=session) if truth else None
     tk.write_report(destination, {Path(results).parent.name or "run": found}, samples, objective=objective)

@@ -2,13 +2,15 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -32,8 +34,16 @@ people = Console(stderr=True, highlight=False)
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON object on stdout. A number that is not one (NaN) is null, as JSON knows no other word for it."""
-    sys.stdout.write(json.dumps(_plain(document), ensure_ascii=False, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    typer.echo(json.dumps(_plain(document), ensure_ascii=False, allow_nan=False))
+
+
+def fail(sentence: str) -> NoReturn:
+    """Ends the command: one sentence on stderr, and exit code 2."""
+    people.print(Text(sentence), style="red", soft_wrap=True)
+    if sys.stdout is not None:
+        # What a full disk did not take, Python would try to write once more as it ends, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(2)
 
 
 def _plain(value: Any) -> Any:

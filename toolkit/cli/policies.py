@@ -9,6 +9,7 @@ import typer
 
 import toolkit as tk
 from toolkit.cli import output
+from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile
 
 app = typer.Typer(help="Apply a policy to a run, or export it.", no_args_is_help=True)
 
@@ -25,17 +26,18 @@ class Form(enum.StrEnum):
 @app.command()
 def apply(
     policy: PolicyFile,
-    results: Annotated[str, typer.Argument(help="A results manifest: a path, or s3://…/results.jsonl.")],
-    min_confidence: Annotated[
-        float | None, typer.Option(min=0, max=100, help="The run's MinConfidence. Default: the smallest seen.")
-    ] = None,
+    results: ResultsFile,
+    min_confidence: Floor = None,
     save: Annotated[Path | None, typer.Option(help="Write each image's decision here: .csv or .parquet.")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="URL of an endpoint of your own. Default: AWS.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
 ) -> None:
     """Say how many images would be allowed, reviewed and blocked, per thousand and with intervals."""
     rules = tk.Policy.load(policy)
-    found = tk.read_results(results, min_confidence=min_confidence, session=tk.connect(endpoint))
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    found = tk.read_results(results, min_confidence=min_confidence, session=session)
     forecast = rules.forecast(found)
     if save is not None:
         output.save_table(rules.decide(found), save)

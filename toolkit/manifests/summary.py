@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Final
 
 from toolkit.errors import UnreadableManifest
@@ -31,6 +32,23 @@ class Summary:
     def valid(self) -> int:
         """Lines that were analyzed."""
         return self.total - len(self.errors)
+
+    @property
+    def complaint(self) -> str:
+        """Which lines were not analyzed, in a few words; empty where all were.
+
+        >>> Summary(12, (LineError(3, "INVALID_IMAGE_FORMAT", "not a JPEG"),)).complaint
+        '1 of 12 lines was not analyzed, line 3 (INVALID_IMAGE_FORMAT: not a JPEG)'
+        """
+        if not self.errors:
+            return ""
+        first = min(self.errors, key=lambda error: error.line)
+        many = len(self.errors) > 1
+        why = shorten(f"{first.code}: {first.message}", 160, placeholder=" …").rstrip(".")
+        return (
+            f"{len(self.errors):,} of {self.total:,} lines {'were' if many else 'was'} not analyzed, "
+            f"{'first ' if many else ''}line {first.line} ({why})"
+        )
 
     def to_json(self) -> bytes:
         """The document that stands beside the results."""

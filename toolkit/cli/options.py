@@ -1,0 +1,35 @@
+"""Options and arguments that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.errors import NotFound
+
+
+def named_folder(text: str | Path) -> Path:
+    """A folder as a person names it; an empty name is a mistake (often of a shell variable), not the current folder.
+
+    Raises
+    ------
+    NotFound
+    """
+    if not str(text).strip():
+        raise NotFound("the folder's name is empty; write one, or . for the current folder.")
+    return Path(text)
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
+Endpoint = Annotated[
+    str | None,
+    typer.Option("--endpoint", help="URL of an endpoint of your own, such as the local service's. Default: AWS."),
+]
+Region = Annotated[str | None, typer.Option(help="AWS region. Default: your AWS configuration's.")]
+Profile = Annotated[str | None, typer.Option(help="AWS profile. Default: your AWS configuration's.")]
+Floor = Annotated[
+    float | None,
+    typer.Option("--min-confidence", min=0, max=100, help="The run's MinConfidence. Default: the smallest seen."),
+]
+TruthFile = Annotated[str, typer.Option("--truth", help="Labelled samples: CSV, Parquet or a ground-truth manifest.")]
+ResultsFile = Annotated[str, typer.Argument(help="A results manifest: a path, or s3://…/results.jsonl.")]
