@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pandas as pd
 import pytest
 from helpers import ref
@@ -71,6 +73,15 @@ def test_a_table_in_another_encoding_is_told_to_be_saved_as_utf_8(tmp_path, enco
     (tmp_path / "t.csv").write_text("source_ref,label,present\ns3://b/ü.jpg,Gambling,1\n", encoding=encoding)
     with pytest.raises(UnreadableManifest, match="save it as UTF-8 CSV with the columns source_ref, label and present"):
         tk.read_truth(tmp_path / "t.csv")
+
+
+def test_a_damaged_parquet_file_is_said_in_one_sentence(tmp_path) -> None:
+    rows(*[(number, "Gambling", number % 2) for number in range(50)]).to_parquet(tmp_path / "t.parquet", index=False)
+    whole = (tmp_path / "t.parquet").read_bytes()
+    for position in range(0, len(whole), 17):
+        (tmp_path / "t.parquet").write_bytes(whole[:position] + b"\xff" + whole[position + 1 :])
+        with suppress(UnreadableManifest):  # some bytes are of no consequence; any other error is an accident
+            tk.read_truth(tmp_path / "t.parquet")
 
 
 def test_samples_that_nobody_judged_are_said_to_be(tmp_path) -> None:

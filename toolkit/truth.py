@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from toolkit import manifests, storage, taxonomy
@@ -197,12 +198,19 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
             raise UnreadableManifest(f"{name}: not a CSV file in UTF-8 ({_line(error)}); {_SAVE_AS_CSV}") from error
     elif name.endswith(".parquet"):
         try:
-            table = pd.read_parquet(io.BytesIO(data))
+            table = _read_parquet(data)
         except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableManifest(f"{name}: not a Parquet file ({_line(error)}); {_SAVE_AS_CSV}") from error
     else:
         return Truth(_from_ground_truth(data.splitlines(), name))
     return make_truth(table, name)
+
+
+def _read_parquet(data: bytes) -> pd.DataFrame:
+    columns = pq.read_table(io.BytesIO(data))
+    columns.validate(full=True)  # else text that is not UTF-8 is found out much later
+    table: pd.DataFrame = columns.to_pandas(ignore_metadata=True)
+    return table
 
 
 def _line(error: Exception) -> str:
