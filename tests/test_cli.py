@@ -297,6 +297,23 @@ def test_the_id_of_a_job_is_said_at_once_and_not_lost_when_its_results_cannot_be
     assert str(tmp_path / "elsewhere" / "run" / "results.jsonl") in fetched.stdout
 
 
+def test_the_id_of_a_job_is_not_lost_when_waiting_is_interrupted(endpoint: str, bucket: str, tmp_path) -> None:
+    session = tk.connect(endpoint)
+    storage.write(f"s3://{bucket}/1.jpg", picture(1), session=session)
+    tk.write_manifest([f"s3://{bucket}/1.jpg"] * 500, f"s3://{bucket}/m.jsonl", session=session)
+    words = ("start", f"s3://{bucket}/m.jsonl", f"s3://{bucket}/out/", "--save", str(tmp_path / "work"), "--json")
+    command = [sys.executable, "-m", "toolkit", *words, "--endpoint", endpoint]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        answer, more = process.communicate(timeout=60)
+    assert json.loads(answer)["job_id"] == said.split()[1]
+    assert process.returncode == 130
+    assert "Traceback" not in more
+    tk.MediaAnalysis(session).job(said.split()[1]).wait(timeout=60, progress=False)
+
+
 def test_an_empty_folder_name_is_said_in_one_sentence() -> None:
     for command in (("demo", "--dir", ""), ("fetch", "0" * 64, ""), ("serve", "--dir", " ")):
         assert "the folder's name is empty" in one_sentence(modkit(*command))

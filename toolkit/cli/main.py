@@ -165,11 +165,9 @@ def start(
     if save is None:
         _print(output.job_record(job), as_json, lambda: typer.echo(f"{job.id} {job.status}"))
         return
-    options = {"--endpoint": endpoint, "--region": region, "--profile": profile}
-    named = [word for option, value in options.items() if value for word in (option, value)]
-    later = shlex.join(["modkit", "fetch", job.id, str(save), *named])
-    output.people.print(Text(f"job {job.id} has started; `{later}` gets its results later."), soft_wrap=True)
+    later = _fetch_command(job, save, {"--endpoint": endpoint, "--region": region, "--profile": profile})
     try:
+        output.people.print(Text(f"job {job.id} has started; `{later}` gets its results later."), soft_wrap=True)
         saved = _save(job, save)
     except (ToolkitError, KeyboardInterrupt):
         if as_json:
@@ -215,6 +213,12 @@ def fetch(
     """
     job = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile)).job(job_id)
     _report_saved(job, _save(job, directory), as_json)
+
+
+def _fetch_command(job: tk.Job, directory: Path, options: Mapping[str, str | None]) -> str:
+    """What to type to get a job's results later."""
+    given = [word for option, value in options.items() if value for word in (option, value)]
+    return shlex.join(["modkit", "fetch", job.id, str(directory), *given])
 
 
 def _save(job: tk.Job, directory: Path) -> Path:
