@@ -1,7 +1,8 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -163,6 +164,23 @@ def test_an_endpoint_that_never_answers_is_waited_for_once(service: str) -> None
         silent.accept()[0].close()
         with pytest.raises(TimeoutError):
             silent.accept()
+
+
+def test_many_uploads_to_an_endpoint_that_never_answers_are_waited_for_once(tmp_path, monkeypatch) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.jpg").write_bytes(b"picture")
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        session = tk.connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(session, "client", partial(session.client, config=Config(read_timeout=1)))
+        with pytest.raises(Unreachable, match="does not answer"):
+            storage.upload(tmp_path, "s3://bucket/", session=session)
+        silent.settimeout(0.5)
+        asked = 0
+        with suppress(TimeoutError):
+            while True:
+                silent.accept()[0].close()
+                asked += 1
+        assert 1 <= asked <= 8
 
 
 @contextmanager

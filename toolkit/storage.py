@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -406,10 +407,18 @@ def upload(
     with translated(f"writing to {prefix}"):
         client: Any = (session or boto3.Session()).client("s3")  # threads may share a client, but not a session
 
+    failed = Event()  # what one thread has waited for in vain, the others need not wait for once more
+
     def put(name: str, uri: str) -> None:
-        body = read(root / name)
-        with translated(f"writing {uri}"):
-            client.put_object(Bucket=bucket, Key=split_s3(uri)[1], Body=body)
+        if failed.is_set():
+            return
+        try:
+            body = read(root / name)
+            with translated(f"writing {uri}"):
+                client.put_object(Bucket=bucket, Key=split_s3(uri)[1], Body=body)
+        except ToolkitError:
+            failed.set()
+            raise
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         running = [pool.submit(put, name, uri) for name, uri in zip(chosen, uris, strict=True)]

@@ -217,7 +217,10 @@ def _verifier(host: str, access_key: str | None, secret_key: str | None) -> Veri
     if access_key or secret_key:
         raise Unreachable("An access key and a secret key go together; give both.")
     if host not in LOOPBACK:
-        raise Unreachable(f"{host}: other machines can reach this address; give an access key and a secret key, too.")
+        raise Unreachable(
+            f"{host}: no loopback address, so other machines can reach it; give an access key and a secret key, too, "
+            f"or listen on 127.0.0.1."
+        )
     return None
 
 
