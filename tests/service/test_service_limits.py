@@ -75,7 +75,7 @@ def test_every_exception_of_starting_a_job_has_its_cause(
     for name, error in errors.items():
         assert error.response["Error"]["Code"] == name
         assert error.response["Error"]["Message"].endswith(".")
-        at_fault = name in ("InternalServerError", "ThrottlingException")  # so the service model says
+        at_fault = name in ("InternalServerError", "ThrottlingException")  # so AWS documents it
         assert error.response["ResponseMetadata"]["HTTPStatusCode"] == (500 if at_fault else 400)
     operation = client.rekognition.meta.service_model.operation_model("StartMediaAnalysisJob")
     assert set(errors) == {shape.name for shape in operation.error_shapes}

@@ -1,7 +1,7 @@
 """What the service answers when it refuses: one class for each exception of Rekognition that can happen here.
 
-`code` is the name of the error in botocore's model; moto finds the HTTP status there. Every message is a sentence that
-says what was wrong with what.
+`code` is the name of the error in botocore's model, `status` the HTTP status that AWS documents for it. Every message is a
+sentence that says what was wrong with what.
 """
 
 from moto.core.exceptions import ServiceException
@@ -9,6 +9,8 @@ from moto.core.exceptions import ServiceException
 
 class Fault(ServiceException):
     """Base class of the answers below."""
+
+    status = 400
 
 
 class AccessDenied(Fault):
@@ -33,6 +35,7 @@ class InternalServerError(Fault):
     """Our own mistake; the service's log has the details."""
 
     code = "InternalServerError"
+    status = 500
 
 
 class InvalidImageFormat(Fault):
@@ -105,3 +108,4 @@ class Throttling(Fault):
     """Far more requests a second than that."""
 
     code = "ThrottlingException"
+    status = 500

@@ -67,12 +67,14 @@ class Rekognition(BaseResponse):
         try:
             return super()._dispatch(request, full_url, headers)
         except Fault as refused:
-            return self.serialized(ActionResult(refused))
+            return self._refused(refused)
         except Exception:
             _log.exception("%s", operation)
-            fault = InternalServerError("The service made a mistake; its log says more.")
-            _, answer_headers, answer = self.serialized(ActionResult(fault))
-            return 500, answer_headers, answer  # the model says that it is our fault, but not the status
+            return self._refused(InternalServerError("The service made a mistake; its log says more."))
+
+    def _refused(self, fault: Fault) -> TYPE_RESPONSE:
+        _, headers, answer = self.serialized(ActionResult(fault))
+        return fault.status, headers, answer
 
     def _get_action(self) -> str:
         return _operation(self.normalized_request)
