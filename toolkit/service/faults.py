@@ -1,7 +1,7 @@
 """What the service answers when it refuses: one class for each exception of Rekognition that can happen here.
 
-`code` is the name of the error in botocore's model, `status` the HTTP status that AWS documents for it. Every message is a
-sentence that says what was wrong with what.
+`code` is the name of the error in botocore's model, `status` the HTTP status that AWS documents for it. Every message
+is a sentence that says what was wrong with what.
 """
 
 from moto.core.exceptions import ServiceException
