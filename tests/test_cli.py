@@ -55,6 +55,15 @@ def test_summary_counts_and_names_what_failed(run) -> None:
     assert "INVALID_IMAGE_FORMAT" in shown
 
 
+def test_summary_says_that_failures_are_unknown_where_no_summary_is(run) -> None:
+    assert json.loads(modkit("summary", run / "results.jsonl", "--json").stdout)["errors_known"] is True
+    (run / "manifest-summary.json").unlink()
+    assert json.loads(modkit("summary", run / "results.jsonl", "--json").stdout)["errors_known"] is False
+    assert "failures unknown: no manifest-summary.json" in " ".join(
+        modkit("summary", run / "results.jsonl").stdout.split()
+    )
+
+
 def test_tune_says_what_the_library_says_and_saves_a_policy(run) -> None:
     command = ("tune", run / "results.jsonl", "--truth", run / "truth.csv", "--min-confidence", 50)
     answer = json.loads(modkit(*command, "--save", run / "policy.json", "--json").stdout)

@@ -59,6 +59,15 @@ def test_a_label_from_outside_is_no_html(make) -> None:
     assert "<img" not in title
 
 
+def test_a_report_says_that_failures_are_unknown_where_no_summary_is(make) -> None:
+    tk.write_report(make.folder / "r.html", {"run": make.results({"Gambling": 90})})
+    unknown = "failures unknown: no manifest-summary.json beside the results"
+    assert unknown in (make.folder / "r.html").read_text()
+    make.summary(1)
+    tk.write_report(make.folder / "r.html", {"run": make.results({"Gambling": 90})})
+    assert unknown not in (make.folder / "r.html").read_text()
+
+
 def test_a_report_escapes_what_comes_from_outside(make) -> None:
     results = make.results({"<script>alert(1)</script>": 90})
     tk.write_report(make.folder / "r.html", {"<b>run</b>": results}, title="<i>title</i>")

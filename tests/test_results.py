@@ -1,7 +1,10 @@
 import gzip
+import io
 
+import boto3
 import numpy as np
 import pytest
+from botocore.exceptions import ClientError
 from helpers import ref, result_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,6 +37,42 @@ def test_an_image_that_failed_is_an_error_and_not_a_result(make) -> None:
     results = make.results({}, {"Gambling": 90})
     assert results.n_images == 2
     assert results.errors[["line", "source_ref", "code"]].to_numpy().tolist() == [[2, ref(9), "INVALID_IMAGE_FORMAT"]]
+
+
+def test_without_a_summary_it_is_unknown_what_failed(make) -> None:
+    results = make.results({"Gambling": 90})
+    assert not results.errors_known
+    assert "failures unknown: no manifest-summary.json beside the results" in repr(results)
+    make.summary(1)
+    results = tk.read_results(make.folder / "results.jsonl")
+    assert results.errors_known
+    assert "0 failed" in repr(results)
+
+
+def test_one_missing_summary_of_several_leaves_failures_unknown(make, tmp_path) -> None:
+    make.summary(2, manifests.LineError(2, "INVALID_IMAGE_FORMAT", "not a JPEG", ref(9)))
+    one = make.write([result_line(0, {})])
+    (tmp_path / "other").mkdir()
+    two = make.write([result_line(1, {})], "other/results.jsonl")
+    results = tk.read_results([one, two])
+    assert (len(results.errors), results.errors_known) == (1, False)
+    assert "at least 1 failed, other failures unknown" in repr(results)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchKey"])
+def test_a_summary_that_may_not_be_read_is_unknown_too(make, monkeypatch, code: str) -> None:
+    line = result_line(0, {"Gambling": 90}).encode()
+
+    class S3:
+        def get_object(self, Bucket: str, Key: str) -> dict[str, object]:  # noqa: N803
+            if Key.endswith("results.jsonl"):
+                return {"Body": io.BytesIO(line)}
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "GetObject")
+
+    session = boto3.Session()
+    monkeypatch.setattr(session, "client", lambda name: S3())
+    results = tk.read_results("s3://bucket/job/results.jsonl", session=session)
+    assert (results.n_images, results.errors_known) == (1, False)
 
 
 def test_a_broken_line_is_an_error_and_the_others_are_read(make) -> None:

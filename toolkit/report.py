@@ -79,7 +79,7 @@ def _run(name: str, results: Results) -> dict[str, Any]:
         "name": name,
         "images": results.n_images,
         "flagged": results.labels["image"].nunique(),
-        "failed": len(results.errors),
+        "failures": results.failures,
         "min_confidence": results.min_confidence,
         "floor_source": results.floor_source,
         "adapter": ", ".join(results.project_versions) or "none (base model)",

@@ -22,6 +22,9 @@ from toolkit.errors import BelowFloor, NotFound, UnreadableManifest
 UNREADABLE_LINE: Final = "UNREADABLE_LINE"
 """Error code, ours, of a line of the results manifest itself that cannot be read."""
 
+NO_SUMMARY: Final = f"no {manifests.SUMMARY_NAME} beside the results"
+"""Why it is not known which images failed."""
+
 ERROR_COLUMNS: Final = ["file", "line", "source_ref", "code", "message"]
 
 _NAMED: Final = 5
@@ -74,6 +77,9 @@ class Results:
         The run's floor in percent: nothing below it was reported.
     floor_source
         Who says so: the `job`, the `caller`, or, for a bare file, the `smallest confidence seen` in it.
+    errors_known
+        Whether a summary that can be read stands beside every manifest. Only summaries name the images that failed:
+        where one is missing, there may be more of them than `errors` says.
     """
 
     images: pd.DataFrame
@@ -81,6 +87,15 @@ class Results:
     errors: pd.DataFrame
     min_confidence: float
     floor_source: Floor
+    errors_known: bool
+
+    @property
+    def failures(self) -> str:
+        """How many images failed, in words; where that is not known, that it is not."""
+        if self.errors_known:
+            return f"{len(self.errors):,} failed"
+        at_least = f"at least {len(self.errors):,} failed, other " if len(self.errors) else ""
+        return f"{at_least}failures unknown: {NO_SUMMARY}"
 
     @property
     def n_images(self) -> int:
@@ -157,7 +172,7 @@ class Results:
         flagged = self.labels["image"].nunique()
         adapter = f", adapter {', '.join(self.project_versions)}" if self.project_versions else ""
         return (
-            f"Results({self.n_images:,} images, {flagged:,} with labels, {len(self.errors):,} failed; "
+            f"Results({self.n_images:,} images, {flagged:,} with labels, {self.failures}; "
             f"nothing known below {self.min_confidence:g} ({self.floor_source}){adapter})"
         )
 
@@ -174,7 +189,8 @@ def read_results(
     ----------
     source
         Path or S3 URI of a results manifest (`.jsonl`, or `.jsonl.gz` on this machine), several of them, or a job. The
-        summary that stands beside a manifest is read too.
+        summary that stands beside a manifest is read too; where there is none, or none that may be read, it is not
+        known which images failed, and `errors_known` is False.
     min_confidence
         The floor of the run in percent, 0–100. A job knows its own. For a bare file, None takes the smallest
         confidence seen, and the result says so.
@@ -197,10 +213,11 @@ def read_results(
     sources: list[Source] = [source] if isinstance(source, (str, PathLike)) else list(source)
     if not sources:
         raise NotFound("no results manifest given; name at least one.")
-    parts = [_read_one(uri, session) for uri in sources]
-    images, labels, errors = _stack(parts)
+    images, labels, broken = _stack([_read_one(uri, session) for uri in sources])
+    failed = [_summary_errors(uri, session) for uri in sources]
+    errors = pd.concat([*(table for table in failed if table is not None), broken], ignore_index=True)
     floor, floor_source = _floor(labels, min_confidence)
-    return Results(images, labels, errors, floor, floor_source)
+    return Results(images, labels, errors, floor, floor_source, all(table is not None for table in failed))
 
 
 _Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
@@ -236,15 +253,11 @@ def _read_one(uri: Source, session: storage.Session | None) -> _Tables:
             raise NotFound(_folder_instead(path))
         if not path.is_file():
             raise NotFound(f"reading {uri}: no such file; point at a job's {manifests.RESULTS_NAME}.")
-        images, labels, broken = _scan(path, str(uri))
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "results.jsonl.gz" if str(uri).endswith(".gz") else "results.jsonl")
-            path.write_bytes(storage.read(uri, session=session))
-            images, labels, broken = _scan(path, str(uri))
-    failed = _summary_errors(uri, session)
-    errors = pd.concat([failed, broken], ignore_index=True) if len(broken) else failed
-    return images, labels, errors
+        return _scan(path, str(uri))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "results.jsonl.gz" if str(uri).endswith(".gz") else "results.jsonl")
+        path.write_bytes(storage.read(uri, session=session))
+        return _scan(path, str(uri))
 
 
 def _folder_instead(folder: Path) -> str:
@@ -256,12 +269,15 @@ def _folder_instead(folder: Path) -> str:
     return f"{folder}: a folder; name the results in it: {' or '.join(found[:_NAMED])}{more}."
 
 
-def _summary_errors(uri: Source, session: storage.Session | None) -> pd.DataFrame:
+def _summary_errors(uri: Source, session: storage.Session | None) -> pd.DataFrame | None:
+    """The images that failed; None where no summary is to be had."""
     folder = str(uri).rpartition("/")[0] if storage.is_s3(uri) else Path(uri).parent
     summary_uri = storage.join(folder, manifests.SUMMARY_NAME)
-    if not storage.exists(summary_uri, session=session):
-        return _error_table([])
-    summary = manifests.parse_summary(storage.read(summary_uri, session=session), summary_uri)
+    try:
+        data = storage.read(summary_uri, session=session)
+    except NotFound:  # not there, or not ours to read: either way nobody says which images failed
+        return None
+    summary = manifests.parse_summary(data, summary_uri)
     return _error_table([(summary_uri, e.line, e.source_ref, e.code, e.message) for e in summary.errors])
 
 

@@ -78,6 +78,15 @@ def test_errors_stand_in_a_table_as_they_are(workspace, open_app: Open):
     assert list(table["line"]) == [3, 9]
 
 
+def test_without_a_summary_explore_says_that_failures_are_unknown(workspace, open_app: Open):
+    workspace.path("runs/adapter/manifest-summary.json").unlink()
+    app = open_app("--dir", str(workspace.folder))
+    assert counts(app)["Failed"] == "unknown"
+    captions = " ".join(caption.value for caption in app.caption)
+    assert "Which images failed is unknown: there is no manifest-summary.json beside the results." in captions
+    assert "Every line" not in captions
+
+
 @pytest.mark.parametrize("threshold", [50.0, 71.3, 75.0, 90.0, 100.0])
 def test_the_slider_shows_exactly_what_the_library_says(workspace, open_app: Open, curve, threshold):
     app = open_app("--dir", str(workspace.folder), "--page", "tune")

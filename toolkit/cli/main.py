@@ -265,6 +265,7 @@ def summary(
         "floor_source": found.floor_source,
         "labels": output.records(overview),
         "errors": output.records(found.errors),
+        "errors_known": found.errors_known,
     }
 
     def show() -> None:

@@ -42,7 +42,8 @@ def apply(
     if save is not None:
         output.save_table(rules.decide(found), save)
     if as_json:
-        document = {"forecast": output.records(forecast), "not_analyzed": len(found.errors)}
+        failed = len(found.errors) if found.errors_known else None
+        document = {"forecast": output.records(forecast), "not_analyzed": failed}
         output.print_json(document | {"min_confidence": rules.min_confidence})
         return
     columns = ["decision", "images", "per thousand", "95 % interval"]
@@ -55,7 +56,7 @@ def apply(
         ]
         for row in forecast.to_dict("records")
     ]
-    title = f"{found.n_images:,} images; {len(found.errors):,} more were not analyzed and are not decided"
+    title = f"{found.n_images:,} images; not decided: {found.failures}"
     output.screen.print(output.table(title, columns, rows, numbers=columns[1:]))
 
 

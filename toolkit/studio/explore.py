@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from toolkit import plots
-from toolkit.results import Results
+from toolkit.results import NO_SUMMARY, Results
 from toolkit.studio import source
 from toolkit.studio.source import View
 from toolkit.studio.widgets import percent, plain, table
@@ -36,8 +36,9 @@ def _counts(results: Results) -> None:
     analyzed.metric("Images analyzed", f"{results.n_images:,}")
     labelled.metric("With a label", f"{flagged:,}")
     labelled.caption(f"{percent(flagged / results.n_images)} of the analyzed" if results.n_images else "–")
-    failed.metric("Failed", f"{len(results.errors):,}")
-    failed.caption("Neither safe nor flagged: unknown.")
+    count = f"{len(results.errors):,}"
+    failed.metric("Failed", count if results.errors_known else f"≥ {count}" if len(results.errors) else "unknown")
+    failed.caption("Neither safe nor flagged: unknown." if results.errors_known else f"There is {NO_SUMMARY}.")
     floor.metric("Floor", f"{results.min_confidence:g}\xa0%")
     floor.caption(f"Nothing is known below it ({_FLOOR[results.floor_source]}).")
     analyzed.caption("Answered by an adapter." if results.project_versions else "Answered by the base model.")
@@ -77,8 +78,11 @@ def _labels(results: Results) -> None:
 
 def _errors(results: Results) -> None:
     st.subheader("Not analyzed", anchor=False)
-    if results.errors.empty:
+    if not results.errors_known:
+        st.caption(f"Which images failed is unknown: there is {NO_SUMMARY}.")
+    elif results.errors.empty:
         st.caption("Every line of the manifest was analyzed.")
+    if results.errors.empty:
         return
     st.caption("These images are neither safe nor flagged: nothing is known of them, and they are in no rate.")
     table(results.errors, {"line": "Line", "code": "Code", "message": "Message", "source_ref": "Image"})
