@@ -1,7 +1,10 @@
 """Helpers that make small data in few lines, and the truths to hold it against."""
 
 import io
-from collections.abc import Iterable, Mapping
+import signal
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,25 @@ import toolkit as tk
 from toolkit import manifests, taxonomy
 
 ROOT = Path(__file__).parent.parent
+
+
+@contextmanager
+def started(command: Sequence[str], **settings: Any) -> Iterator[subprocess.Popen[str]]:
+    """A program that ends with the block, whatever happens in it.
+
+    A shell without job control starts what it puts in the background with SIGINT ignored, which every child inherits:
+    here it is heard again, so that a test may send it.
+    """
+
+    def hear_ctrl_c() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    pipe = {"stdout": subprocess.PIPE, "text": True, "preexec_fn": hear_ctrl_c}
+    with subprocess.Popen(command, **(pipe | settings)) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # does nothing to one that has ended; else leaving the block would wait for ever
 
 
 def ref(number: int) -> str:

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import picture, ref, result_line
+from helpers import picture, ref, result_line, started
 
 import toolkit as tk
 from toolkit import manifests, storage
@@ -333,12 +334,41 @@ def test_the_app_opens_on_a_workspace_and_says_where(run) -> None:
     assert "workspace.json" in one_sentence(modkit("app", "--dir", run))
     tk.Workspace(run, {"run": tk.Run("results.jsonl", 50.0)}).save()
     command = [sys.executable, "-m", "toolkit", "app", "--dir", str(run)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        try:
-            url = process.stdout.readline().split()[4]
-            with urllib.request.urlopen(f"{url}/_stcore/health") as answer:
-                assert answer.read() == b"ok"
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=20)
+    with started(command, stderr=subprocess.DEVNULL) as process:
+        url = process.stdout.readline().split()[4]
+        assert answers(url)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+    assert not answers(url)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_the_app_ends_with_the_command_that_opened_it(run, number: signal.Signals) -> None:
+    tk.Workspace(run, {"run": tk.Run("results.jsonl", 50.0)}).save()
+    with started([sys.executable, "-m", "toolkit", "app", "--dir", str(run)], stderr=subprocess.DEVNULL) as process:
+        url = process.stdout.readline().split()[4]
+        assert answers(url)
+        process.send_signal(number)
+        process.wait(timeout=20)
+    ends = time.monotonic() + 20
+    while answers(url):
+        assert time.monotonic() < ends, "the app outlived its command"
+        time.sleep(0.1)
+
+
+def test_a_program_under_test_hears_ctrl_c_even_where_pytest_does_not() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+        with started([sys.executable, "-c", code]) as process:
+            assert process.communicate(timeout=20)[0] == "True\n"
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
+            return answer.read() == b"ok"
+    except OSError:
+        return False

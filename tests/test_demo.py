@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers import ROOT
+from helpers import ROOT, started
 
 import toolkit as tk
 from toolkit.cli.demo import MARK, claim, save_workspace, work
@@ -100,13 +100,10 @@ def test_every_command_of_the_readme_exists() -> None:
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "toolkit", "serve", "--dir", str(folder), "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())["endpoint"]
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
+    with started(command) as process:
+        yield json.loads(process.stdout.readline())["endpoint"]
+        process.terminate()
+        process.wait(timeout=10)
 
 
 def test_a_second_time_works_and_the_aws_command_line_lists_all_jobs(answer, folder: Path) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
+from helpers import started
 from service_client import Client, picture, shape, until
 
 import toolkit
@@ -236,8 +237,7 @@ def test_a_killed_service_keeps_its_jobs_and_adapters_and_goes_on_with_what_it_h
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_in_time_whatever_runs(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "toolkit.service", "--dir", str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout
+    with started(command, cwd=ROOT) as child:
         endpoint = child.stdout.readline().removeprefix("Listening on ").strip()
         client = Client(endpoint)
         bucket = client.bucket()
@@ -253,8 +253,7 @@ def test_the_service_dies_with_its_parent(tmp_path: Path) -> None:
         "print(ServiceProcess(sys.argv[1]).start().endpoint_url, flush=True); threading.Event().wait()"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout
+    with started(command, cwd=ROOT) as parent:
         endpoint = parent.stdout.readline().strip()
         assert answers(endpoint)
         parent.kill()

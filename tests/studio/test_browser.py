@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from helpers import started
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import toolkit as tk
@@ -36,25 +37,18 @@ def address(demo) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     root = str(Path(__file__).parents[2])
-    process = subprocess.Popen(
-        command(port=port),
-        cwd=demo.folder.parent,
-        env=os.environ | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if "URL:" in line:
-            break
-    else:
-        pytest.fail("the studio did not start: " + "".join(said))
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.communicate(timeout=30)
+    environment = os.environ | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
+    with started(command(port=port), cwd=demo.folder.parent, env=environment, stderr=subprocess.STDOUT) as process:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "URL:" in line:
+                break
+        else:
+            pytest.fail("the studio did not start: " + "".join(said))
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")

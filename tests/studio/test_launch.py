@@ -31,6 +31,11 @@ def test_the_studio_listens_on_loopback_and_reports_to_nobody():
     assert words[words.index("--") + 1 :] == ["--dir", "folder", "--endpoint", "http://127.0.0.1:1", "--page", "tune"]
 
 
+def test_the_studio_is_held_by_its_standard_input_only_where_asked():
+    assert command()[1:4] == ["-m", "streamlit", "run"]
+    assert command(exit_with_stdin=True)[1:4] == ["-m", "toolkit.studio.attached", "run"]
+
+
 def test_starting_does_not_load_streamlit():
     code = "import sys, toolkit.studio; sys.exit('streamlit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=APP.parent, check=False).returncode == 0

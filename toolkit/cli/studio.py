@@ -53,15 +53,16 @@ def open_studio(folder: Path, *, port: int = 0, endpoint_url: str | None = None)
         The app does not start; its own words are on stderr.
     """
     port = port or _free_port()
-    command = studio.command(folder.resolve(), endpoint_url=endpoint_url, port=port)
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    command = studio.command(folder.resolve(), endpoint_url=endpoint_url, port=port, exit_with_stdin=True)
+    # The pipe is never written to: it closes when this process ends, however that happens, and the app ends with it.
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"
         _await(url, process)
         yield StudioProcess(url, process)
     finally:
         process.terminate()
-        process.wait()
+        process.communicate()  # which also closes the pipe
 
 
 def _free_port() -> int:

@@ -39,6 +39,7 @@ def command(
     endpoint_url: str | None = None,
     page: str | None = None,
     port: int | None = None,
+    exit_with_stdin: bool = False,
 ) -> list[str]:
     """The command that starts the studio, for `subprocess.run`.
 
@@ -52,6 +53,9 @@ def command(
         The page that opens first: explore, tune or runs.
     port
         Where the browser finds it; None is Streamlit's choice (8501, or the next that is free).
+    exit_with_stdin
+        Whether it ends when its standard input does: whoever holds the other end of the pipe takes it along, however
+        that ends.
 
     Examples
     --------
@@ -64,4 +68,5 @@ def command(
         options += ["--server.port", str(port)]
     given = {"--dir": folder, "--endpoint": endpoint_url, "--page": page}
     words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    return [sys.executable, "-m", "streamlit", "run", str(MAIN), *options, "--", *words]
+    module = "toolkit.studio.attached" if exit_with_stdin else "streamlit"
+    return [sys.executable, "-m", module, "run", str(MAIN), *options, "--", *words]
