@@ -121,8 +121,9 @@ def test_a_policy_is_applied_and_exported(run) -> None:
     assert decisions["decision"].tolist() == ["block", "block", "review", "review", "allow", "allow"]
     assert "def decide" in modkit("policy", "export", run / "p.json", "python").stdout
     assert json.loads(modkit("policy", "export", run / "p.json", "a2i").stdout)["Conditions"]
-    below = one_sentence(modkit("policy", "apply", run / "p.json", run / "results.jsonl", "--min-confidence", 70))
-    assert "rerun the job with MinConfidence 60" in below
+    tk.Policy({"Gambling": tk.Rule(block=80, review=30)}).save(run / "low.json")
+    below = one_sentence(modkit("policy", "apply", run / "low.json", run / "results.jsonl", "--min-confidence", 50))
+    assert "rerun the job with MinConfidence 30" in below
 
 
 def test_a_table_for_a_spreadsheet_holds_no_formula(tmp_path) -> None:

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix
 import toolkit as tk
 from toolkit import manifests
 from toolkit.curves import binomial_interval
-from toolkit.errors import BelowFloor
+from toolkit.errors import BelowFloor, InvalidArgument
 
 quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 # Few distinct values make ties; None is an image on which the label was not reported.
@@ -62,6 +63,42 @@ def test_flagged_means_at_least_and_is_compared_as_float32(make) -> None:
     curve = run(make, [(99.44782257080078, True), (50.0, False)])
     assert curve.at(99.44782257080078).tp == 1
     assert curve.at(50).fp == 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "present", "settings", "said"),
+    [
+        ([90, 80], [True], {}, "one value an image"),
+        ([[90]], [[True]], {}, "one value an image"),
+        (["high", 80], [True, False], {}, "are numbers"),
+        ([101, 80], [True, False], {}, "from 0 to 100"),
+        ([-1, 80], [True, False], {}, "from 0 to 100"),
+        ([90, 80], [True, None], {}, "leave out images that were not judged"),
+        ([90, 80], [True, float("nan")], {}, "leave out images that were not judged"),
+        ([90, 80], pd.array([True, None], dtype="boolean"), {}, "leave out images that were not judged"),
+        ([90, 80], [True, False], {"weights": [1, 0]}, "a weight is not positive"),
+        ([90, 80], [True, False], {"weights": [1, 2, 3]}, "one value an image"),
+        ([90, 80], [True, False], {"min_confidence": 101}, "min_confidence is 101"),
+    ],
+)
+def test_arrays_that_are_no_sample_are_refused_in_one_sentence(scores, present, settings, said: str) -> None:
+    with pytest.raises(InvalidArgument, match=said):
+        tk.curve_of_scores("Gambling", scores, present, **settings)
+
+
+@pytest.mark.parametrize("level", [-1, 0, 1, 2, 3, float("nan"), "high"])
+def test_a_confidence_level_that_is_no_probability_is_refused_everywhere(make, level) -> None:
+    results, truth = make.results({"Gambling": 90}, {}), make.truth("Gambling", [1, 0])
+    curve = tk.threshold_curve(results, truth, "Gambling")
+    policy = tk.Policy({"Gambling": tk.Rule(block=80.0)})
+    for ask in (
+        lambda: tk.threshold_curve(results, truth, "Gambling", confidence_level=level),
+        lambda: tk.compare(results, results, truth, "Gambling", 80, confidence_level=level),
+        lambda: tk.choose_threshold(curve, "precision>=0.9", confidence_level=level),
+        lambda: policy.forecast(results, confidence_level=level),
+    ):
+        with pytest.raises(InvalidArgument, match="confidence_level is .*; give a number between 0 and 1"):
+            ask()
 
 
 def test_an_image_that_failed_is_in_no_denominator(make) -> None:

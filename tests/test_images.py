@@ -6,7 +6,7 @@ from helpers import picture
 from PIL import Image
 
 import toolkit as tk
-from toolkit.errors import UnreadableImage
+from toolkit.errors import InvalidArgument, UnreadableImage
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -24,6 +24,12 @@ def test_every_kind_of_picture_becomes_a_small_jpeg(mode: str) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"
     small = opened(tk.thumbnail(encoded(Image.new(mode, (400, 200)), kind), 100))
     assert small.size == (100, 50)
+
+
+@pytest.mark.parametrize("size", [0, -5, float("nan"), 10**9])
+def test_a_size_that_no_picture_can_have_is_refused(size) -> None:
+    with pytest.raises(InvalidArgument, match="size is .*; give a number from 1 to 10000"):
+        tk.thumbnail(picture(1), size)
 
 
 def test_a_small_picture_keeps_its_size_and_transparency_shows_white() -> None:

@@ -100,6 +100,20 @@ def test_a_job_that_fails_says_its_code_and_what_to_do(client, bucket: str, fold
         job.results()
 
 
+def test_a_group_without_jobs_has_no_results() -> None:
+    with pytest.raises(NotFound, match="start at least one job"):
+        tk.JobGroup([]).results()
+
+
+def test_jobs_of_several_floors_are_one_collection_with_the_highest(client, bucket: str, folder) -> None:
+    uris = _upload(client, bucket, folder)
+    low, high = (
+        client.analyze(uris, f"s3://{bucket}/out/", min_confidence=floor).wait(progress=False).jobs[0]
+        for floor in (0, 99)
+    )
+    assert tk.JobGroup([low, high]).results().min_confidence == 99
+
+
 def test_waiting_may_end_before_the_job_does(client, bucket: str, folder) -> None:
     uris = _upload(client, bucket, folder) * 20
     (job,) = client.analyze(uris, f"s3://{bucket}/out/").jobs

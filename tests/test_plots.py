@@ -1,8 +1,10 @@
 """Figures say what the tables say."""
 
 import numpy as np
+import pytest
 
 import toolkit as tk
+from toolkit.errors import InvalidArgument, NotLabelled
 
 
 def run(make):
@@ -27,6 +29,15 @@ def test_bars_are_split_by_what_people_said(make) -> None:
         "label is not there": 3,
         "not judged": 0,
     }
+
+
+@pytest.mark.parametrize("settings", [{"bin_width": 0}, {"bin_width": -1}, {"threshold": 101}])
+def test_a_histogram_that_cannot_be_drawn_is_refused_in_one_sentence(make, settings) -> None:
+    results, _ = run(make)
+    with pytest.raises(InvalidArgument, match="give a number from"):
+        tk.plots.distribution(results, "Gambling", **settings)
+    with pytest.raises(NotLabelled):
+        tk.plots.distribution(results, "Violence", make.truth("Gambling", [1, 0]))
 
 
 def test_the_lines_are_the_curve(make) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import toolkit as tk
 from toolkit import manifests
-from toolkit.errors import BelowFloor, NotFound, UnreadableManifest
+from toolkit.errors import BelowFloor, InvalidArgument, NotFound, UnreadableManifest
 
 label_scores = st.dictionaries(st.sampled_from(["Gambling", "Violence", "Weapons", "Brand New"]), st.floats(1, 100))
 
@@ -102,6 +102,20 @@ def test_the_floor_comes_from_the_caller_or_from_what_was_seen(make) -> None:
     bare = tk.read_results(path)
     assert (bare.min_confidence, bare.floor_source) == (61.5, "smallest confidence seen")
     assert "smallest confidence seen" in repr(bare)
+
+
+@pytest.mark.parametrize("given", [500, -5, float("nan"), "50"])
+def test_a_floor_that_no_job_can_have_is_refused(make, given) -> None:
+    path = make.write([result_line(0, {"Gambling": 90})])
+    with pytest.raises(InvalidArgument, match="min_confidence is .*; give a number from 0 to 100"):
+        tk.read_results(path, min_confidence=given)
+
+
+def test_a_floor_above_what_the_file_holds_is_refused(make) -> None:
+    path = make.write([result_line(0, {"Gambling": 6.8}), result_line(1, {"Gambling": 90})])
+    with pytest.raises(InvalidArgument, match=r"min_confidence is 50, but confidences down to 6\.8 were reported"):
+        tk.read_results(path, min_confidence=50)
+    assert tk.read_results(path, min_confidence=6.8).min_confidence == 6.8
 
 
 def test_a_threshold_below_the_floor_is_refused_with_the_rerun_to_make(make) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
+from toolkit import checks
 from toolkit.errors import NotLabelled
 from toolkit.results import Results
 from toolkit.truth import Truth
@@ -114,6 +115,8 @@ def compare(
         A run reported nothing at its threshold.
     NotLabelled
         No image that both analyzed was judged, or the judged images carry weights.
+    InvalidArgument
+        `confidence_level` is not between 0 and 1.
 
     Notes
     -----
@@ -125,6 +128,7 @@ def compare(
     ----------
     .. [1] Q. McNemar (1947). Psychometrika 12(2), 153–157.
     """
+    checks.confidence_level(confidence_level)
     at_base, at_candidate = threshold if isinstance(threshold, tuple) else (threshold, threshold)
     base.require(at_base, label)
     candidate.require(at_candidate, label)

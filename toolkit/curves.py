@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
-from toolkit.errors import BelowFloor
+from toolkit import checks
+from toolkit.errors import BelowFloor, InvalidArgument
 from toolkit.results import Results
 from toolkit.truth import Truth
 
@@ -41,6 +42,11 @@ def binomial_interval(successes: ArrayLike, trials: ArrayLike, confidence_level:
     low, high
         Arrays of that shape, between 0 and 1; NaN where there were no trials.
 
+    Raises
+    ------
+    InvalidArgument
+        `confidence_level` is not between 0 and 1.
+
     References
     ----------
     .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
@@ -51,6 +57,7 @@ def binomial_interval(successes: ArrayLike, trials: ArrayLike, confidence_level:
     >>> round(float(low), 3), round(float(high), 3)
     (0.555, 0.997)
     """
+    checks.confidence_level(confidence_level)
     k, n = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(trials, dtype=float))
     tail = (1 - confidence_level) / 2
     with np.errstate(invalid="ignore"):
@@ -208,6 +215,8 @@ def threshold_curve(results: Results, truth: Truth, label: str, *, confidence_le
     ------
     NotLabelled
         Nobody judged `label`, or none of the judged images was analyzed; the message names what was judged.
+    InvalidArgument
+        `confidence_level` is not between 0 and 1.
 
     Notes
     -----
@@ -251,22 +260,28 @@ def curve_of_scores(
     label
         What to call it.
     scores
-        Confidence of n judged images, percent; NaN where the label was not reported.
+        Confidence of n judged images, percent (0–100); NaN where the label was not reported.
     present
-        Whether the label is on them, shape (n,).
+        Whether the label is on them, shape (n,): bool, or 1 and 0. An image that was not judged has no place here.
     weights
-        How many images of the collection each stands for (the inverse of its probability of being picked), shape (n,);
-        None where every image had the same chance.
+        How many images of the collection each stands for (the inverse of its probability of being picked), positive,
+        shape (n,); None where every image had the same chance.
     min_confidence, confidence_level, unmatched
         As in `ThresholdCurve`.
+
+    Raises
+    ------
+    InvalidArgument
+        The arrays are not of one length, hold something else than what is said above, or `min_confidence` or
+        `confidence_level` is out of its range.
 
     Examples
     --------
     >>> curve_of_scores("Gambling", [90, 80, float("nan")], [True, False, True]).at(85).recall
     0.5
     """
-    score, there = np.asarray(scores, dtype=np.float32), np.asarray(present, dtype=bool)
-    weight = np.ones(len(score)) if weights is None else np.asarray(weights, dtype=float)
+    checks.within("min_confidence", min_confidence, 0, 100)
+    score, there, weight = _columns(scores, present, weights)
     sums = np.stack([np.ones(len(score)), weight, weight**2], axis=1)
     reported = ~np.isnan(score)
     thresholds, group = np.unique(score[reported], return_inverse=True)
@@ -278,6 +293,29 @@ def curve_of_scores(
     weighted = weights is not None
     table = _rates(flagged, totals, confidence_level, weighted=weighted).assign(threshold=thresholds)
     return ThresholdCurve(label, table[_COLUMNS], totals, weighted, unmatched, min_confidence, confidence_level)
+
+
+def _columns(
+    scores: ArrayLike, present: ArrayLike, weights: ArrayLike | None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], Floats]:
+    """What the caller gave as arrays of one length, checked; without weights, each image stands for one."""
+    said = np.asarray(present)
+    try:
+        score = np.asarray(scores, dtype=np.float32)
+        weight = np.ones(said.shape) if weights is None else np.asarray(weights, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument("scores and weights are numbers; give NaN where a label was not reported.") from error
+    if not (score.ndim == 1 and score.shape == said.shape == weight.shape):
+        raise InvalidArgument(
+            f"scores {score.shape}, present {said.shape} and weights {weight.shape}: give one value an image in each."
+        )
+    if not np.all(np.isnan(score) | ((score >= 0) & (score <= 100))):
+        raise InvalidArgument("a score is not from 0 to 100; give percent, and NaN where a label was not reported.")
+    if pd.isna(said).any() or not np.isin(said, [False, True]).all():
+        raise InvalidArgument("present is neither true nor false for an image; leave out images that were not judged.")
+    if not np.all((weight > 0) & np.isfinite(weight)):
+        raise InvalidArgument("a weight is not positive; give the inverse of the probability of being picked.")
+    return score, said.astype(bool), weight
 
 
 def _rates(flagged: Floats, totals: Floats, confidence_level: float, *, weighted: bool) -> pd.DataFrame:

@@ -57,6 +57,10 @@ class BelowFloor(ToolkitError):
     """Asked for a threshold at which the run reported nothing; the message says which MinConfidence to rerun with."""
 
 
+class InvalidArgument(ToolkitError):
+    """A number out of its range, or arrays that do not fit together; the message says what can be given."""
+
+
 class InvalidObjective(ToolkitError):
     """An objective that cannot be read; the message lists the ones that can."""
 

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
+from toolkit import checks
 from toolkit.errors import UnreadableImage
 
 MAX_PIXELS: Final = 100_000_000
@@ -20,7 +21,7 @@ def thumbnail(data: bytes, size: int = 240, *, blur: bool = False) -> bytes:
     data
         A JPEG or PNG file.
     size
-        Longest side of the answer in pixels; a smaller image keeps its size.
+        Longest side of the answer in pixels, 1 to 10,000; a smaller image keeps its size.
     blur
         Makes it unrecognisable but for its colours, for content that nobody should have to see unasked. Nothing sharp
         leaves this function then.
@@ -34,7 +35,10 @@ def thumbnail(data: bytes, size: int = 240, *, blur: bool = False) -> bytes:
     ------
     UnreadableImage
         Not a JPEG or PNG, cut off, or larger than `MAX_PIXELS`.
+    InvalidArgument
+        `size` is out of its range.
     """
+    checks.within("size", size, 1, 10_000)
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG", "PNG"]) as image:
             if image.width * image.height > MAX_PIXELS:

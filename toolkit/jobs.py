@@ -165,6 +165,14 @@ class Job:
         ------
         JobFailed
             It failed, or has not ended.
+        NotFound
+            Its files are gone, or may not be read.
+        Unreachable
+            S3 does not answer, or there are no credentials for it.
+        RequestRefused
+            S3 answered with another error.
+        UnreadableManifest
+            More than half of the lines of its results are broken, or its summary is.
         """
         return JobGroup([self]).results()
 
@@ -175,16 +183,36 @@ class Job:
         ------
         JobFailed
             It failed, or has not ended.
+        NotFound
+            Its files are gone, or may not be read.
+        Unreachable
+            S3 does not answer, or there are no credentials for it.
+        RequestRefused
+            S3 answered with another error.
+        UnreadableManifest
+            Its summary cannot be understood.
         """
         uri = self._finished(self.summary_uri)
         return manifests.parse_summary(storage.read(uri, session=self.session), uri)
 
     def fetch(self, folder: str) -> list[str]:
-        """Copies results and summary into a folder on this machine and returns the paths, results first.
+        """Copies results and summary into a folder and returns the paths, results first.
+
+        Parameters
+        ----------
+        folder
+            On this machine; made where it does not exist.
 
         Raises
         ------
-        JobFailed, NotFound, Unreachable
+        JobFailed
+            It failed, or has not ended.
+        NotFound
+            Its files are gone or may not be read, or the folder cannot be written.
+        Unreachable
+            S3 does not answer, or there are no credentials for it.
+        RequestRefused
+            S3 answered with another error.
         """
         uris = [self._finished(self.results_uri), self._finished(self.summary_uri)]
         names = [manifests.RESULTS_NAME, manifests.SUMMARY_NAME]
@@ -225,12 +253,21 @@ class JobGroup:
         return self
 
     def results(self) -> Results:
-        """What all the jobs found, as one. Raises and warns as `Job.results`."""
+        """What all the jobs found, as one, with the highest of their floors. Warns as `Job.results`.
+
+        Raises
+        ------
+        NotFound
+            There is no job in the group, or as `Job.results`.
+        JobFailed, Unreachable, RequestRefused, UnreadableManifest
+            As `Job.results`.
+        """
+        if not self.jobs:
+            raise NotFound("this group has no jobs, so no results; start at least one job.")
         uris = [job._finished(job.results_uri) for job in self.jobs]
-        floor = max(job.min_confidence for job in self.jobs)
-        results = read_results(uris, min_confidence=floor, session=self.jobs[0].session)
+        results = read_results(uris, session=self.jobs[0].session)
         _warn_of_other_models(results, {job.project_version for job in self.jobs})
-        return replace(results, floor_source="job")
+        return replace(results, min_confidence=max(job.min_confidence for job in self.jobs), floor_source="job")
 
 
 class MediaAnalysis:

@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from toolkit import checks
 from toolkit.curves import ThresholdCurve
 from toolkit.results import Results
 from toolkit.truth import Truth
@@ -47,13 +48,23 @@ def distribution(
     threshold
         Draws a line at this confidence (percent).
     bin_width
-        Percent, about: the range from the run's floor to 100 is cut into equal bins.
+        Percent, about: the range from the run's floor to 100 is cut into equal bins. From 0.1 to 100.
 
     Returns
     -------
     plotly.graph_objects.Figure
         What lies below the run's floor is shaded as unknown, and its images are counted in the subtitle.
+
+    Raises
+    ------
+    NotLabelled
+        With truth: nobody judged `label`, or none of the judged images is in this run.
+    InvalidArgument
+        `bin_width` or `threshold` is out of its range.
     """
+    checks.within("bin_width", bin_width, 0.1, 100)
+    if threshold is not None:
+        checks.within("threshold", threshold, 0, 100)
     scores = results.scores(label)
     reported = ~np.isnan(scores)
     edges = _edges(results.min_confidence, bin_width)

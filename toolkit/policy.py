@@ -156,6 +156,9 @@ class Policy:
         Raises
         ------
         BelowFloor
+            The run cannot speak about one of the thresholds.
+        InvalidArgument
+            `confidence_level` is not between 0 and 1.
         """
         counts = self.decide(results)["decision"].value_counts().reindex(list(DECISIONS), fill_value=0)
         low, high = binomial_interval(counts.to_numpy(), results.n_images, confidence_level)

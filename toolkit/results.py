@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from toolkit import manifests, storage, taxonomy
-from toolkit.errors import BelowFloor, NotFound, UnreadableManifest
+from toolkit import checks, manifests, storage, taxonomy
+from toolkit.errors import BelowFloor, InvalidArgument, NotFound, UnreadableManifest
 
 UNREADABLE_LINE: Final = "UNREADABLE_LINE"
 """Error code, ours, of a line of the results manifest itself that cannot be read."""
@@ -193,7 +193,8 @@ def read_results(
         known which images failed, and `errors_known` is False.
     min_confidence
         The floor of the run in percent, 0–100. A job knows its own. For a bare file, None takes the smallest
-        confidence seen, and the result says so.
+        confidence seen, and the result says so. It says what the job was, and leaves nothing out: a file with
+        confidences below it comes from another job.
     session
         For S3; None is boto3's default.
 
@@ -205,9 +206,15 @@ def read_results(
     ------
     NotFound, Unreachable
         A manifest cannot be had.
+    RequestRefused
+        S3 answered with an error.
     UnreadableManifest
         More than half of a file's lines are broken. A single broken line is a row in `errors`.
+    InvalidArgument
+        `min_confidence` is out of its range, or above a confidence in the file.
     """
+    if min_confidence is not None:
+        checks.within("min_confidence", min_confidence, 0, 100)
     if isinstance(source, HasResults):
         return source.results()
     sources: list[Source] = [source] if isinstance(source, (str, PathLike)) else list(source)
@@ -224,10 +231,16 @@ _Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
 def _floor(labels: pd.DataFrame, min_confidence: float | None) -> tuple[float, Floor]:
-    if min_confidence is not None:
-        return float(min_confidence), "caller"
     # A file without any label says nothing at all, not even at 100.
-    return (float(labels["confidence"].min()) if len(labels) else 100.0), "smallest confidence seen"
+    seen = float(labels["confidence"].min()) if len(labels) else 100.0
+    if min_confidence is None:
+        return seen, "smallest confidence seen"
+    if np.float32(seen) < np.float32(min_confidence):
+        raise InvalidArgument(
+            f"min_confidence is {min_confidence:g}, but confidences down to {np.float32(seen)!s} were reported; give the "
+            f"MinConfidence that the job had, or leave it out."
+        )
+    return float(min_confidence), "caller"
 
 
 def _stack(parts: Sequence[_Tables]) -> _Tables:

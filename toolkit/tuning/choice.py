@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit import checks
 from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.errors import InvalidObjective
 from toolkit.tuning.guarantee import Rows, enough, fewest, guaranteed, nearest
@@ -65,6 +66,8 @@ def choose_threshold(curve: ThresholdCurve, objective: str, *, confidence_level:
     ------
     InvalidObjective
         The objective cannot be read, or not promised.
+    InvalidArgument
+        `confidence_level` is not between 0 and 1.
 
     Notes
     -----
@@ -108,8 +111,7 @@ def _promisable(curve: ThresholdCurve, wanted: Objective, objective: str, confid
             f"{curve.label}: nothing can be promised on weighted samples; leave confidence_level out, or label images "
             f"picked uniformly."
         )
-    if not 0 < confidence_level < 1:
-        raise InvalidObjective(f"confidence_level {confidence_level:g}: a probability between 0 and 1, such as 0.95.")
+    checks.confidence_level(confidence_level)
     if not isinstance(wanted, Bound):
         raise InvalidObjective(
             f"{objective!r} cannot be promised; promise a bound, such as precision>=0.9, or leave confidence_level out."

@@ -1,0 +1,43 @@
+"""What a caller gave, held against what is taken. On the lowest floor, so that all refuse in the same words."""
+
+from toolkit.errors import InvalidArgument
+
+
+def within(name: str, value: float, low: float, high: float, *, ends: bool = True) -> None:
+    """Refuses what is not a number between two others.
+
+    Parameters
+    ----------
+    name
+        What the caller knows it as; begins the message.
+    value
+        What the caller gave.
+    low, high
+        The ends of the range.
+    ends
+        Whether the ends themselves are taken.
+
+    Raises
+    ------
+    InvalidArgument
+        It is no number, NaN, or out of the range.
+
+    Examples
+    --------
+    >>> within("threshold", 101, 0, 100)
+    Traceback (most recent call last):
+    toolkit.errors.InvalidArgument: threshold is 101; give a number from 0 to 100.
+    """
+    try:
+        inside = bool(low <= value <= high if ends else low < value < high)
+    except (TypeError, ValueError):  # text, or an array
+        inside = False
+    if not inside:
+        given = f"{value:g}" if isinstance(value, (int, float)) else repr(value)
+        span = f"from {low:g} to {high:g}" if ends else f"between {low:g} and {high:g}"
+        raise InvalidArgument(f"{name} is {given}; give a number {span}.")
+
+
+def confidence_level(value: float) -> None:
+    """Refuses what is no probability strictly between 0 and 1. Raises as `within`."""
+    within("confidence_level", value, 0, 1, ends=False)
