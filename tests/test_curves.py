@@ -97,7 +97,7 @@ def test_a_confidence_level_that_is_no_probability_is_refused_everywhere(make, l
         lambda: tk.choose_threshold(curve, "precision>=0.9", confidence_level=level),
         lambda: policy.forecast(results, confidence_level=level),
     ):
-        with pytest.raises(InvalidArgument, match="confidence_level is .*; give a number between 0 and 1"):
+        with pytest.raises(InvalidArgument, match=r"confidence_level is .*; give a number between 0 and 1"):
             ask()
 
 

@@ -28,7 +28,7 @@ def test_every_kind_of_picture_becomes_a_small_jpeg(mode: str) -> None:
 
 @pytest.mark.parametrize("size", [0, -5, float("nan"), 10**9])
 def test_a_size_that_no_picture_can_have_is_refused(size) -> None:
-    with pytest.raises(InvalidArgument, match="size is .*; give a number from 1 to 10000"):
+    with pytest.raises(InvalidArgument, match=r"size is .*; give a number from 1 to 10000"):
         tk.thumbnail(picture(1), size)
 
 

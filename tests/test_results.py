@@ -107,7 +107,7 @@ def test_the_floor_comes_from_the_caller_or_from_what_was_seen(make) -> None:
 @pytest.mark.parametrize("given", [500, -5, float("nan"), "50"])
 def test_a_floor_that_no_job_can_have_is_refused(make, given) -> None:
     path = make.write([result_line(0, {"Gambling": 90})])
-    with pytest.raises(InvalidArgument, match="min_confidence is .*; give a number from 0 to 100"):
+    with pytest.raises(InvalidArgument, match=r"min_confidence is .*; give a number from 0 to 100"):
         tk.read_results(path, min_confidence=given)
 
 

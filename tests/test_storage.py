@@ -1,3 +1,5 @@
+import inspect
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -223,3 +225,10 @@ def test_some_other_web_server_is_told_in_one_short_line(status: int, monkeypatc
                 act()
             assert "\n" not in str(raised.value)
             assert len(str(raised.value)) < 320
+
+
+@pytest.mark.parametrize("act", [storage.read, storage.write, storage.exists, storage.list_files])
+def test_every_parameter_and_every_error_is_explained(act) -> None:
+    says = inspect.cleandoc(act.__doc__)
+    for name in [*inspect.signature(act).parameters, "NotFound", "Unreachable", "RequestRefused"]:
+        assert re.search(rf"^{name}\n    \S", says, re.MULTILINE), name

@@ -237,8 +237,8 @@ def _floor(labels: pd.DataFrame, min_confidence: float | None) -> tuple[float, F
         return seen, "smallest confidence seen"
     if np.float32(seen) < np.float32(min_confidence):
         raise InvalidArgument(
-            f"min_confidence is {min_confidence:g}, but confidences down to {np.float32(seen)!s} were reported; give the "
-            f"MinConfidence that the job had, or leave it out."
+            f"min_confidence is {min_confidence:g}, but confidences down to {np.float32(seen)!s} were reported; "
+            f"give the MinConfidence that the job had, or leave it out."
         )
     return float(min_confidence), "caller"
 

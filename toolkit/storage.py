@@ -277,9 +277,21 @@ def join(uri: str | os.PathLike[str], *names: str) -> str:
 def read(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> bytes:
     """The bytes of one object or file.
 
+    Parameters
+    ----------
+    uri
+        `s3://bucket/key`, or a path on this machine.
+    session
+        For S3; None is boto3's default. Not used for a path.
+
     Raises
     ------
-    NotFound, Unreachable, RequestRefused
+    NotFound
+        There is no such object, bucket or file, or it may not be read.
+    Unreachable
+        S3 does not answer, or there are no credentials or no region for it.
+    RequestRefused
+        S3 answered with another error, such as throttling.
     """
     if is_s3(uri):
         bucket, key = split_s3(str(uri))
@@ -295,6 +307,15 @@ def read(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -
 def write(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | None = None) -> str | None:
     """Writes one object, or one file with its folders; a file appears whole or not at all.
 
+    Parameters
+    ----------
+    uri
+        `s3://bucket/key`, or a path on this machine. What was there under this name is replaced.
+    data
+        What to write.
+    session
+        For S3; None is boto3's default. Not used for a path.
+
     Returns
     -------
     str or None
@@ -302,7 +323,12 @@ def write(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | 
 
     Raises
     ------
-    NotFound, Unreachable, RequestRefused
+    NotFound
+        There is no such bucket, or the object or path cannot be written.
+    Unreachable
+        S3 does not answer, or there are no credentials or no region for it.
+    RequestRefused
+        S3 answered with another error, such as throttling.
     """
     if is_s3(uri):
         bucket, key = split_s3(str(uri))
@@ -331,11 +357,26 @@ def _write_file(path: Path, data: bytes) -> None:
 
 
 def exists(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> bool:
-    """Whether there is an object or file of that name; False where it may not be read either.
+    """Whether there is an object or file of that name that may be read.
+
+    False is also the answer where access is denied: S3 itself does not tell those who may not list a bucket what is in
+    it. It says that nothing can be had under this name, not that nothing is there.
+
+    Parameters
+    ----------
+    uri
+        `s3://bucket/key`, or a path on this machine.
+    session
+        For S3; None is boto3's default. Not used for a path.
 
     Raises
     ------
-    Unreachable, RequestRefused
+    NotFound
+        The URI names no bucket.
+    Unreachable
+        S3 does not answer, or there are no credentials or no region for it.
+    RequestRefused
+        S3 answered with another error, such as throttling.
     """
     if not is_s3(uri):
         return Path(uri).is_file()
@@ -352,9 +393,21 @@ def exists(uri: str | os.PathLike[str], *, session: boto3.Session | None = None)
 def list_files(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> list[str]:
     """URIs of every object under an S3 prefix, or of every file in a folder and its subfolders, sorted.
 
+    Parameters
+    ----------
+    uri
+        `s3://bucket/prefix`, or a folder on this machine.
+    session
+        For S3; None is boto3's default. Not used for a path.
+
     Raises
     ------
-    NotFound, Unreachable, RequestRefused
+    NotFound
+        There is no such bucket or folder, or it may not be listed.
+    Unreachable
+        S3 does not answer, or there are no credentials or no region for it.
+    RequestRefused
+        S3 answered with another error, such as throttling.
     """
     if is_s3(uri):
         bucket, prefix = split_s3(str(uri))

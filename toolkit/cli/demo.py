@@ -35,7 +35,7 @@ BASE, ADAPTER = "base", "adapter"
 
 
 @dataclass(frozen=True)
-class Inputs:
+class _Inputs:
     """What the demo put into S3: the manifest (and its version), the two ground truths, and the key for the results."""
 
     manifest: str
@@ -58,16 +58,16 @@ def demo(
     ] = False,
 ) -> None:
     """Run the whole job for real on the sample images: train, analyze, tune, report, and open the app."""
-    samples = sample_data()
+    samples = _sample_data()
     claim(directory)
     with ServiceProcess(directory) as service:
         output.people.print(Text(f"The local service listens at {service.endpoint_url}"))
         workspace, jobs, runs = work(directory, samples, tk.connect(service.endpoint_url))
-        judged = judge(runs, tk.read_truth(directory / "truth.csv"), tk.read_truth(samples / "train.jsonl"))
-        files = write_files(workspace, runs, judged)
-        show(jobs, runs, judged, files)
+        judged = _judge(runs, tk.read_truth(directory / "truth.csv"), tk.read_truth(samples / "train.jsonl"))
+        files = _write_files(workspace, runs, judged)
+        _show(jobs, runs, judged, files)
         if as_json:
-            output.print_json(document(service.endpoint_url, jobs, runs, judged, files))
+            output.print_json(_document(service.endpoint_url, jobs, runs, judged, files))
         with nullcontext() if no_app else open_studio(directory, endpoint_url=service.endpoint_url) as studio:
             if studio is not None:
                 output.people.print(Text(f"The app is at {studio.url} (Ctrl-C stops it and the service)"))
@@ -115,9 +115,9 @@ def work(
         The service has gone; it listened on a port of its own, so that it cannot be started by hand.
     """
     try:
-        inputs = upload(samples, session)
-        adapter = train(inputs, session)
-        jobs = analyze(inputs, adapter, session)
+        inputs = _upload(samples, session)
+        adapter = _train(inputs, session)
+        jobs = _analyze(inputs, adapter, session)
         workspace = save_workspace(directory, samples, jobs)
         return workspace, jobs, {name: job.results() for name, job in jobs.items()}
     except Unreachable as error:
@@ -127,7 +127,7 @@ def work(
         ) from error
 
 
-def sample_data() -> Path:
+def _sample_data() -> Path:
     """The sample images: in the checkout, or inside the installed package.
 
     Raises
@@ -142,7 +142,7 @@ def sample_data() -> Path:
     raise NotFound("sample_data: not installed; install the toolkit from a checkout: pip install -e .")
 
 
-def upload(samples: Path, session: storage.Session) -> Inputs:
+def _upload(samples: Path, session: storage.Session) -> _Inputs:
     """Puts the images, good and bad, the input manifest and the ground truths into a versioned bucket."""
     storage.make_bucket(BUCKET, versioned=True, session=session)
     names = [p.relative_to(samples).as_posix() for f in ("bad", "images") for p in sorted((samples / f).iterdir())]
@@ -165,10 +165,10 @@ def upload(samples: Path, session: storage.Session) -> Inputs:
         storage.write(uri, (samples / uri.rpartition("/")[2]).read_bytes(), session=session)
     with storage.translated("creating a KMS key"):
         key = session.client("kms").create_key(Description="results of the demo")["KeyMetadata"]["KeyId"]
-    return Inputs(manifest, version, training, testing, key)
+    return _Inputs(manifest, version, training, testing, key)
 
 
-def train(inputs: Inputs, session: storage.Session) -> tk.Adapter:
+def _train(inputs: _Inputs, session: storage.Session) -> tk.Adapter:
     """Trains a custom moderation adapter on the training samples and waits for it."""
     adapter = tk.train_adapter(
         f"demo-{_now():%Y%m%d-%H%M%S-%f}",
@@ -180,7 +180,7 @@ def train(inputs: Inputs, session: storage.Session) -> tk.Adapter:
     return adapter.wait()
 
 
-def analyze(inputs: Inputs, adapter: tk.Adapter, session: storage.Session) -> dict[str, tk.Job]:
+def _analyze(inputs: _Inputs, adapter: tk.Adapter, session: storage.Session) -> dict[str, tk.Job]:
     """Starts one job on the base model and one on the adapter, and waits for both."""
     client = tk.MediaAnalysis(session)
     jobs = {
@@ -201,7 +201,26 @@ def analyze(inputs: Inputs, adapter: tk.Adapter, session: storage.Session) -> di
 
 
 def save_run(job: tk.Job, folder: Path, name: str = "run") -> tk.Workspace:
-    """Copies a finished job's results and summary into a folder, as one run of the workspace there."""
+    """Copies a finished job's results and summary into a folder, as one run of the workspace there.
+
+    Parameters
+    ----------
+    job
+        One that has SUCCEEDED.
+    folder
+        A workspace; made where there is none yet.
+    name
+        Of the run, and of its subfolder; a run of that name is replaced.
+
+    Raises
+    ------
+    JobFailed
+        It failed, or has not ended.
+    NotFound, Unreachable, RequestRefused
+        Its files cannot be had, or the folder cannot be written.
+    UnreadableManifest
+        The folder's `workspace.json` is not one that this toolkit writes.
+    """
     job.fetch(str(folder / name))
     try:
         known = tk.Workspace.load(folder)
@@ -234,7 +253,7 @@ def _copy(source: Path, target: Path) -> None:
         raise NotFound(f"writing {target}: {why}; check the path and the space on the disk.") from error
 
 
-def judge(runs: Mapping[str, tk.Results], truth: tk.Truth, trained: tk.Truth) -> dict[str, output.Judged]:
+def _judge(runs: Mapping[str, tk.Results], truth: tk.Truth, trained: tk.Truth) -> dict[str, output.Judged]:
     """Holds runs against the labelled test samples: for each trained label its curve, and a threshold."""
     labels = trained.present_labels
     curves = {name: [tk.threshold_curve(run, truth, label) for label in labels] for name, run in runs.items()}
@@ -243,7 +262,7 @@ def judge(runs: Mapping[str, tk.Results], truth: tk.Truth, trained: tk.Truth) ->
     }
 
 
-def write_files(
+def _write_files(
     workspace: tk.Workspace, runs: Mapping[str, tk.Results], judged: Mapping[str, output.Judged]
 ) -> dict[str, str]:
     """Writes labels.parquet, policy.json and report.html; their paths come back by name."""
@@ -274,7 +293,7 @@ def write_files(
     return named | {f"{name}_results": str(workspace.path(run.results)) for name, run in workspace.runs.items()}
 
 
-def show(
+def _show(
     jobs: Mapping[str, tk.Job],
     runs: Mapping[str, tk.Results],
     judged: Mapping[str, output.Judged],
@@ -299,7 +318,7 @@ def show(
         output.people.print(Text(f"{name}: {files[name]}"), soft_wrap=True)
 
 
-def document(
+def _document(
     endpoint_url: str,
     jobs: Mapping[str, tk.Job],
     runs: Mapping[str, tk.Results],
