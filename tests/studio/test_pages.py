@@ -11,7 +11,7 @@ from moto import mock_aws
 from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
-from tests.studio.conftest import HOSTILE, N, Open, make_workspace, picture
+from tests.studio.conftest import HOSTILE, PREFIX, N, Open, make_workspace, picture
 from toolkit import plots, storage
 from toolkit.studio import pictures, source, tune
 
@@ -28,6 +28,20 @@ def shown(app: AppTest) -> str:
     """What the boxes on the page say, as a reader sees it."""
     boxes = [*app.error, *app.warning, *app.info, *app.success]
     return re.sub(r"\\(.)", r"\1", " ".join(str(box.value) for box in boxes))
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()
+
+
+def open_manifest(app: AppTest, location: str) -> None:
+    next(box for box in app.text_input if box.label == "Path or S3 URI").set_value(location)
+    press(app, "Open")
+
+
+def load_samples(app: AppTest, location: str) -> None:
+    [box for box in app.text_input if box.label == "Path or S3 URI"][1].set_value(location)
+    press(app, "Load")
 
 
 @pytest.fixture
@@ -165,8 +179,7 @@ def test_an_address_that_makes_no_sense_is_put_right(workspace, open_app: Open, 
 
 def test_a_path_that_leads_nowhere_is_one_sentence(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), "--page", "runs")
-    app.text_input[0].set_value("nowhere/results.jsonl")
-    app.button[0].click().run()
+    open_manifest(app, "nowhere/results.jsonl")
     assert not app.exception
     assert len(app.error) == 1
     assert "reading nowhere/results.jsonl: no such file" in shown(app)
@@ -176,8 +189,7 @@ def test_a_path_that_leads_nowhere_is_one_sentence(workspace, open_app: Open):
 def test_a_manifest_is_opened_chosen_and_found_again(workspace, open_app: Open):
     path = str(workspace.path("runs/base/results.jsonl"))
     app = open_app("--dir", str(workspace.folder), "--page", "runs")
-    app.text_input[0].set_value(path)
-    app.button[0].click().run()
+    open_manifest(app, path)
     assert not app.error
     assert app.query_params["run"] == path
     again = open_app("--dir", str(workspace.folder), run=path)
@@ -198,10 +210,8 @@ def test_results_and_pictures_come_from_s3(workspace, open_app: Open, monkeypatc
         storage.write("s3://demo-images/test.csv", workspace.path("test.csv").read_bytes())
         storage.write("s3://demo-images/image-07.jpg", picture(7))
         app = open_app("--page", "runs")
-        app.text_input[0].set_value(results)
-        app.button[0].click().run()
-        app.text_input[2].set_value("s3://demo-images/test.csv")
-        next(button for button in app.button if button.label == "Load").click().run()
+        open_manifest(app, results)
+        load_samples(app, "s3://demo-images/test.csv")
         app = open_app("--page", "tune", run=results, label="Gambling", threshold="60")
     assert not app.error
     captions = " ".join(caption.value for caption in app.caption)
@@ -233,14 +243,13 @@ def test_without_samples_the_page_asks_for_some(workspace, open_app: Open):
 def test_uploaded_samples_are_used_and_named_as_the_user_does(workspace, open_app: Open):
     tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
     app = open_app("--dir", str(workspace.folder), "--page", "runs")
-    load = next(button for button in app.button if button.label == "Load")
     app.file_uploader[0].upload(
         "../../mine.csv", b"source_ref,label,present\ns3://demo-images/image-00.jpg,Gambling,2\n"
     )
-    load.click().run()
+    press(app, "Load")
     assert "mine.csv: row 1: present is '2'" in shown(app)
     app.file_uploader[0].upload("mine.csv", (workspace.folder / "test.csv").read_bytes())
-    next(button for button in app.button if button.label == "Load").click().run()
+    press(app, "Load")
     assert not app.error
     assert f"mine.csv: {N} images, 2 labels judged" in [text.value for text in app.text]
 
@@ -327,3 +336,64 @@ def test_a_label_that_the_run_never_reported_is_said_so_instead_of_an_empty_char
 def test_what_people_found_and_the_run_reported_comes_first(workspace, open_app: Open):
     assert open_app("--dir", str(workspace.folder)).selectbox(key="label").value == "Gambling"
     assert open_app("--dir", str(workspace.folder), run="base").selectbox(key="label").value == "Explicit"
+
+
+def test_an_opened_run_can_be_closed_again(workspace, open_app: Open):
+    path = str(workspace.path("runs/base/results.jsonl"))
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    open_manifest(app, path)
+    assert app.selectbox(key="run").value == path
+    press(app, "Close")
+    assert not app.exception
+    assert app.selectbox(key="run").options == ["adapter", "base"]
+    assert app.query_params["run"] == "adapter"
+    assert "Opened here" not in [heading.value for heading in app.subheader]
+
+
+def test_the_forms_reach_s3_where_the_app_was_told_to(workspace, open_app: Open, endpoint: str, bucket: str):
+    session = tk.connect(endpoint)
+    results = f"s3://{bucket}/job/results.jsonl"
+    storage.write(results, workspace.path("runs/adapter/results.jsonl").read_bytes(), session=session)
+    storage.write(f"s3://{bucket}/labels.csv", workspace.path("test.csv").read_bytes(), session=session)
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", endpoint)
+    assert app.text_input(key="endpoint").value == endpoint
+    load_samples(app, f"s3://{bucket}/labels.csv")
+    open_manifest(app, results)
+    assert not app.error
+    assert app.selectbox(key="run").value == results
+    assert f"s3://{bucket}/labels.csv: {N} images, 2 labels judged" in [text.value for text in app.text]
+    app.text_input(key="endpoint").set_value("http://127.0.0.1:9").run()
+    load_samples(app, f"s3://{bucket}/labels.csv")
+    assert "does not answer" in shown(app)
+
+
+@pytest.mark.parametrize(("name", "data"), [("e.csv", b"source_ref,label,present\n"), ("e.jsonl", b"")])
+def test_samples_that_say_nothing_do_not_replace_good_ones(workspace, open_app: Open, name: str, data: bytes):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    app.file_uploader[0].upload(name, data)
+    press(app, "Load")
+    assert f"{name}: " in shown(app)
+    assert f"test.csv: {N} images, 2 labels judged" in [text.value for text in app.text]
+
+
+def test_a_folder_is_answered_with_the_results_in_it(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    open_manifest(app, str(workspace.folder))
+    for name in ("adapter", "base"):
+        assert str(workspace.folder / "runs" / name / "results.jsonl") in shown(app)
+    open_manifest(app, str(workspace.folder / "images"))
+    assert "a folder without a results.jsonl in it" in shown(app)
+
+
+def test_runs_of_another_collection_are_named_in_one_caption(workspace, open_app: Open):
+    other = workspace.folder / "runs" / "other"
+    other.mkdir()
+    (other / "results.jsonl").write_text(
+        workspace.path("runs/base/results.jsonl").read_text().replace(PREFIX, "s3://elsewhere/")
+    )
+    runs = workspace.runs | {name: tk.Run("runs/other/results.jsonl", 50.0) for name in ("may", "june")}
+    tk.Workspace(workspace.folder, runs, workspace.truth, workspace.images).save()
+    app = open_app("--dir", str(workspace.folder), "--page", "tune")
+    assert not app.error
+    captions = [re.sub(r"\\(.)", r"\1", caption.value) for caption in app.caption]
+    assert "Not compared, as none of the images judged here is in them: may, june." in captions

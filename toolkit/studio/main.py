@@ -32,7 +32,7 @@ def run() -> None:
 
     def show_runs() -> None:
         with guarded():
-            runs.page(workspace, view)
+            runs.page(workspace, view, given.endpoint)
 
     pages = {
         "explore": st.Page(lambda: show(explore.page), title="Explore", icon=":material/search:", url_path="explore"),

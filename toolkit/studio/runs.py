@@ -1,18 +1,26 @@
-"""Runs: what this workspace holds; open another manifest; load labelled samples."""
+"""Runs: what this workspace holds; open another manifest, and close it again; load labelled samples."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
 import pandas as pd
 import streamlit as st
 
+from toolkit.errors import NotFound, NotLabelled
+from toolkit.manifests import RESULTS_NAME
 from toolkit.studio import source
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.widgets import PANEL, guarded, table
 from toolkit.workspace import Workspace
 
+_NAMED: Final = 5
+"""At most so many files are named in one sentence."""
 
-def page(workspace: Workspace | None, view: View | None) -> None:
-    """Draws the page."""
+
+def page(workspace: Workspace | None, view: View | None, endpoint: str | None = None) -> None:
+    """Draws the page; `endpoint` is where S3 is reached unless the user names another, None is AWS."""
     st.title("Runs", anchor=False)
     if workspace is None:
         st.info(
@@ -22,11 +30,13 @@ def page(workspace: Workspace | None, view: View | None) -> None:
         )
     else:
         _workspace(workspace)
+    _opened_here()
+    endpoint = _connection(endpoint)
     side_by_side = st.container(horizontal=True, gap="medium")
     with side_by_side.container(width=PANEL), guarded():
-        _open_manifest()
+        _open_manifest(endpoint)
     with side_by_side.container(width=PANEL), guarded():
-        _load_samples(workspace, view)
+        _load_samples(workspace, view, endpoint)
 
 
 def _workspace(workspace: Workspace) -> None:
@@ -39,7 +49,34 @@ def _workspace(workspace: Workspace) -> None:
     table(pd.DataFrame(rows, columns=list(columns)), columns, number="%g")
 
 
-def _open_manifest() -> None:
+def _opened_here() -> None:
+    """The manifests that users have opened besides the workspace's runs, each with a way to close it."""
+    opened = source.desk().sources
+    if opened:
+        st.subheader("Opened here", anchor=False)
+    for name in list(opened):
+        said, button = st.columns([5, 1], vertical_alignment="center")
+        said.text(name)
+        if button.button("Close", key=f"close {name}", width="stretch"):
+            del opened[name]
+            st.rerun()
+
+
+def _connection(endpoint: str | None) -> str | None:
+    """Where both forms reach S3: at first, where the studio was told to."""
+    st.session_state.setdefault("endpoint", endpoint or "")
+    named = st.text_input(
+        "S3 endpoint",
+        placeholder="empty for AWS; http://127.0.0.1:4555 for the local service",
+        help="Where both forms below, and the pictures of what they open, look for s3://…",
+        key="endpoint",
+        persist_state="session",
+        width=PANEL,
+    )
+    return named.strip() or None
+
+
+def _open_manifest(endpoint: str | None) -> None:
     st.subheader("Open a results manifest", anchor=False)
     with st.form("manifest", border=True):
         location = st.text_input("Path or S3 URI", placeholder="s3://bucket/prefix/job-id/results.jsonl")
@@ -49,17 +86,15 @@ def _open_manifest() -> None:
             help="A job reports nothing below its MinConfidence, and the file does not say what that was. Left empty, "
             "the smallest confidence in the file is taken, and thresholds below it cannot be looked at.",
         )  # fmt: skip
-        with st.expander("Connection"):
-            endpoint = st.text_input(
-                "Endpoint URL", placeholder="empty for AWS; http://127.0.0.1:4555 for the local service"
-            )
-            fetch = st.checkbox("Fetch pictures from S3 where this machine has no copy", value=True)
+        fetch = st.checkbox("Fetch pictures from S3 where this machine has no copy", value=True)
         if st.form_submit_button("Open", type="primary") and location.strip():
-            _opened(Source("", location.strip(), floor, endpoint=endpoint.strip() or None, s3=fetch))
+            _open(Source("", location.strip(), floor, endpoint=endpoint, s3=fetch))
 
 
-def _opened(given: Source) -> None:
+def _open(given: Source) -> None:
     """Reads it before it is remembered, so that what cannot be read is not."""
+    if Path(given.results).is_dir():
+        raise NotFound(_inside(given.results))
     desk = source.desk()
     before = desk.sources.get(given.results)
     new = replace(given, name=given.results, opened=before.opened + 1 if before else 0)
@@ -69,7 +104,23 @@ def _opened(given: Source) -> None:
     st.rerun()
 
 
-def _load_samples(workspace: Workspace | None, view: View | None) -> None:
+def _inside(folder: str) -> str:
+    """One sentence on which results lie in a folder that was given in place of one of them."""
+    patterns = [depth + RESULTS_NAME for depth in ("", "*/", "*/*/")]  # not all below: the folder may be a whole disk
+    found = sorted({str(path) for pattern in patterns for path in Path(folder).glob(pattern)})
+    if not found:
+        return (
+            f"{folder}: a folder without a {RESULTS_NAME} in it; name the folder that a job's results were copied to."
+        )
+    return f"{folder}: a folder; open one file in it: {_listed(found)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _load_samples(workspace: Workspace | None, view: View | None, endpoint: str | None) -> None:
     st.subheader("Labelled samples", anchor=False)
     _say_samples(workspace, view)
     with st.form("samples", border=True, clear_on_submit=True):
@@ -84,7 +135,7 @@ def _load_samples(workspace: Workspace | None, view: View | None) -> None:
             if upload is not None:
                 _loaded(source.keep_upload(upload.name, upload.getvalue()))
             elif location.strip():
-                _loaded(Samples(location.strip(), location.strip(), view.source.endpoint if view else None))
+                _loaded(Samples(location.strip(), location.strip(), endpoint))
     if source.desk().samples is not None and workspace is not None and st.button("Back to the workspace's samples"):
         source.desk().samples = None
         st.rerun()
@@ -101,9 +152,11 @@ def _say_samples(workspace: Workspace | None, view: View | None) -> None:
 
 
 def _loaded(new: Samples) -> None:
+    """Reads them before they take the place of others, so that good ones are not lost to a file that says nothing."""
     desk = source.desk()
     before = desk.samples
     new = replace(new, opened=before.opened + 1 if before else 0)
-    source.load_samples(new)
+    if not source.load_samples(new).n_images:
+        raise NotLabelled(f"{new.name}: no image is judged in it, so it was not loaded; nothing has changed.")
     desk.samples = new
     st.rerun()

@@ -9,6 +9,7 @@ import streamlit as st
 
 from toolkit import plots
 from toolkit.curves import OperatingPoint, ThresholdCurve
+from toolkit.errors import NotLabelled
 from toolkit.studio import source
 from toolkit.studio.source import Samples, View
 from toolkit.studio.widgets import PANEL, gallery, guarded, interval, percent, plain
@@ -45,7 +46,7 @@ def page(view: View) -> None:
     choice = choose_threshold(curve, objective, confidence_level=level)
     _threshold(view, view.samples, curve, choice)
     if len(view.runs) > 1:
-        _runs(view, view.samples, curve, choice)
+        _runs(view, view.samples, choice)
 
 
 def _level() -> float | None:
@@ -200,19 +201,24 @@ def mistakes(judged: pd.DataFrame, threshold: float) -> tuple[pd.DataFrame, pd.D
     return wrong, missed
 
 
-def _runs(view: View, samples: Samples, curve: ThresholdCurve, choice: Choice) -> None:
+def _runs(view: View, samples: Samples, choice: Choice) -> None:
     """This run and the others, each at the threshold suggested for it."""
     st.subheader("Each run at its own suggestion", anchor=False)
     cards = st.container(horizontal=True)
+    elsewhere = []
     for run in view.runs:
-        with cards.container(border=True, width=PANEL, height="stretch"), guarded():
-            st.markdown(f"**{plain(run.name)}**")
-            if run == view.source:
-                _suggestion(curve, choice)
-            else:
-                theirs = source.curve(run, samples, curve.label)
+        with guarded():
+            try:
+                theirs = source.curve(run, samples, choice.label)
+            except NotLabelled:  # a run of another collection: nothing is wrong with it
+                elsewhere.append(run.name)
+                continue
+            with cards.container(border=True, width=PANEL, height="stretch"), guarded():
+                st.markdown(f"**{plain(run.name)}**")
                 again = choose_threshold(theirs, choice.objective, confidence_level=choice.confidence_level)
                 _suggestion(theirs, again)
+    if elsewhere:
+        st.caption(plain(f"Not compared, as none of the images judged here is in them: {', '.join(elsewhere)}."))
 
 
 def _suggestion(curve: ThresholdCurve, choice: Choice) -> None:
