@@ -106,7 +106,7 @@ def _open(given: Source) -> None:
 
 def _inside(folder: str) -> str:
     """One sentence on which results lie in a folder that was given in place of one of them."""
-    patterns = [depth + RESULTS_NAME for depth in ("", "*/", "*/*/")]  # not all below: the folder may be a whole disk
+    patterns = [depth + RESULTS_NAME for depth in ("", "*/", "*/*/", "*/*/*/")]  # it may be a whole disk
     found = sorted({str(path) for pattern in patterns for path in Path(folder).glob(pattern)})
     if not found:
         return (
