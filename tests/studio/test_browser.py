@@ -88,6 +88,10 @@ class Watched:
     def settle(self) -> None:
         self.page.wait_for_selector("[data-test-script-state=notRunning]")
 
+    def see_pictures(self) -> None:
+        """Waits for all of them: a page that is left before that has asked for files that are gone."""
+        self.page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+
     def metric(self, title: str):
         return self.page.get_by_test_id("stMetric").filter(has_text=title).get_by_test_id("stMetricValue")
 
@@ -172,6 +176,8 @@ def test_text_from_outside_means_nothing(open_page):
     box = seen.page.get_by_test_id("stMarkdown").filter(has_text="onerror")
     assert box.first.inner_text().replace("\u2060", "") == HOSTILE
     assert seen.page.locator("[data-testid=stMain] a, [data-testid=stMain] img[src=x], .katex").count() == 0
+    seen.settle()
+    seen.see_pictures()
     seen.page.get_by_role("link", name="Runs").click()
     seen.page.get_by_role("textbox", name="Path or S3 URI").first.fill(HOSTILE)
     seen.page.get_by_role("button", name="Open", exact=True).last.click()
@@ -197,6 +203,6 @@ def test_screenshots(open_page, width, theme):
             expect(seen.metric("Flagged, wrongly")).to_have_text(str(flagged_wrongly(73)))
         if name == "Runs":
             expect(seen.page.get_by_role("button", name="Upload", exact=True)).to_be_visible()
-        seen.page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        seen.see_pictures()
         assert seen.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         seen.page.screenshot(path=ARTIFACTS / f"studio-{name.lower()}-{width}-{theme}.png")
