@@ -314,7 +314,7 @@ def test_a_real_client_reads_results_and_summary_as_they_were_written(cycle: tup
     assert seen["summary"] == read(s3, seen["job"]["ManifestSummary"])
     results = [parse_result_line(line) for line in seen["results"].splitlines()]
     assert [result.source_ref for result in results] == place.refs[:5]
-    assert len({result.labels[0].confidence for result in results}) == 5
+    assert len({result.answer.labels[0].confidence for result in results}) == 5
     summary = parse_summary(seen["summary"].encode())
     assert (summary.total, summary.valid) == (6, 5)
     assert [(error.line, error.code, error.source_ref) for error in summary.errors] == [
