@@ -50,6 +50,10 @@ _IN_WORDS: Final = {
 """What botocore calls a parameter, and what the toolkit's users call it."""
 
 
+_UNREAD: Final = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
+"""Has botocore look for neither a profile nor a configuration file."""
+
+
 class EndpointSession(boto3.Session):
     """A boto3 session whose clients all talk to one endpoint.
 
@@ -124,7 +128,7 @@ def connect(
         region_name=region_name or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
         aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "local"),
         aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
-        botocore_session=botocore.session.Session(session_vars={"profile": (None, None, None, None)}),
+        botocore_session=botocore.session.Session(session_vars=_UNREAD),
     )
 
 

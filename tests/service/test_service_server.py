@@ -302,3 +302,25 @@ def test_a_stop_is_not_a_mistake(tmp_path: Path, caplog: pytest.LogCaptureFixtur
             started.append(client.start(client.manifest(bucket, [ref] * 2000)))
             until(partial(_runs, get, started[0]))
     assert "Traceback" not in caplog.text
+
+
+def test_a_broken_aws_configuration_is_no_business_of_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("[profile broken\nregion", encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    with ServiceProcess(tmp_path / "service") as service:
+        client = Client(service.endpoint_url, "eu-west-1")
+        key = client.kms.create_key()["KeyMetadata"]["KeyId"]
+        bucket = client.bucket()
+        job = client.start(client.manifest(bucket, [client.put(bucket, "a.jpg", picture(1))]), KmsKeyId=key)
+        assert client.job(job)["Status"] == "SUCCEEDED"
+
+
+def test_a_region_that_is_none_is_said(service: LocalService) -> None:
+    client = Client(service.endpoint_url, "moon")
+    for call in (client.kms.create_key, client.rekognition.list_media_analysis_jobs, client.s3.list_buckets):
+        with pytest.raises(ClientError, match="moon is no AWS region; sign for one such as us-east-1") as refused:
+            call()
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400

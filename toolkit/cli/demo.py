@@ -26,6 +26,8 @@ from toolkit.errors import NotFound, Unreachable
 from toolkit.service import ServiceProcess
 
 BUCKET: Final = "modkit-demo"
+_REGION: Final = "us-east-1"
+"""Not the one of your AWS configuration, which is no business of the demo's own service."""
 MIN_CONFIDENCE: Final = 5.0
 """Low on purpose: below the floor nothing is known, and a threshold can only be tuned above it."""
 OBJECTIVE: Final = "precision>=0.9"
@@ -62,7 +64,7 @@ def demo(
     claim(directory)
     with ServiceProcess(directory) as service:
         output.people.print(Text(f"The local service listens at {service.endpoint_url}"))
-        workspace, jobs, runs = work(directory, samples, tk.connect(service.endpoint_url))
+        workspace, jobs, runs = work(directory, samples, tk.connect(service.endpoint_url, region_name=_REGION))
         judged = _judge(runs, tk.read_truth(directory / "truth.csv"), tk.read_truth(samples / "train.jsonl"))
         files = _write_files(workspace, runs, judged)
         _show(jobs, runs, judged, files)

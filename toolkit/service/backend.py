@@ -22,6 +22,7 @@ from toolkit.service.moderation import DEFAULT_MIN_CONFIDENCE, confidences, repo
 from toolkit.service.objects import ObjectStore
 from toolkit.service.paging import Pager
 from toolkit.service.projects import Projects
+from toolkit.service.regions import isolate_moto
 from toolkit.service.state import State
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Backend:
     """
 
     def __init__(self, directory: Path, workers: int, limits: Limits, scheduler: str | None) -> None:
+        isolate_moto()
         with ExitStack() as undo:
             try:
                 directory.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from werkzeug.wrappers import Response
 from toolkit.service import durable
 from toolkit.service.backend import Backend
 from toolkit.service.disk import Disk
+from toolkit.service.regions import is_region
 from toolkit.service.rekognition import Rekognition
 from toolkit.service.signatures import ERRORS, NotAuthentic, Verifier
 
@@ -33,7 +34,7 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 SERVICES: Final = ("rekognition", "s3", "kms", "sts")
 _TARGETS: Final = {"RekognitionService": "rekognition", "TrentService": "kms"}
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_CREDENTIAL: Final = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
+_CREDENTIAL: Final = re.compile(r"Credential=[^/,\s]+/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 _REQUEST_ID: Final = "x-amzn-RequestId"
 _MOTO_PATHS: Final = ("/moto-api", "/latest/meta-data", "/latest/api")
 
@@ -92,6 +93,10 @@ class Gate(DomainDispatcherApplication):
         if _body_size(environ) > MAX_BODY_BYTES:
             _drain(environ)
             return _too_large(environ)
+        signed = _scope(environ)
+        if signed and not is_region(signed[1]):
+            code = "InvalidSignatureException" if environ.get("HTTP_X_AMZ_TARGET") else "AuthorizationHeaderMalformed"
+            return _no(environ, 400, code, f"{signed[1]} is no AWS region; sign for one such as us-east-1.")
         return self._not_authentic(environ, self._verifier) if self._verifier else None
 
     def _not_authentic(self, environ: dict[str, Any], verifier: Verifier) -> Wsgi | None:
@@ -106,10 +111,9 @@ class Gate(DomainDispatcherApplication):
         return None
 
     def _service(self, environ: dict[str, Any]) -> Any:  # a str; moto types it as one of 200 literals
-        signed = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-        signed = signed or _CREDENTIAL.search(unquote(environ.get("QUERY_STRING", "")))
+        signed = _scope(environ)
         if signed:
-            return signed[1].lower()
+            return signed[2].lower()
         target = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[0]
         if target:
             return _TARGETS.get(target, target)
@@ -120,6 +124,12 @@ class Gate(DomainDispatcherApplication):
         action = self.get_action_from_body(self._get_body(environ)) if path == "/" else None
         # Whatever is neither signed nor named is S3's: anonymous, or signed in its oldest way.
         return UNSIGNED_ACTIONS[action][0] if action in UNSIGNED_ACTIONS else "s3"
+
+
+def _scope(environ: dict[str, Any]) -> re.Match[str] | None:
+    """Region and service that a request is signed for."""
+    signed = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return signed or _CREDENTIAL.search(unquote(environ.get("QUERY_STRING", "")))
 
 
 def _moto_app(service: Any, disk: Disk) -> Flask:
