@@ -314,8 +314,7 @@ def test_the_id_of_a_job_is_not_lost_when_waiting_is_interrupted(endpoint: str, 
     tk.write_manifest([f"s3://{bucket}/1.jpg"] * 500, f"s3://{bucket}/m.jsonl", session=session)
     words = ("start", f"s3://{bucket}/m.jsonl", f"s3://{bucket}/out/", "--save", str(tmp_path / "work"), "--json")
     command = [sys.executable, "-m", "toolkit", *words, "--endpoint", endpoint]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
+    with started(command, stderr=subprocess.PIPE) as process:
         said = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         answer, more = process.communicate(timeout=60)
