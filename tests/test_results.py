@@ -1,5 +1,10 @@
 import gzip
 import io
+import json
+import multiprocessing
+import re
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import boto3
 import numpy as np
@@ -10,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import toolkit as tk
-from toolkit import manifests
+from toolkit import manifests, storage, taxonomy
 from toolkit.errors import BelowFloor, InvalidArgument, NotFound, UnreadableManifest
 
 label_scores = st.dictionaries(st.sampled_from(["Gambling", "Violence", "Weapons", "Brand New"]), st.floats(1, 100))
@@ -83,12 +88,95 @@ def test_a_broken_line_is_an_error_and_the_others_are_read(make) -> None:
     assert results.scores("Gambling")[0] == 90
 
 
-@pytest.mark.parametrize("value", ["NaN", "-1", "100.5", "null", '"x"'])
+@pytest.mark.parametrize("value", ["NaN", "-1", "100.5", "null", '"x"', '"97.5"', "true", "1e400", "[90]", "{}"])
 def test_a_confidence_that_is_none_never_becomes_a_score(make, value: str) -> None:
     bad = result_line(1, {"Gambling": 50}).replace("50.0", value)
     results = tk.read_results(make.write([result_line(0, {"Gambling": 90}), bad, result_line(2, {})]))
     assert results.n_images == 2
     assert results.errors["line"].tolist() == [2]
+
+
+LINE = result_line(1, {"Gambling": 50.0})
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (LINE[:40] + "\n", "cut off"),
+        ("nonsense\n", "not a JSON object"),
+        ("[]\n", "a JSON list"),
+        (LINE.replace(f'"{ref(1)}"', "7"), 'no "source-ref"'),
+        (LINE.replace(f'"{ref(1)}"', '["a"]'), 'no "source-ref"'),
+        (LINE.replace(f'"{ref(1)}"', '""'), 'no "source-ref"'),
+        (LINE.replace('"source-ref"', '"source"'), 'no "source-ref"'),
+        (LINE.replace('"Gambling"', "12"), 'without a "Name"'),
+        (LINE.replace('"Gambling"', '""'), 'without a "Name"'),
+        (LINE.replace('"TaxonomyLevel": 1', '"TaxonomyLevel": 1.5'), "small whole number"),
+        (LINE.replace('"TaxonomyLevel": 1', '"TaxonomyLevel": 77'), "small whole number"),
+        (LINE.replace("[{", "{").replace("}]", "}", 1), "not a list|cut off"),
+        (LINE.replace("detect-moderation-labels", "moderation"), 'no "detect-moderation-labels"'),
+        ('{"source-ref": "s3://b/1.jpg", "detect-moderation-labels": []}\n', 'no "detect-moderation-labels"'),
+        (LINE.replace("Gambling", "Gam\udcffbling"), "not UTF-8"),
+        (LINE.replace("Gambling", "G" * 50 * 1024 * 1024), "longer than 16 MB"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_whatever_is_wrong_with_a_line_is_said_and_the_others_are_read(make, line: str, why: str) -> None:
+    path = make.folder / "results.jsonl"
+    lines = [result_line(0, {"Gambling": 90}), line, result_line(2, {"Gambling": 80})]
+    path.write_bytes("".join(lines).encode("utf-8", "surrogateescape"))
+    results = tk.read_results(path)
+    assert results.images["source_ref"].tolist() == [ref(0), ref(2)]
+    assert results.errors[["file", "line", "code"]].to_numpy().tolist() == [[str(path), 2, "UNREADABLE_LINE"]]
+    assert re.search(why, results.errors["message"][0])
+
+
+@given(st.lists(st.sampled_from([LINE, LINE.replace("50.0", "true"), LINE[:-5], "{}\n", "\n"]), min_size=1, max_size=9))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+def test_a_line_is_either_read_or_an_error(make, lines) -> None:
+    written = [line for line in "".join(lines).split("\n") if line]
+    sound = sum(line == LINE.rstrip() for line in written)
+    path = make.write(lines)
+    if sound < len(written) / 2:
+        with pytest.raises(UnreadableManifest):
+            tk.read_results(path)
+    else:
+        results = tk.read_results(path)
+        assert (results.n_images, len(results.errors)) == (sound, len(written) - sound)
+
+
+def test_responses_saved_one_a_line_are_a_run(make) -> None:
+    answers = [json.loads(result_line(number, {"Violence": 90 - number})) for number in range(3)]
+    named = [manifests.to_line({"source-ref": one["source-ref"]} | one["detect-moderation-labels"]) for one in answers]
+    bare = [manifests.to_line(one["detect-moderation-labels"] | {"ResponseMetadata": {"a": 1}}) for one in answers]
+    assert tk.read_results(make.write(named)).images["source_ref"].tolist() == [ref(0), ref(1), ref(2)]
+    path = make.write(bare)
+    results = tk.read_results(path)
+    assert results.images["source_ref"].tolist() == [f"{path}#{number}" for number in (1, 2, 3)]
+    assert results.scores("Violence").tolist() == [90, 89, 88]
+
+
+def test_an_adapter_output_manifest_is_two_runs_and_their_truth(make) -> None:
+    def answer(confidence: float, **settings: str) -> manifests.Answer:
+        return manifests.Answer((manifests.Label("Gambling", confidence),), **settings)
+
+    lines = [
+        manifests.to_line(
+            manifests.adapter_output_record(
+                ref(n), ["Gambling"] if n else [], adapter=answer(90 + n, project_version="arn:x"), base=answer(10 + n)
+            )
+        )
+        for n in range(3)
+    ]
+    path = make.write(lines, "output.jsonl")
+    base, adapter = tk.read_adapter_output(path)
+    assert base.scores("Gambling").tolist() == [10, 11, 12]
+    assert adapter.scores("Gambling").tolist() == [90, 91, 92]
+    assert (base.project_versions, adapter.project_versions, adapter.min_confidence) == ([], ["arn:x"], 5)
+    comparison = tk.compare(base, adapter, tk.read_truth(path), "Gambling", 50)
+    assert (comparison.fixed, comparison.broken) == (2, 1)
+    assert tk.read_results(path).scores("Gambling").tolist() == [90, 91, 92]
+    assert tk.read_adapter_output(make.write([*lines, "x\n"], "o.jsonl"))[0].errors["line"].tolist() == [4]
 
 
 def test_a_file_that_is_mostly_broken_is_refused_with_its_first_lines(make) -> None:
@@ -146,14 +234,58 @@ def test_a_missing_file_is_said_in_one_sentence(tmp_path) -> None:
         tk.read_results(tmp_path / "results.jsonl")
 
 
-def test_a_folder_instead_of_results_names_those_in_it(make, tmp_path) -> None:
-    with pytest.raises(NotFound, match="a folder without any results"):
+def test_a_folder_or_a_glob_means_every_manifest_in_it(make, tmp_path) -> None:
+    with pytest.raises(NotFound, match=r"no results\.jsonl there"):
         tk.read_results(tmp_path)
-    for name in ("run", "base"):
-        (tmp_path / name).mkdir()
-        make.write([], f"{name}/results.jsonl")
-    with pytest.raises(NotFound, match=r"name the results in it: .*/base/results\.jsonl or .*/run/results\.jsonl\.$"):
-        tk.read_results(tmp_path)
+    for number, name in enumerate(["jobs/b/results.jsonl", "jobs/a/deep/results.jsonl", "jobs/a/other.jsonl"]):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        make.write([result_line(number, {"Gambling": 90})], name)
+    assert tk.read_results(tmp_path / "jobs").images["source_ref"].tolist() == [ref(1), ref(0)]
+    assert tk.read_results(tmp_path / "jobs/*/*.jsonl").images["source_ref"].tolist() == [ref(2), ref(0)]
+    assert tk.read_results(str(tmp_path / "jobs/**/results.jsonl")).n_images == 2
+    assert tk.read_results(tmp_path / "jobs/*").n_images == 2
+    with pytest.raises(NotFound, match=r"no results\.jsonl there"):
+        tk.read_results(tmp_path / "jobs/*.csv")
+
+
+def test_a_prefix_or_a_glob_in_s3_means_every_manifest_below_it(make, endpoint, bucket) -> None:
+    session = tk.connect(endpoint)
+    lines = gzip.compress(result_line(2, {"Gambling": 70}).encode())
+    for number, key in enumerate(["out/a/results.jsonl", "out/b[1]/results.jsonl", "elsewhere/results.jsonl"]):
+        storage.write(f"s3://{bucket}/{key}", result_line(number, {"Gambling": 90}).encode(), session=session)
+    storage.write(f"s3://{bucket}/out/c/results.jsonl.gz", lines, session=session)
+    for source, n in [("out/", 3), ("out/*/results.jsonl", 2), ("*.jsonl", 3), ("out/b[*.jsonl", 1)]:
+        assert tk.read_results(f"s3://{bucket}/{source}", session=session).n_images == n
+    with pytest.raises(NotFound, match=r"no results\.jsonl there"):
+        tk.read_results(f"s3://{bucket}/nothing/", session=session)
+
+
+def test_many_manifests_are_read_in_their_order(make) -> None:
+    for number in range(70):  # more than are handed out at once
+        make.write([result_line(number, {"Gambling": 30 + number})], f"{number:03d}.jsonl")
+    results = tk.read_results(make.folder / "*.jsonl")
+    assert results.images["source_ref"].tolist() == [ref(number) for number in range(70)]
+    assert results.scores("Gambling").tolist() == [30 + number for number in range(70)]
+
+
+def test_manifests_in_s3_are_read_by_other_processes(make, endpoint, bucket) -> None:
+    session = tk.connect(endpoint)
+    for number in range(20):
+        uri = f"s3://{bucket}/out/{number:03d}/results.jsonl"
+        storage.write(uri, result_line(number, {f"Label {number}": 90}).encode(), session=session)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
+        results = tk.read_results(f"s3://{bucket}/out/", session=partial(tk.connect, endpoint), executor=executor)
+    assert results.images["source_ref"].tolist() == [ref(number) for number in range(20)]
+    assert np.flatnonzero(results.scores("Label 7") == 90).tolist() == [7]
+
+
+def test_runs_of_two_models_on_the_same_images_are_not_one_collection(make) -> None:
+    base = make.write([result_line(0, {"Gambling": 90})], "base.jsonl")
+    adapter = make.write([result_line(0, {"Gambling": 95}, project_version="arn:x")], "adapter.jsonl")
+    other = make.write([result_line(1, {"Gambling": 95}, project_version="arn:x")], "other.jsonl")
+    with pytest.raises(InvalidArgument, match=r"different models on the same images; read them one by one: .*base"):
+        tk.read_results([base, adapter])
+    assert tk.read_results([base, other]).n_images == 2
 
 
 def test_an_empty_manifest_is_an_empty_collection(make) -> None:
@@ -182,3 +314,69 @@ def test_levels_are_filled_in_where_an_old_response_leaves_them_out(make) -> Non
 def test_the_overview_counts_images(make) -> None:
     overview = make.results({"Gambling": 90}, {"Gambling": 70, "Violence": 60}, {}, {}).overview().set_index("label")
     assert overview.loc["Gambling", ["images", "share", "median_confidence"]].tolist() == [2, 0.5, 80]
+
+
+def test_several_labels_have_the_confidence_of_the_likeliest(make) -> None:
+    results = make.results({"Gambling": 60, "Violence": 70}, {"Violence": 80}, {}, {"Gambling": 90})
+    expected = np.array([70, 80, np.nan, 90], dtype=np.float32)
+    np.testing.assert_array_equal(results.scores(["Gambling", "Violence"]), expected)
+
+
+@given(st.lists(label_scores, max_size=30))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+def test_histograms_and_pairs_are_counts_of_images(make, scores) -> None:
+    results = make.results(*scores)
+    together = results.cooccurrence()
+    for one in results.label_names():
+        histogram = results.histogram(one)
+        values = sorted(float(np.float32(labels[one])) for labels in scores if one in labels)
+        assert np.repeat(histogram.index, histogram).tolist() == values
+        for other in results.label_names():
+            assert together.loc[one, other] == sum(one in labels and other in labels for labels in scores)
+
+
+def test_model_6_is_translated_and_says_what_had_no_counterpart(make) -> None:
+    def six(number: int, *labels: tuple[str, float, str]) -> str:
+        found = [manifests.Label(name, value, parent, 2 if parent else 1) for name, value, parent in labels]
+        return manifests.to_line(manifests.result_record(ref(number), found, model_version="6.1"))
+
+    path = make.write(
+        [
+            six(0, ("Female Swimwear Or Underwear", 90, "Suggestive"), ("Suggestive", 90, "")),
+            six(1, ("Suggestive", 70, "")),
+            six(2, ("Drug Use", 60, "Drugs"), ("Drugs", 60, ""), ("Tobacco", 80, ""), ("New Thing", 55, "")),
+            six(3, ("Illustrated Explicit Nudity", 65, "Explicit Nudity"), ("Explicit Nudity", 65, "")),
+            six(4),
+            result_line(5, {"Explicit Nudity": 99}),
+        ]
+    )
+    results = tk.read_results(path)
+    with pytest.warns(
+        UserWarning, match=r"no counterpart in model 7.0, kept .*: New Thing \(1 .*Suggestive \(1 images"
+    ):
+        lifted = results.to_taxonomy("7.0")
+    found = {
+        image: {row.name: (row.parent, row.level, row.confidence) for row in rows.itertuples(index=False)}
+        for image, rows in lifted.labels.groupby("image")
+    }
+    drugs, use = "Drugs & Tobacco", "Drugs & Tobacco Paraphernalia & Use"
+    assert found == {
+        0: {
+            "Female Swimwear or Underwear": ("Swimwear or Underwear", 2, 90),
+            "Swimwear or Underwear": ("", 1, 90),
+        },
+        1: {"Suggestive": ("", 1, 70)},
+        2: {drugs: ("", 1, 80), use: (drugs, 2, 60), "New Thing": ("", 1, 55)},
+        3: {"Explicit Nudity": ("Explicit", 2, 65), "Explicit": ("", 1, 65)},
+        5: {"Explicit Nudity": ("Explicit", 2, 99)},
+    }
+    assert lifted.images["content_type"].tolist()[3] == "Illustrated"
+    assert lifted.images["model_version"].tolist() == ["6.1"] * 5 + ["7.0"]
+    assert lifted.n_images == 6
+    assert lifted.overview().set_index("label").loc[use, "images"] == 1
+    with pytest.raises(InvalidArgument, match="can be translated to"):
+        results.to_taxonomy("8")
+
+
+def test_every_label_of_model_6_has_a_place_in_the_tree_of_model_7() -> None:
+    assert set(taxonomy.FROM_6_1.values()) <= set(taxonomy.PARENTS)

@@ -10,7 +10,7 @@ from toolkit.jobs import Job, JobGroup, MediaAnalysis, wait_for
 from toolkit.manifests import write_manifest
 from toolkit.policy import Policy, Rule
 from toolkit.report import write_report
-from toolkit.results import Results, read_results
+from toolkit.results import Results, read_adapter_output, read_results
 from toolkit.sampling import sample_for_labeling
 from toolkit.storage import connect
 from toolkit.truth import Truth, make_truth, read_truth
@@ -41,6 +41,7 @@ __all__ = [
     "list_adapters",
     "make_truth",
     "plots",
+    "read_adapter_output",
     "read_results",
     "read_truth",
     "sample_for_labeling",

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Final
 
 MODEL_VERSION: Final = "7.0"
+SPLIT_SINCE_6_1: Final = "Suggestive"
+"""The label of model 6.1 whose children went to two labels of 7.0."""
 CONTENT_TYPES: Final = ("Animated", "Illustrated")
 
 _TREE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
@@ -82,6 +84,44 @@ PARENTS: Final[Mapping[str, str | None]] = MappingProxyType(_parents())
 
 LEVEL_1: Final[tuple[str, ...]] = tuple(_TREE)
 """The ten top labels, the only ones that a custom moderation adapter learns."""
+
+FROM_6_1: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Explicit Nudity": "Explicit",
+        "Nudity": "Explicit Nudity",
+        "Graphic Male Nudity": "Exposed Male Genitalia",
+        "Graphic Female Nudity": "Exposed Female Genitalia",
+        "Sexual Activity": "Explicit Sexual Activity",
+        "Illustrated Explicit Nudity": "Explicit Nudity",
+        "Adult Toys": "Sex Toys",
+        "Female Swimwear Or Underwear": "Female Swimwear or Underwear",
+        "Male Swimwear Or Underwear": "Male Swimwear or Underwear",
+        "Partial Nudity": "Implied Nudity",
+        "Barechested Male": "Exposed Male Nipple",
+        "Revealing Clothes": "Non-Explicit Nudity",
+        "Sexual Situations": "Kissing on the Lips",
+        "Graphic Violence Or Gore": "Blood & Gore",
+        "Self Injury": "Self-Harm",
+        "Hanging": "Corpses",
+        "Explosions And Blasts": "Explosions and Blasts",
+        "Drugs": "Drugs & Tobacco",
+        "Tobacco": "Drugs & Tobacco",
+        "Drug Products": "Products",
+        "Tobacco Products": "Products",
+        "Drug Use": "Drugs & Tobacco Paraphernalia & Use",
+        "Tobacco Use": "Drugs & Tobacco Paraphernalia & Use",
+        "Drug Paraphernalia": "Drugs & Tobacco Paraphernalia & Use",
+    }
+    | {
+        name: name
+        for name in (
+            "Violence", "Physical Violence", "Weapon Violence", "Weapons", "Visually Disturbing", "Emaciated Bodies",
+            "Corpses", "Air Crash", "Rude Gestures", "Middle Finger", "Pills", "Smoking", "Alcohol", "Drinking",
+            "Alcoholic Beverages", "Gambling", "Hate Symbols", "Nazi Party", "White Supremacy", "Extremist",
+        )
+    }
+)  # fmt: skip
+"""Labels of model 6.1 and their counterparts in 7.0; SPLIT_SINCE_6_1 has none of its own, only its children tell."""
 
 
 def canonical(name: str) -> str:

@@ -5,6 +5,7 @@ with a line is said in a `ValueError` of a few words, which the caller puts besi
 """
 
 from toolkit.manifests.adapters import (
+    BASE_KEY,
     AdapterOutput,
     Confusion,
     Evaluation,
@@ -24,16 +25,27 @@ from toolkit.manifests.images import (
     split_lines,
     write_manifest,
 )
-from toolkit.manifests.lines import MAX_LINE_BYTES, to_line
-from toolkit.manifests.results import RESULTS_NAME, Answer, Label, Result, parse_result_line, result_record
+from toolkit.manifests.lines import MAX_LINE_BYTES, lines_of, to_line
+from toolkit.manifests.results import (
+    RESULT_KEY,
+    RESULTS_NAME,
+    Answer,
+    Label,
+    Result,
+    parse_response_line,
+    parse_result_line,
+    result_record,
+)
 from toolkit.manifests.summary import SUMMARY_NAME, LineError, Summary, parse_summary
 
 __all__ = [
+    "BASE_KEY",
     "IMAGE_SUFFIXES",
     "MAX_BYTES",
     "MAX_LINES",
     "MAX_LINE_BYTES",
     "RESULTS_NAME",
+    "RESULT_KEY",
     "SUMMARY_NAME",
     "AdapterOutput",
     "Answer",
@@ -47,10 +59,12 @@ __all__ = [
     "adapter_output_record",
     "ground_truth_record",
     "is_image_name",
+    "lines_of",
     "parse_adapter_output_line",
     "parse_evaluation",
     "parse_ground_truth_line",
     "parse_input_line",
+    "parse_response_line",
     "parse_result_line",
     "parse_summary",
     "result_record",

@@ -87,7 +87,7 @@ def parse_adapter_output_line(raw: bytes | str) -> AdapterOutput:
     """
     source_ref, truth = parse_ground_truth_line(raw)
     record = parse_object(raw)
-    adapter, base = (parse_answer(record, key) if key in record else None for key in (RESULT_KEY, BASE_KEY))
+    adapter, base = (parse_answer(record[key], key) if key in record else None for key in (RESULT_KEY, BASE_KEY))
     return AdapterOutput(source_ref, truth, adapter, base)
 
 

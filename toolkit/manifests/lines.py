@@ -5,10 +5,10 @@ What is wrong with a line is said in a `ValueError` of a few words.
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, Final
 
-MAX_LINE_BYTES: Final = 64 * 1024 * 1024
+MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """A longer line is not read: no response is anywhere near as long."""
 
 
@@ -41,6 +41,19 @@ def parse_object(raw: bytes | str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {type(value).__name__}, not an object")
     return value
+
+
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """Lines of a file, ends included; of one that is too long only the beginning, which `parse_object` then refuses.
+
+    >>> import io
+    >>> list(lines_of(io.BytesIO(b"1\\n2")))
+    [b'1\\n', b'2']
+    """
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        yield line
+        while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE_BYTES + 1)
 
 
 def source_ref_of(record: Mapping[str, Any]) -> str:

@@ -76,8 +76,15 @@ class Result:
     answer: Answer
 
 
-def parse_result_line(raw: bytes | str) -> Result:
+def parse_result_line(raw: bytes | str, key: str = RESULT_KEY) -> Result:
     """Reads and checks one line of a results manifest.
+
+    Parameters
+    ----------
+    raw
+        The line.
+    key
+        Under which the answer stands; an adapter output manifest holds a second one.
 
     Raises
     ------
@@ -89,18 +96,44 @@ def parse_result_line(raw: bytes | str) -> Result:
     ()
     """
     record = parse_object(raw)
-    return Result(source_ref_of(record), parse_answer(record, RESULT_KEY))
+    return Result(source_ref_of(record), parse_answer(record.get(key), key))
 
 
-def parse_answer(record: Mapping[str, Any], key: str) -> Answer:
-    """Reads and checks what a model said, which lies under a key of a line.
+def parse_response_line(raw: bytes | str) -> tuple[str | None, Answer]:
+    """Reads and checks a response of DetectModerationLabels that was saved as a line.
+
+    Returns
+    -------
+    source_ref, answer
+        The image if whoever saved it wrote it beside the response, under `source-ref`.
+
+    Raises
+    ------
+    ValueError
+        What is wrong with the line, in a few words.
+
+    >>> parse_response_line('{"ModerationLabels": [], "ModerationModelVersion": "7.0"}')[0] is None
+    True
+    """
+    record = parse_object(raw)
+    return source_ref_of(record) if record.get("source-ref") is not None else None, parse_answer(record, "response")
+
+
+def parse_answer(answer: Any, key: str) -> Answer:
+    """Reads and checks what a model said.
+
+    Parameters
+    ----------
+    answer
+        As it stands in the file.
+    key
+        Where it stood, for the message.
 
     Raises
     ------
     ValueError
         What is wrong with it, in a few words.
     """
-    answer = record.get(key)
     if not isinstance(answer, dict):
         raise ValueError(f'no "{key}" object')
     labels = answer.get("ModerationLabels")

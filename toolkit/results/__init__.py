@@ -1,0 +1,17 @@
+"""What a model said about a collection of images."""
+
+from toolkit.results.adapter import read_adapter_output
+from toolkit.results.reading import HasResults, Opener, list_manifests, read_results
+from toolkit.results.scan import UNREADABLE_LINE
+from toolkit.results.table import NO_SUMMARY, Results
+
+__all__ = [
+    "NO_SUMMARY",
+    "UNREADABLE_LINE",
+    "HasResults",
+    "Opener",
+    "Results",
+    "list_manifests",
+    "read_adapter_output",
+    "read_results",
+]

@@ -1,0 +1,257 @@
+"""From what a person names (paths, URIs, globs, prefixes, a job) to `Results`."""
+
+import glob
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from toolkit import checks, manifests, parallel, storage
+from toolkit.errors import InvalidArgument, NotFound
+from toolkit.results import scan
+from toolkit.results.table import Floor, Results
+
+Source = str | PathLike[str]
+Opener = storage.Session | Callable[[], storage.Session]
+"""How to reach S3: a session, or, for work on other processes, a function without arguments that makes one there, such
+as `functools.partial(tk.connect, "http://127.0.0.1:4555")`: a session cannot travel."""
+
+_NAMES: Final = (manifests.RESULTS_NAME, f"{manifests.RESULTS_NAME}.gz")
+_THREADS: Final = 8
+
+
+@runtime_checkable
+class HasResults(Protocol):
+    """A job, a group of jobs, a run: whatever can hand over its own results."""
+
+    def results(self) -> Results:
+        """What it found."""
+
+
+def read_results(
+    source: Source | Sequence[Source] | HasResults,
+    *,
+    min_confidence: float | None = None,
+    session: Opener | None = None,
+    executor: Executor | None = None,
+) -> Results:
+    """Loads results manifests into tables.
+
+    Parameters
+    ----------
+    source
+        A results manifest, as a path or S3 URI (`.jsonl` or `.jsonl.gz`); a glob of them (`out/*/results.jsonl`; in S3
+        `*` also matches `/`); a folder or an `s3://bucket/prefix/`, of which every `results.jsonl` (or `.jsonl.gz`) is
+        read, however deep; several of all these; or a job. A file may also hold responses of DetectModerationLabels,
+        one a line; those that do not name their image in `source-ref` are called after their place in the file. Of an
+        adapter output manifest, this reads what the adapter said (see `read_adapter_output`). The summary that stands
+        beside a manifest is read too; where there is none, or none that may be read, it is not known which images
+        failed, and `errors_known` is False.
+    min_confidence
+        The floor of the run in percent, 0–100. A job knows its own. For bare files, None takes the smallest
+        confidence seen, and the result says so. It says what the job was, and leaves nothing out: a file with
+        confidences below it comes from another job.
+    session
+        For S3; None is boto3's default. For an executor with other processes, a function that makes one.
+    executor
+        Where to read many manifests; None reads them in threads of this process. All rows come back into memory: for
+        more than fits there, see `summarize`.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    NotFound, Unreachable
+        A manifest cannot be had.
+    RequestRefused
+        S3 answered with an error.
+    UnreadableManifest
+        More than half of a file's lines are broken. A single broken line is a row in `errors`.
+    InvalidArgument
+        `min_confidence` is out of its range, or above a confidence in a file; or the manifests are several runs of
+        different models on the same images.
+    """
+    if min_confidence is not None:
+        checks.within("min_confidence", min_confidence, 0, 100)
+    if isinstance(source, HasResults):
+        return source.results()
+    uris = list_manifests(source, session=session)
+    parts = _read_all(uris, session, executor)
+    tables = _stack([tables for tables, _ in parts])
+    _require_one_model(tables.images, uris)
+    failed = [table for _, table in parts]
+    errors = pd.concat([*(table for table in failed if table is not None), tables.errors], ignore_index=True)
+    floor, floor_source = floor_of(smallest(tables.labels), min_confidence)
+    known = all(table is not None for table in failed)
+    return Results(tables.images, tables.labels, errors, floor, floor_source, known)
+
+
+def list_manifests(source: Source | Sequence[Source], *, session: Opener | None = None) -> list[str]:
+    """The manifests that a person means: globs, folders and prefixes become what is in them.
+
+    Raises
+    ------
+    NotFound
+        Nothing is there.
+    Unreachable, RequestRefused
+    """
+    sources: list[Source] = [source] if isinstance(source, (str, PathLike)) else list(source)
+    if not sources:
+        raise NotFound("no results manifest given; name at least one.")
+    return [uri for one in sources for uri in _named(one, session)]
+
+
+def floor_of(seen: float, min_confidence: float | None) -> tuple[float, Floor]:
+    """The floor of bare files, and who says so; `seen` is the smallest confidence in them.
+
+    Raises
+    ------
+    InvalidArgument
+        The caller's `min_confidence` is above it.
+    """
+    if min_confidence is None:
+        return seen, "smallest confidence seen"
+    if np.float32(seen) < np.float32(min_confidence):
+        raise InvalidArgument(
+            f"min_confidence is {min_confidence:g}, but confidences down to {np.float32(seen)!s} were reported; "
+            f"give the MinConfidence that the job had, or leave it out."
+        )
+    return float(min_confidence), "caller"
+
+
+def smallest(labels: pd.DataFrame) -> float:
+    """The smallest confidence; 100 where no label was reported, which says nothing at all below that."""
+    return float(labels["confidence"].min()) if len(labels) else 100.0
+
+
+Read = tuple[scan.Tables, pd.DataFrame | None]
+"""A manifest, and the errors that the summary beside it names; None where there is no summary."""
+
+
+def read_many(uris: Sequence[str], session: Opener | None = None, layout: scan.Layout | None = None) -> list[Read]:
+    """Several manifests, one after the other, with one session."""
+    opened = _open(session)
+    return [(_tables(uri, opened, layout), _summary_errors(uri, opened)) for uri in uris]
+
+
+def _open(session: Opener | None) -> storage.Session | None:
+    return session if session is None or isinstance(session, storage.Session) else session()
+
+
+def _read_all(uris: Sequence[str], session: Opener | None, executor: Executor | None) -> list[Read]:
+    read = partial(read_many, session=session)
+    if executor is not None:
+        batches = parallel.batches(uris)
+        return [one for batch in parallel.spread(read, batches, executor) for one in batch]
+    if len(uris) == 1:
+        return read(uris)
+    with ThreadPoolExecutor(min(_THREADS, len(uris))) as threads:
+        return [one for batch in parallel.spread(read, [[uri] for uri in uris], threads) for one in batch]
+
+
+# -- what is meant ----------------------------------------------------------------------------------------------------
+
+
+def _named(source: Source, session: Opener | None) -> list[str]:
+    uri = str(source)
+    found = list(_found_in_s3(uri, session) if storage.is_s3(uri) else _found_here(Path(source)))
+    if not found:
+        raise NotFound(f"{uri}: no {manifests.RESULTS_NAME} there; point at a job's results, or where jobs put them.")
+    return found
+
+
+def _found_here(path: Path) -> Iterator[str]:
+    if path.is_dir():
+        yield from (str(file) for file in sorted(path.rglob("*")) if file.name in _NAMES and file.is_file())
+    elif path.is_file() or not glob.has_magic(str(path)):
+        if not path.is_file():
+            raise NotFound(f"reading {path}: no such file; point at a job's {manifests.RESULTS_NAME}.")
+        yield str(path)
+    else:
+        for match in sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207  (Path.glob takes no absolute pattern)
+            yield from _found_here(Path(match))
+
+
+def _found_in_s3(uri: str, session: Opener | None) -> Iterator[str]:
+    opened = _open(session)
+    if "*" in uri:
+        below = storage.list_files(uri.partition("*")[0], session=opened)
+        pattern = uri.replace("[", "[[]").replace("?", "[?]")  # these stand for themselves in a key
+        yield from (key for key in below if fnmatchcase(key, pattern))
+    elif uri.endswith("/"):
+        yield from (key for key in storage.list_files(uri, session=opened) if key.rpartition("/")[2] in _NAMES)
+    else:
+        yield uri
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _tables(uri: str, session: storage.Session | None, layout: scan.Layout | None) -> scan.Tables:
+    if not storage.is_s3(uri):
+        return scan.scan(Path(uri), uri, layout)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "results.jsonl.gz" if uri.endswith(".gz") else "results.jsonl")
+        path.write_bytes(storage.read(uri, session=session))
+        return scan.scan(path, uri, layout)
+
+
+def _summary_errors(uri: str, session: storage.Session | None) -> pd.DataFrame | None:
+    """The images that failed; None where no summary is to be had."""
+    folder = uri.rpartition("/")[0] if storage.is_s3(uri) else Path(uri).parent
+    summary_uri = storage.join(folder, manifests.SUMMARY_NAME)
+    try:
+        data = storage.read(summary_uri, session=session)
+    except NotFound:  # not there, or not ours to read: either way nobody says which images failed
+        return None
+    summary = manifests.parse_summary(data, summary_uri)
+    return scan.error_table([(summary_uri, e.line, e.source_ref, e.code, e.message) for e in summary.errors])
+
+
+# -- putting together -------------------------------------------------------------------------------------------------
+
+
+def _stack(parts: Sequence[scan.Tables]) -> scan.Tables:
+    if len(parts) == 1:
+        return parts[0]
+    offsets = np.cumsum([0, *(len(part.images) for part in parts[:-1])])
+    images = _concat([part.images for part in parts])
+    images["image"] = np.arange(len(images))
+    labels = _concat([part.labels for part in parts])
+    labels["image"] += np.repeat(offsets, [len(part.labels) for part in parts])
+    errors = pd.concat([part.errors for part in parts], ignore_index=True)
+    return scan.Tables(images, labels, errors)
+
+
+def _concat(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """As pandas does it, but a category stays one."""
+    whole = {
+        name: union_categoricals([table[name] for table in tables])
+        if isinstance(first, pd.CategoricalDtype)
+        else pd.concat([table[name] for table in tables], ignore_index=True)
+        for name, first in tables[0].dtypes.items()
+    }
+    return pd.DataFrame(whole)
+
+
+def _require_one_model(images: pd.DataFrame, uris: Sequence[str]) -> None:
+    """Refuses runs of different models on the same images: every image would count once a model."""
+    models = images["project_version"]
+    if len(uris) == 1 or models.nunique(dropna=False) < 2:
+        return
+    answers = pd.DataFrame({"image": images["source_ref"], "model": models.cat.codes}).drop_duplicates()
+    if answers["image"].duplicated().any():
+        raise InvalidArgument(
+            f"these {len(uris)} manifests are runs of different models on the same images; read them one by one: "
+            f"{', '.join(uris[:5])}{' …' if len(uris) > 5 else ''}."
+        )

@@ -1,0 +1,326 @@
+"""One results manifest on this machine becomes two tables.
+
+Fast path: one DuckDB scan with the schema given, and checks of what its types let through. Where that finds anything
+amiss, every line is looked at by itself, the broken ones are named, and the sound ones are scanned again.
+"""
+
+import gzip
+import json
+import mmap
+import re
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from toolkit import manifests, taxonomy
+from toolkit.errors import UnreadableManifest
+
+UNREADABLE_LINE: Final = "UNREADABLE_LINE"
+"""Error code, ours, of a line of the results manifest itself that cannot be read."""
+
+ERROR_COLUMNS: Final = ["file", "line", "source_ref", "code", "message"]
+
+_LABELS = 'STRUCT("Confidence" FLOAT, "Name" VARCHAR, "ParentName" VARCHAR, "TaxonomyLevel" FLOAT)[]'
+_CONTENT = 'STRUCT("Confidence" FLOAT, "Name" VARCHAR)[]'
+_ANSWER: Final = {
+    "ModerationLabels": _LABELS,
+    "ModerationModelVersion": "VARCHAR",
+    "ContentTypes": _CONTENT,
+    "ProjectVersion": "VARCHAR",
+}
+_STRUCT: Final = "STRUCT(" + ", ".join(f'"{name}" {kind}' for name, kind in _ANSWER.items()) + ")"
+
+_DECLARED_TEXT: Final = re.compile(rb'"Confidence"\s*:\s*["tf]')
+"""A confidence that is text or true: DuckDB makes a number of it and says nothing."""
+_SEARCHED: Final = 8 * 1024 * 1024
+"""Bytes of a file in which such are looked for: more than most jobs write. Of a longer file the beginning tells; and as
+`true` becomes 1, it is searched whole where a confidence is exactly 0 or 1."""
+_ANOTHER_TYPE: Final = r'^\s*([\[{"]|-?[0-9.]+\s*$|(true|false|null)\s*$)'
+"""What a number, a list or an object looks like in a column of text."""
+
+
+class Tables(NamedTuple):
+    """Images and labels as in `Results`, and the lines that could not be read."""
+
+    images: pd.DataFrame
+    labels: pd.DataFrame
+    errors: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a line of a file says what a model said.
+
+    Attributes
+    ----------
+    columns
+        Name to DuckDB type of what is read of a line.
+    answer
+        The answer, in SQL.
+    parse
+        Reads and checks one line; raises ValueError.
+    named
+        Whether every line must name its image.
+    """
+
+    columns: Mapping[str, str]
+    answer: str
+    parse: Callable[[bytes], object]
+    named: bool = True
+
+
+def _under(key: str) -> Layout:
+    return Layout({key: _STRUCT}, f'"{key}"', lambda raw: manifests.parse_result_line(raw, key))
+
+
+RESULTS: Final = _under(manifests.RESULT_KEY)
+"""A results manifest; also what the adapter said in an adapter output manifest."""
+BASE: Final = _under(manifests.BASE_KEY)
+"""What the base model said in an adapter output manifest."""
+RESPONSES: Final = Layout(
+    _ANSWER,
+    "struct_pack(" + ", ".join(f'"{name}" := "{name}"' for name in _ANSWER) + ")",
+    manifests.parse_response_line,
+    named=False,
+)
+"""Responses of DetectModerationLabels, one a line, that may or may not name their image."""
+
+
+def scan(path: Path, name: str, layout: Layout | None = None) -> Tables:
+    """Reads one manifest.
+
+    Parameters
+    ----------
+    path
+        On this machine; decompressed first if its name ends in `.gz`.
+    name
+        What to call it in errors.
+    layout
+        None for whichever of RESULTS and RESPONSES it is.
+
+    Raises
+    ------
+    UnreadableManifest
+        More than half of its lines are broken, or it cannot be decompressed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        if path.suffix == ".gz":
+            path = _decompressed(path, Path(folder, "whole.jsonl"), name)
+        layout = layout or _layout(path)
+        try:
+            return Tables(*_strictly(path, name, layout), error_table([]))
+        except _Amiss:
+            sound = Path(folder, "sound.jsonl")
+            broken = _sort_out(path, sound, name, layout)
+            return Tables(*_strictly(sound, name, layout, sound=True), error_table(broken))
+
+
+def error_table(rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
+    """The table `errors` of `Results`."""
+    table = pd.DataFrame(list(rows), columns=ERROR_COLUMNS)
+    return table.astype({"file": "str", "line": "int64", "source_ref": "str", "code": "str", "message": "str"})
+
+
+def _decompressed(path: Path, target: Path, name: str) -> Path:
+    try:
+        with gzip.open(path, "rb") as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1024 * 1024)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableManifest(f"{name}: cannot be read ({error}); is it the whole file?") from error
+    return target
+
+
+def _layout(path: Path) -> Layout:
+    """The layout of the first line that can be read at all."""
+    with path.open("rb") as file:
+        for raw in manifests.lines_of(file):
+            try:
+                record = json.loads(raw)
+            except ValueError:
+                continue
+            if isinstance(record, dict) and "ModerationLabels" in record and manifests.RESULT_KEY not in record:
+                return RESPONSES
+            return RESULTS
+    return RESULTS
+
+
+# -- the fast path ----------------------------------------------------------------------------------------------------
+
+
+class _Amiss(Exception):
+    """A line somewhere is not what it should be."""
+
+
+def _strictly(path: Path, name: str, layout: Layout, *, sound: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Images and labels.
+
+    Nothing is unnested in SQL, and no chunk is copied into one: flattening lists in Arrow costs half of what UNNEST
+    does. Lines that were looked at one by one (`sound`) need no second check of their types.
+
+    Raises
+    ------
+    _Amiss
+        DuckDB, or a check of what its types let through, found something.
+    """
+    columns = {"source-ref": "VARCHAR"} | dict(layout.columns)
+    query = f"""
+        SELECT "source-ref" AS source_ref, {layout.answer} AS answer
+        FROM read_json($path, format='newline_delimited', maximum_object_size={manifests.MAX_LINE_BYTES},
+                       columns={columns})
+    """  # noqa: S608  (made of constants only; the path is a parameter)
+    try:
+        with duckdb.connect() as connection:
+            table = connection.sql(query, params={"path": str(path)}).to_arrow_table()
+    except duckdb.Error as error:
+        raise _Amiss from error
+    refs, answer = table.column("source_ref"), table.column("answer")
+    _require(not answer.null_count and not (refs.null_count and layout.named))
+    with ThreadPoolExecutor(1) as beside:  # Arrow and numpy let go of the interpreter, so both halves run at once
+        images = beside.submit(_image_table, _named(refs, name), answer)
+        labels = _label_table(pc.struct_field(answer, "ModerationLabels"))
+        if not sound:
+            _require_types(path, refs, labels)
+        return images.result(), labels
+
+
+def _require(holds: object) -> None:
+    if not holds:
+        raise _Amiss
+
+
+def _require_types(path: Path, refs: pa.ChunkedArray, labels: pd.DataFrame) -> None:
+    """DuckDB turns numbers into text, and text into numbers."""
+    if not pc.all(pc.starts_with(refs, "s3://")).as_py():
+        _require(not pc.any(pc.match_substring_regex(refs, _ANOTHER_TYPE)).as_py())
+        _require(not pc.any(pc.equal(refs, "")).as_py())
+    _require(all(name and not re.search(_ANOTHER_TYPE, name) for name in labels["name"].cat.categories))
+    whole = bool(labels["confidence"].isin([0, 1]).any())
+    with path.open("rb") as file:
+        if file.seek(0, 2):  # an empty one cannot be mapped
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                _require(not _DECLARED_TEXT.search(content, 0, len(content) if whole else _SEARCHED))
+
+
+def _named(refs: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Responses that do not name their image are called after their place in the file."""
+    if not refs.null_count:
+        return refs
+    places = pa.array([f"{name}#{number}" for number in range(1, len(refs) + 1)])
+    return pc.coalesce(refs, places)
+
+
+def _image_table(refs: pa.ChunkedArray, answer: pa.ChunkedArray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "image": np.arange(len(refs)),
+            "source_ref": pd.Series(refs, dtype=pd.StringDtype("pyarrow", na_value=np.nan)).astype("str"),
+            "model_version": _category(pc.struct_field(answer, "ModerationModelVersion")),
+            "project_version": _category(pc.struct_field(answer, "ProjectVersion")),
+            "content_type": _likeliest(pc.struct_field(answer, "ContentTypes")),
+        }
+    )
+
+
+def _likeliest(content: pa.ChunkedArray) -> pd.Categorical:
+    """Name of the content type with the highest confidence of each image; missing where there is none."""
+    flat = pc.list_flatten(content)
+    names = _category(pc.struct_field(flat, "Name"))
+    owner = _owners(content)
+    confidence = pc.struct_field(flat, "Confidence").to_numpy()
+    codes = np.full(len(content), -1, dtype=names.codes.dtype)
+    order = np.lexsort((confidence, owner)) if np.any(owner[1:] == owner[:-1]) else slice(None)
+    codes[owner[order]] = names.codes[order]  # the last of an image counts: its likeliest
+    return pd.Categorical.from_codes(codes, categories=names.categories)
+
+
+def _owners(lists: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The row of each item of flattened lists; a missing list has none."""
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    return np.repeat(np.arange(len(lists)), lengths)
+
+
+def _category(column: pa.ChunkedArray) -> pd.Categorical:
+    encoded = column.dictionary_encode().unify_dictionaries()
+    names = pd.Index(encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else [], dtype=object)
+    codes = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
+    return pd.Categorical.from_codes(np.concatenate(codes) if codes else [], categories=names)
+
+
+def _label_table(labels: pa.ChunkedArray) -> pd.DataFrame:
+    flat = pc.list_flatten(labels)
+    names, confidences = pc.struct_field(flat, "Name"), pc.struct_field(flat, "Confidence").to_numpy()
+    _require(not (labels.null_count or flat.null_count or names.null_count))
+    _require(np.all((confidences >= 0) & (confidences <= 100)))  # NaN is neither
+    table = pd.DataFrame(
+        {
+            "image": _owners(labels),
+            "name": _category(names),
+            "parent": _category(pc.fill_null(pc.struct_field(flat, "ParentName"), "")),
+            "confidence": confidences,
+        }
+    )
+    for column in ("name", "parent"):
+        _respell(table, column)
+    table.insert(3, "level", _levels(table, pc.struct_field(flat, "TaxonomyLevel").to_numpy()))
+    return table
+
+
+def _respell(table: pd.DataFrame, column: str) -> None:
+    """Current spellings instead of old ones."""
+    old = list(table[column].cat.categories)
+    new = [taxonomy.canonical(name) for name in old]
+    if new != old:
+        merged = pd.Index(dict.fromkeys(new), dtype=object)
+        codes = merged.get_indexer(pd.Index(new))[table[column].cat.codes]
+        table[column] = pd.Categorical.from_codes(codes, categories=merged)
+
+
+def _levels(table: pd.DataFrame, level: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Levels, also where the response left them out."""
+    unknown = np.isnan(level)
+    _require(np.all(unknown | ((level >= 1) & (level <= 9) & (level == np.floor(level)))))
+    if unknown.any():
+        level = level.copy()
+        level[unknown] = [
+            taxonomy.level(str(name)) or (2 if parent else 1)
+            for name, parent in table.loc[unknown, ["name", "parent"]].itertuples(index=False)
+        ]
+    return level.astype(np.int8)
+
+
+# -- what is wrong ----------------------------------------------------------------------------------------------------
+
+
+def _sort_out(path: Path, sound: Path, name: str, layout: Layout) -> list[tuple[Any, ...]]:
+    """Copies the lines that are sound, and says what is wrong with the others."""
+    broken: list[tuple[Any, ...]] = []
+    lines = 0
+    with path.open("rb") as source, sound.open("wb") as copy:
+        for number, raw in enumerate(manifests.lines_of(source), start=1):
+            if not raw.strip():
+                continue
+            lines += 1
+            try:
+                layout.parse(raw)
+                copy.write(raw.rstrip(b"\r\n") + b"\n")
+            except ValueError as error:
+                broken.append((name, number, None, UNREADABLE_LINE, str(error)))
+    if len(broken) > lines / 2:
+        first = "; ".join(f"line {row[1]}: {row[4]}" for row in broken[:3])
+        raise UnreadableManifest(
+            f"{name}: {len(broken)} of {lines} lines are not results of a moderation job ({first}); "
+            f"point at a job's {manifests.RESULTS_NAME}."
+        )
+    return broken

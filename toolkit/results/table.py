@@ -1,0 +1,197 @@
+"""What a model said about a collection of images, as tables."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+
+from toolkit import manifests, taxonomy
+from toolkit.errors import BelowFloor, InvalidArgument
+from toolkit.results.lift import lifted
+
+NO_SUMMARY: Final = f"no {manifests.SUMMARY_NAME} beside the results"
+"""Why it is not known which images failed."""
+
+Floor = Literal["job", "caller", "smallest confidence seen"]
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """What a model said about a collection: three tables and the floor below which it said nothing.
+
+    Attributes
+    ----------
+    images
+        One row an analyzed image (a manifest line; a duplicated line is a row of its own): `image` (0 to n_images - 1),
+        `source_ref`, `model_version`, `project_version` (the adapter that answered, missing for the base model),
+        `content_type` (the likeliest, missing where none was reported).
+    labels
+        One row an (image, label): `image`, `name`, `parent` (empty for level 1), `level`, `confidence` (float32,
+        0–100).
+        An image without labels has no row here; it is a result all the same.
+    errors
+        One row a line that was not analyzed: `file`, `line` (from 1), `source_ref`, `code`, `message`. These images are
+        in no denominator: an image that failed is not safe, it is unknown.
+    min_confidence
+        The run's floor in percent: nothing below it was reported.
+    floor_source
+        Who says so: the `job`, the `caller`, or, for a bare file, the `smallest confidence seen` in it.
+    errors_known
+        Whether a summary that can be read stands beside every manifest. Only summaries name the images that failed:
+        where one is missing, there may be more of them than `errors` says.
+    """
+
+    images: pd.DataFrame
+    labels: pd.DataFrame
+    errors: pd.DataFrame
+    min_confidence: float
+    floor_source: Floor
+    errors_known: bool
+
+    @property
+    def failures(self) -> str:
+        """How many images failed, in words; where that is not known, that it is not."""
+        if self.errors_known:
+            return f"{len(self.errors):,} failed"
+        at_least = f"at least {len(self.errors):,} failed, other " if len(self.errors) else ""
+        return f"{at_least}failures unknown: {NO_SUMMARY}"
+
+    @property
+    def n_images(self) -> int:
+        """Number of analyzed images, flagged or not."""
+        return len(self.images)
+
+    @property
+    def project_versions(self) -> list[str]:
+        """ARNs of the adapters that answered; empty when the base model answered everywhere."""
+        return sorted(self.images["project_version"].dropna().unique())
+
+    def label_names(self) -> list[str]:
+        """Every label that was reported at least once, the most frequent first."""
+        counts = self.labels["name"].value_counts()
+        return [str(name) for name in counts[counts > 0].index]
+
+    def scores(self, label: str | Collection[str]) -> NDArray[np.float32]:
+        """Confidence of one label for every image; of several, the highest.
+
+        Parameters
+        ----------
+        label
+            A moderation label, or several; one that was never reported gives NaN everywhere.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n_images,), percent; NaN where the label was not reported (that is: below
+            `min_confidence`). If a line names a label twice, the higher confidence counts.
+        """
+        scores = np.full(self.n_images, np.nan, dtype=np.float32)
+        names = [label] if isinstance(label, str) else label
+        rows = self.labels[self.labels["name"].isin([taxonomy.canonical(name) for name in names])]
+        np.fmax.at(scores, rows["image"].to_numpy(), rows["confidence"].to_numpy())
+        return scores
+
+    def histogram(self, label: str | Collection[str]) -> pd.Series:
+        """How many images have each confidence of a label, at full resolution.
+
+        Returns
+        -------
+        pandas.Series
+            Numbers of images, indexed by confidence (float32, percent, ascending). Images on which the label was not
+            reported are not in it.
+        """
+        scores = self.scores(label)
+        values, counts = np.unique(scores[~np.isnan(scores)], return_counts=True)
+        return pd.Series(counts, index=pd.Index(values, name="confidence"), name="images")
+
+    def cooccurrence(self) -> pd.DataFrame:
+        """Which labels come together.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Square, one row and one column a label, the most frequent first: numbers of images that have both; on the
+            diagonal, of images that have the label.
+        """
+        column = self.labels["name"].cat
+        kinds = len(column.categories)
+        image, code = np.divmod(np.unique(self.labels["image"].to_numpy() * kinds + column.codes.to_numpy()), kinds)
+        has = coo_array((np.ones(len(image), dtype=np.int64), (image, code)), shape=(self.n_images, kinds)).tocsr()
+        names = self.label_names()
+        order = column.categories.get_indexer(pd.Index(names, dtype=object))
+        return pd.DataFrame((has.T @ has).toarray()[np.ix_(order, order)], index=names, columns=names)
+
+    def to_taxonomy(self, version: str) -> "Results":
+        """The same run in the label tree of model 7.0; what older models said is translated.
+
+        A label of model 6.1 becomes its counterpart, with that one's ancestors at the confidence of their likeliest
+        child. Warns (UserWarning) of labels without a counterpart, which are kept as they are.
+
+        Parameters
+        ----------
+        version
+            "7.0".
+
+        Returns
+        -------
+        Results
+            `model_version` still says which model answered.
+
+        Raises
+        ------
+        InvalidArgument
+            Another version.
+        """
+        if version != taxonomy.MODEL_VERSION:
+            raise InvalidArgument(f"taxonomy {version!r}: results can be translated to {taxonomy.MODEL_VERSION!r}.")
+        images, labels = lifted(self.images, self.labels)
+        return replace(self, images=images, labels=labels)
+
+    def require(self, threshold: float, label: str = "threshold") -> None:
+        """Refuses a threshold that this run cannot speak about.
+
+        Raises
+        ------
+        BelowFloor
+            It is under `min_confidence`.
+        """
+        if np.float32(threshold) < np.float32(self.min_confidence):
+            raise BelowFloor(
+                f"{label} at {threshold:g}: this run reported nothing below {self.min_confidence:g}; "
+                f"rerun the job with MinConfidence {threshold:g} or lower."
+            )
+
+    def overview(self) -> pd.DataFrame:
+        """Every reported label with its counts, the tree's top first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `label`, `parent`, `level`, `images` (number of images with the label), `share` (of the analyzed images,
+            0–1), `median_confidence` (percent, over the images that have it).
+        """
+        groups = self.labels.groupby("name", observed=True)
+        table = pd.DataFrame(
+            {
+                "parent": groups["parent"].first().astype(str),
+                "level": groups["level"].first().astype(int),
+                "images": groups["image"].nunique(),
+                "median_confidence": groups["confidence"].median(),
+            }
+        )
+        table["share"] = table["images"] / max(self.n_images, 1)
+        table = table.rename_axis("label").reset_index().astype({"label": str})
+        table = table.sort_values(["level", "images", "label"], ascending=[True, False, True], ignore_index=True)
+        return table[["label", "parent", "level", "images", "share", "median_confidence"]]
+
+    def __repr__(self) -> str:
+        flagged = self.labels["image"].nunique()
+        adapter = f", adapter {', '.join(self.project_versions)}" if self.project_versions else ""
+        return (
+            f"Results({self.n_images:,} images, {flagged:,} with labels, {self.failures}; "
+            f"nothing known below {self.min_confidence:g} ({self.floor_source}){adapter})"
+        )
