@@ -3,10 +3,12 @@ from contextlib import suppress
 import pandas as pd
 import pytest
 from helpers import ref
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import toolkit as tk
 from toolkit import manifests
-from toolkit.errors import NotLabelled, UnreadableManifest
+from toolkit.errors import InvalidArgument, NotLabelled, UnreadableManifest
 
 
 def rows(*judgements: tuple[int, str, object]) -> pd.DataFrame:
@@ -106,3 +108,114 @@ def test_csv_parquet_and_ground_truth_say_the_same(tmp_path) -> None:
         assert truth.of("Gambling").to_dict() == {ref(1): True, ref(2): False}
         assert truth.of("Violence").to_dict() == {ref(1): False, ref(2): False}
         assert truth.present_labels == ["Gambling"]
+
+
+wide = st.dictionaries(
+    st.integers(0, 9),
+    st.fixed_dictionaries(
+        {"Gambling": st.sampled_from([True, False, None]), "Alcohol": st.sampled_from([True, False])}
+    ),
+    min_size=1,
+)
+
+
+@given(wide, st.booleans(), st.sampled_from(["csv", "parquet"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+def test_samples_come_back_as_they_were_saved(tmp_path, judged, weighted, suffix) -> None:
+    table = rows(*((n, label, p) for n, labels in judged.items() for label, p in labels.items()))
+    if weighted:
+        table["weight"] = table["source_ref"].map({ref(n): 1.1 + n for n in judged})
+    truth = tk.make_truth(table)
+    truth.save(tmp_path / f"t.{suffix}")
+    again = tk.read_truth(tmp_path / f"t.{suffix}")
+    pd.testing.assert_frame_equal(again.table, truth.table)
+    assert (again.weights is None) == (truth.weights is None)
+    if truth.weights is not None:
+        pd.testing.assert_series_equal(again.weights, truth.weights)
+
+
+def test_samples_are_saved_as_what_can_be_read(tmp_path) -> None:
+    with pytest.raises(InvalidArgument, match=r"saved as \.csv or \.parquet"):
+        tk.make_truth(rows((1, "Gambling", 1))).save(tmp_path / "t.xlsx")
+
+
+@given(wide)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+def test_one_column_a_label_says_the_same_as_one_row_a_judgement(tmp_path, judged) -> None:
+    columns = ["Gambling", "Alcohol"]
+    lines = [[ref(n), *("" if each[c] is None else str(int(each[c])) for c in columns)] for n, each in judged.items()]
+    (tmp_path / "wide.csv").write_text("\n".join(map(",".join, [["source_ref", *columns], *lines])))
+    expected = tk.make_truth(rows(*((n, label, p) for n, labels in judged.items() for label, p in labels.items())))
+    found = tk.read_truth(tmp_path / "wide.csv")
+    for label in expected.labels:
+        pd.testing.assert_series_equal(found.of(label), expected.of(label))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("source_ref,Gambling\na,1\nb,maybe\n", "row 2: present is 'maybe' for Gambling"),
+        ("source_ref,weight\na,1\n", "no column label, present"),
+        ("image,Gambling\na,1\n", "no column source_ref"),
+        ("source_ref,Gambling\na,1\na,0\n", "both present and absent on a"),
+    ],
+)
+def test_a_wide_table_that_cannot_be_read_is_said_in_one_sentence(tmp_path, text: str, why: str) -> None:
+    (tmp_path / "wide.csv").write_text(text)
+    with pytest.raises(UnreadableManifest, match=why):
+        tk.read_truth(tmp_path / "wide.csv")
+
+
+MULTI = {"type": "groundtruth/image-classification-multilabel"}
+
+
+def annotated(number: int, value: object, **metadata: object) -> str:
+    return manifests.to_line({"source-ref": ref(number), "kind": value, "kind-metadata": metadata})
+
+
+def test_a_class_that_was_not_chosen_is_absent_and_a_failed_annotation_unknown(tmp_path) -> None:
+    single = {"type": "groundtruth/image-classification", "confidence": 0.9}
+    lines = [
+        annotated(0, 0, **single, **{"class-name": "Gambling"}),
+        annotated(1, 1, **single, **{"class-name": "Weapons"}),
+        annotated(2, 2, **single, **{"class-name": "Violence"}),
+        annotated(3, None, **single, **{"failure-reason": "ClientError: no such image"}),
+    ]
+    (tmp_path / "t.manifest").write_text("".join(lines))
+    truth = tk.read_truth(tmp_path / "t.manifest")
+    assert truth.of("Gambling").to_dict() == {ref(0): True, ref(1): False, ref(2): False}
+    # Weapons lie under Violence: who had to choose one of the two did not deny the other.
+    assert truth.of("Violence").to_dict() == {ref(0): False, ref(1): True, ref(2): True}
+    assert truth.of("Weapons").to_dict() == {ref(0): False, ref(1): True}
+
+
+def test_several_classes_are_read_from_their_map(tmp_path) -> None:
+    lines = [
+        annotated(0, [0, 3], **MULTI, **{"class-map": {"0": "Gambling", "3": "Alcohol"}}),
+        annotated(1, [3], **MULTI, **{"class-map": {"3": "Alcohol"}}),
+        annotated(2, [], **MULTI, **{"class-map": {}}),
+        annotated(3, [], **MULTI, **{"failure-reason": "expired"}),
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    truth = tk.read_truth(tmp_path / "t.jsonl")
+    assert truth.of("Gambling").to_dict() == {ref(0): True, ref(1): False, ref(2): False}
+    assert truth.of("Alcohol").to_dict() == {ref(0): True, ref(1): True, ref(2): False}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (annotated(0, 0, type="groundtruth/object-detection"), "not an image classification"),
+        (annotated(0, 0, type="groundtruth/image-classification"), 'no "class-name"'),
+        (annotated(0, [1], **{"type": "groundtruth/image-classification-multilabel", "class-map": {}}), "class-map"),
+        (
+            annotated(0, 1, **{"type": "groundtruth/image-classification-multilabel", "class-map": {}}),
+            "list of numbers",
+        ),
+        (manifests.to_line({"source-ref": ref(0)}), 'no "…-metadata"'),
+    ],
+)
+def test_an_annotation_of_another_kind_is_refused_with_its_line(tmp_path, line: str, why: str) -> None:
+    (tmp_path / "t.jsonl").write_text(line)
+    with pytest.raises(UnreadableManifest, match=f"line 1: .*{why}"):
+        tk.read_truth(tmp_path / "t.jsonl")

@@ -1,7 +1,7 @@
 """Decide how strictly images are moderated: run Rekognition's bulk analysis, load, look, tune, compare."""
 
 from toolkit import errors, plots, storage, taxonomy
-from toolkit.adapters import Adapter, list_adapters, train_adapter
+from toolkit.adapters import Adapter, list_adapters, read_evaluation, train_adapter
 from toolkit.compare import Comparison, compare
 from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, threshold_curve
 from toolkit.errors import ToolkitError
@@ -42,6 +42,7 @@ __all__ = [
     "make_truth",
     "plots",
     "read_adapter_output",
+    "read_evaluation",
     "read_results",
     "read_truth",
     "sample_for_labeling",

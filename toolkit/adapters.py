@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any, Final
 
 import boto3
 from rich.console import Console
 
-from toolkit import storage
+from toolkit import manifests, storage
 from toolkit.errors import JobFailed, TimedOut
 
 USABLE: Final = frozenset({"TRAINING_COMPLETED", "DEPRECATED"})
@@ -176,3 +177,27 @@ def train_adapter(
 def _asset(uri: str) -> dict[str, Any]:
     bucket, key = storage.split_s3(uri)
     return {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}
+
+
+def read_evaluation(source: str | PathLike[str], *, session: storage.Session | None = None) -> manifests.Evaluation:
+    """What a training says of its adapter, at thresholds from 5 to 100.
+
+    Parameters
+    ----------
+    source
+        Path or S3 URI of the JSON document, as `EvaluationResult.Summary` names it.
+    session
+        For S3; None is boto3's default.
+
+    Returns
+    -------
+    Evaluation
+        `table()` has one row a threshold and label.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+    UnreadableManifest
+        Not such a document.
+    """
+    return manifests.parse_evaluation(storage.read(source, session=session), str(source))

@@ -2,10 +2,10 @@
 
 import difflib
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from toolkit import manifests, storage, taxonomy
-from toolkit.errors import NotLabelled, UnreadableManifest
+from toolkit.errors import InvalidArgument, NotLabelled, UnreadableManifest
+
+Parsed = TypeVar("Parsed")
 
 COLUMNS: Final = ["source_ref", "label", "present"]
 _SAVE_AS_CSV: Final = "save it as UTF-8 CSV with the columns source_ref, label and present."
@@ -157,6 +159,33 @@ class Truth:
             )
         return known, known & truth.to_numpy()[found]
 
+    def save(self, path: str | PathLike[str], *, session: storage.Session | None = None) -> None:
+        """Writes the judgements, weights included, as CSV or Parquet; `read_truth` gives the same back.
+
+        Parameters
+        ----------
+        path
+            Path or S3 URI, ending in `.csv` or `.parquet`.
+        session
+            For S3; None is boto3's default.
+
+        Raises
+        ------
+        InvalidArgument
+            Another ending.
+        NotFound, Unreachable, RequestRefused
+            It cannot be written.
+        """
+        weights = {} if self.weights is None else {"weight": self.weights.reindex(self.table["source_ref"]).to_numpy()}
+        table, file = self.table.assign(**weights), io.BytesIO()
+        if str(path).endswith(".parquet"):
+            table.to_parquet(file, index=False)
+        elif str(path).endswith(".csv"):
+            table.astype({"present": int}).to_csv(file, index=False)
+        else:
+            raise InvalidArgument(f"{path}: labelled samples are saved as .csv or .parquet; name it so.")
+        storage.write(path, file.getvalue(), session=session)
+
     def _nothing_known(self, label: str) -> str:
         if not self.labels:
             return f"{label}: these labelled samples hold no judgement at all; label some images first."
@@ -177,8 +206,11 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
     ----------
     source
         Path or S3 URI of one of: CSV with the columns source_ref, label, present (1/0, true/false, yes/no; empty is
-        unknown) and, if images were picked with unequal probabilities, weight; Parquet with the same columns; an
-        adapter ground-truth manifest (JSON Lines), in which every level-1 label that an image does not list is absent.
+        unknown) and, if images were picked with unequal probabilities, weight; CSV with source_ref and one column a
+        label; Parquet with the same columns; an adapter's ground-truth or output manifest (JSON Lines), in which every
+        level-1 label that an image does not list is absent; the output manifest of a SageMaker Ground Truth labelling
+        job (image classification, one or several labels), in which a class that an image was not given is absent, and
+        a failed annotation is unknown.
     session
         For S3; None is boto3's default.
 
@@ -202,7 +234,7 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
         except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableManifest(f"{name}: not a Parquet file ({_line(error)}); {_SAVE_AS_CSV}") from error
     else:
-        return Truth(_from_ground_truth(data.splitlines(), name))
+        table = _from_lines(data, name)
     return make_truth(table, name)
 
 
@@ -223,8 +255,8 @@ def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
     Parameters
     ----------
     table
-        Columns source_ref, label, present; `present` may be bool, 1/0 or words; missing is unknown. Optional: weight,
-        a positive number that is the same in every row of an image.
+        Columns source_ref, label, present; or source_ref and one column a label. What is present may be bool, 1/0 or
+        words; missing is unknown. Optional: weight, a positive number that is the same in every row of an image.
     name
         What to call it in an error.
 
@@ -239,6 +271,8 @@ def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
     >>> make_truth(pd.DataFrame({"source_ref": ["s3://b/1.jpg"], "label": ["Gambling"], "present": [1]}))
     Truth(1 images; present/judged: Gambling 1/1)
     """
+    if not {"label", "present"} & set(table.columns):
+        table = _tidy(table, name)
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise UnreadableManifest(
@@ -249,7 +283,8 @@ def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
     if unreadable.any():
         row = int(np.flatnonzero(unreadable)[0])
         raise UnreadableManifest(
-            f"{name}: row {row + 1}: present is {table['present'].iloc[row]!r}; write 1 or 0, or leave it empty."
+            f"{name}: row {_row_number(table, row)}: present is {table['present'].iloc[row]!r} for "
+            f"{table['label'].iloc[row]}; write 1 or 0, or leave it empty."
         )
     judged = pd.DataFrame(
         {
@@ -285,17 +320,59 @@ def _weights(rows: pd.DataFrame, name: str) -> pd.Series | None:
     return weights if weights.nunique() > 1 else None  # equal chances: nothing to make up for
 
 
-def _from_ground_truth(lines: Iterable[bytes], name: str) -> pd.DataFrame:
-    rows: list[tuple[str, str, bool]] = []
-    for number, raw in enumerate(lines, start=1):
-        if not raw.strip():
-            continue
+def _tidy(wide: pd.DataFrame, name: str) -> pd.DataFrame:
+    """One row a judgement, from one row an image and one column a label."""
+    beside = [column for column in ("source_ref", "weight") if column in wide.columns]
+    labels = [column for column in wide.columns if column not in beside]
+    if "source_ref" not in beside or not labels:
+        raise UnreadableManifest(
+            f"{name}: no column {'source_ref' if labels else 'label, present'}; labelled samples need source_ref, "
+            f"label and present, or source_ref and one column a label."
+        )
+    return wide.reset_index(drop=True).melt(beside, labels, var_name="label", value_name="present", ignore_index=False)
+
+
+def _row_number(table: pd.DataFrame, position: int) -> int:
+    """From 1, as it was before a wide table was made tidy."""
+    return int(table.index[position]) + 1 if table.index.has_duplicates else position + 1
+
+
+def _from_lines(data: bytes, name: str) -> pd.DataFrame:
+    """From a manifest of adapter ground truth, or of SageMaker Ground Truth; the first line tells which."""
+    lines = [(number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
+    adapter = not lines or manifests.TRUTH_KEY.encode() in lines[0][1]
+    if adapter:
+        rows = _of_ground_truth(_parsed(manifests.parse_ground_truth_line, lines, name))
+    else:
+        rows = _of_annotations(_parsed(manifests.parse_annotation_line, lines, name))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _parsed(parse: Callable[[bytes], Parsed], lines: Iterable[tuple[int, bytes]], name: str) -> list[Parsed]:
+    found = []
+    for number, line in lines:
         try:
-            source_ref, present = manifests.parse_ground_truth_line(raw)
+            found.append(parse(line))
         except ValueError as error:
             raise UnreadableManifest(
                 f"{name}: line {number}: {error}; labelled samples are CSV, Parquet or a ground-truth manifest."
             ) from error
+    return found
+
+
+def _of_ground_truth(lines: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[tuple[str, str, bool]]:
+    for source_ref, present in lines:
         given = [taxonomy.canonical(label) for label in present]
-        rows.extend((source_ref, label, label in given) for label in dict.fromkeys((*taxonomy.LEVEL_1, *given)))
-    return make_truth(pd.DataFrame(rows, columns=COLUMNS), name).table
+        yield from ((source_ref, label, label in given) for label in dict.fromkeys((*taxonomy.LEVEL_1, *given)))
+
+
+def _of_annotations(annotations: Sequence[manifests.Annotation]) -> Iterator[tuple[str, str, bool]]:
+    """A class that was not given is absent. Where one class had to do, its ancestors and descendants are left open."""
+    every = dict.fromkeys(taxonomy.canonical(name) for one in annotations for name in one.classes or ())
+    for one in annotations:
+        if one.classes is None:
+            continue
+        given = {taxonomy.canonical(name) for name in one.classes}
+        kin = {label for name in given for label in (*taxonomy.ancestors(name), *taxonomy.descendants(name))}
+        left_open = kin - given if one.exclusive else set()
+        yield from ((one.source_ref, label, label in given) for label in every if label not in left_open)

@@ -11,6 +11,7 @@ import pytest
 from service_client import Client, picture, shape, until
 from sklearn.metrics import f1_score, multilabel_confusion_matrix
 
+import toolkit as tk
 from toolkit.errors import NotFound, RequestRefused
 from toolkit.manifests import (
     AdapterOutput,
@@ -88,7 +89,9 @@ def test_the_output_manifests_repeat_the_truth_and_tell_what_both_models_said(
         )
 
 
-def test_the_evaluation_counts_what_the_output_manifest_says(client: Client, shapes: dict[str, Any]) -> None:
+def test_the_evaluation_counts_what_the_output_manifest_says(
+    client: Client, shapes: dict[str, Any], tmp_path: Path
+) -> None:
     bucket = shapes["bucket"]
 
     def labels(number: int) -> list[str]:  # nothing that could be learned without mistakes
@@ -125,6 +128,15 @@ def test_the_evaluation_counts_what_the_output_manifest_says(client: Client, sha
     assert 0 < found.f1 < 1
     assert found.f1 == pytest.approx(expected_f1)
     assert version["EvaluationResult"]["F1Score"] == pytest.approx(expected_f1)
+
+    written = version["TestingDataResult"]["Output"]["Assets"][0]["GroundTruthManifest"]["S3Object"]
+    (tmp_path / "output.jsonl").write_bytes(client.get(written))
+    base, adapter = tk.read_adapter_output(tmp_path / "output.jsonl")
+    truth = tk.read_truth(tmp_path / "output.jsonl")
+    for row in found.table().itertuples():
+        rates = tk.compare(base, adapter, truth, row.label, row.threshold).rates.set_index("measure")
+        assert (rates.loc["fp", "base"], rates.loc["fp", "candidate"]) == (row.base_fp, row.adapter_fp)
+        assert (rates.loc["fn", "base"], rates.loc["fn", "candidate"]) == (row.base_fn, row.adapter_fn)
 
 
 def test_an_adapter_separates_images_it_has_not_seen(client: Client, shapes: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ with a line is said in a `ValueError` of a few words, which the caller puts besi
 
 from toolkit.manifests.adapters import (
     BASE_KEY,
+    TRUTH_KEY,
     AdapterOutput,
     Confusion,
     Evaluation,
@@ -36,6 +37,7 @@ from toolkit.manifests.results import (
     parse_result_line,
     result_record,
 )
+from toolkit.manifests.sagemaker import Annotation, parse_annotation_line
 from toolkit.manifests.summary import SUMMARY_NAME, LineError, Summary, parse_summary
 
 __all__ = [
@@ -47,7 +49,9 @@ __all__ = [
     "RESULTS_NAME",
     "RESULT_KEY",
     "SUMMARY_NAME",
+    "TRUTH_KEY",
     "AdapterOutput",
+    "Annotation",
     "Answer",
     "Confusion",
     "Evaluation",
@@ -61,6 +65,7 @@ __all__ = [
     "is_image_name",
     "lines_of",
     "parse_adapter_output_line",
+    "parse_annotation_line",
     "parse_evaluation",
     "parse_ground_truth_line",
     "parse_input_line",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import pandas as pd
+
 from toolkit.errors import UnreadableManifest
 from toolkit.manifests.lines import name_of, parse_object, source_ref_of
 from toolkit.manifests.results import RESULT_KEY, Answer, parse_answer
@@ -173,6 +175,25 @@ class Evaluation:
     project_version: str
     at_input: ThresholdEvaluation
     thresholds: tuple[ThresholdEvaluation, ...]
+
+    def table(self) -> pd.DataFrame:
+        """One row a threshold and label.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `threshold` (percent), `label`, and the counts `base_tp`, `base_fp`, `base_fn`, `base_tn`, `adapter_tp`, …
+        """
+        return pd.DataFrame(
+            {"threshold": at.threshold, "label": label}
+            | {
+                f"{model}_{count}": getattr(confusion, count)
+                for model, confusion in (("base", base), ("adapter", adapter))
+                for count in ("tp", "fp", "fn", "tn")
+            }
+            for at in self.thresholds
+            for label, (base, adapter) in at.labels.items()
+        )
 
     def to_json(self) -> bytes:
         """The document."""
