@@ -3,15 +3,22 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import ref
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
-from sklearn.metrics import average_precision_score, confusion_matrix
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
 
 import toolkit as tk
 from toolkit import manifests
 from toolkit.curves import binomial_interval
-from toolkit.errors import BelowFloor, InvalidArgument
+from toolkit.errors import BelowFloor, InvalidArgument, NotLabelled
 
 quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 # Few distinct values make ties; None is an image on which the label was not reported.
@@ -51,12 +58,130 @@ def test_average_precision_is_that_of_scikit_learn(make, pairs) -> None:
     assert run(make, pairs).average_precision == pytest.approx(expected)
 
 
+weighed = st.lists(
+    st.tuples(
+        st.none() | st.sampled_from([50.0, 50.1, 77.7, 77.70000457763672, 99.9]) | st.floats(50, 100, width=32),
+        st.booleans(),
+        st.sampled_from([0.5, 1.0, 1.0, 7.25]),
+    ),
+    min_size=2,
+    max_size=60,
+).filter(lambda images: len({present for _, present, _ in images}) == 2)
+
+
+@given(weighed, st.booleans())
+@quick
+def test_curves_and_areas_are_those_of_scikit_learn(images, with_weights: bool) -> None:
+    scores = np.array([np.nan if score is None else score for score, _, _ in images], dtype=np.float32)
+    present = np.array([there for _, there, _ in images])
+    weights = np.array([weight for *_, weight in images]) if with_weights else None
+    curve = tk.curve_of_scores("Gambling", scores, present, weights=weights, min_confidence=50)
+    ranked = np.where(np.isnan(scores), np.float32(-1), scores)  # what was not reported is below all else, tied
+    precision, recall, thresholds = precision_recall_curve(present, ranked, sample_weight=weights)
+    above = thresholds >= 50  # scikit-learn's curve goes on below the floor, where we know nothing
+    np.testing.assert_array_equal(curve.table["threshold"], thresholds[above])
+    np.testing.assert_allclose(curve.table["precision"], precision[:-1][above])
+    np.testing.assert_allclose(curve.table["recall"], recall[:-1][above])
+    fpr, tpr, at = roc_curve(present, ranked, sample_weight=weights, drop_intermediate=False)
+    above = (at >= 50) & np.isfinite(at)
+    np.testing.assert_allclose(curve.table["fpr"][::-1], fpr[above], atol=1e-12)
+    np.testing.assert_allclose(curve.table["recall"][::-1], tpr[above], atol=1e-12)
+    assert curve.roc_auc == pytest.approx(roc_auc_score(present, ranked, sample_weight=weights))
+    assert curve.average_precision == pytest.approx(average_precision_score(present, ranked, sample_weight=weights))
+
+
+@pytest.mark.parametrize("there", [0, 1])
+def test_without_positives_or_without_negatives_there_is_no_area(there: int) -> None:
+    curve = tk.curve_of_scores("Gambling", [90, 80, float("nan")], [there] * 3)
+    assert math.isnan(curve.roc_auc)
+    assert math.isnan(curve.average_precision) == (there == 0)
+    assert tk.ranking_intervals(curve, replicates=10).loc["roc_auc"].isna().all()
+    assert math.isnan(curve.at(85).fpr if there else curve.at(85).recall)
+
+
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
-def test_intervals_are_the_exact_ones_of_scipy(counts, level) -> None:
+def test_intervals_are_those_of_scipy(counts, level) -> None:
     k, n = counts
-    expected = binomtest(k, n).proportion_ci(level, method="exact")
-    low, high = binomial_interval(k, n, level)
-    assert (float(low), float(high)) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    for interval, method in (("clopper-pearson", "exact"), ("wilson", "wilson")):
+        expected = binomtest(k, n).proportion_ci(level, method=method)
+        low, high = binomial_interval(k, n, level, interval)
+        assert (float(low), float(high)) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_the_interval_of_a_curve_is_the_one_that_was_asked_for(make) -> None:
+    results, truth = make.results({"Gambling": 90}, {"Gambling": 80}, {}), make.truth("Gambling", [1, 0, 1])
+    curve = tk.threshold_curve(results, truth, "Gambling", interval="wilson", confidence_level=0.9)
+    expected = binomtest(1, 2).proportion_ci(0.9, method="wilson")
+    assert (curve.at(80).precision_low, curve.at(80).precision_high) == pytest.approx((expected.low, expected.high))
+    assert curve.table["precision_low"][0] == curve.at(80).precision_low
+    with pytest.raises(InvalidArgument, match="interval 'wald': choose one of clopper-pearson, wilson"):
+        tk.threshold_curve(results, truth, "Gambling", interval="wald")
+
+
+def test_areas_have_the_interval_of_samples_drawn_again() -> None:
+    random = np.random.default_rng(0)
+    present = random.random(300) < 0.3
+    scores = np.clip(random.normal(60 + 15 * present, 15), 0, 100)
+    scores[scores < 40] = np.nan
+    found = tk.ranking_intervals(tk.curve_of_scores("Gambling", scores, present, min_confidence=40), replicates=800)
+    ranked = np.where(np.isnan(scores), -1, scores).astype(np.float32)
+    measures = {"average_precision": average_precision_score, "roc_auc": roc_auc_score}
+    for name, measure in measures.items():
+        rows = (random.integers(0, 300, 300) for _ in range(800))
+        low, high = np.quantile([measure(present[again], ranked[again]) for again in rows], [0.025, 0.975])
+        assert found.loc[name].tolist() == pytest.approx([measure(present, ranked), low, high], abs=0.015)
+
+
+def test_areas_of_weighted_samples_have_no_bootstrap(make) -> None:
+    curve = tk.curve_of_scores("Gambling", [90, 80], [1, 0], weights=[1, 2])
+    with pytest.raises(InvalidArgument, match="label images picked uniformly"):
+        tk.ranking_intervals(curve)
+    with pytest.raises(InvalidArgument, match="replicates is 0"):
+        tk.ranking_intervals(tk.curve_of_scores("Gambling", [90, 80], [1, 0]), replicates=0)
+
+
+@given(weighed, st.integers(1, 12), st.booleans())
+@quick
+def test_calibration_counts_what_lies_in_each_bin(images, bins: int, with_weights: bool) -> None:
+    scores = np.array([np.nan if score is None else score for score, _, _ in images], dtype=np.float32)
+    present = np.array([there for _, there, _ in images])
+    weights = np.array([weight if with_weights else 1.0 for *_, weight in images])
+    curve = tk.curve_of_scores("A", scores, present, weights=weights if with_weights else None, min_confidence=50)
+    table = curve.calibration(bins)
+    assert table["images"].sum() == np.isfinite(scores).sum()
+    for row in table.itertuples():
+        inside = (scores >= row.low) & ((scores < row.high) | ((row.high == 100) & (scores == 100)))
+        assert row.images == inside.sum()
+        if row.images:
+            assert row.present == pytest.approx(np.average(present[inside], weights=weights[inside]))
+            assert row.mean_confidence == pytest.approx(np.average(scores[inside], weights=weights[inside]))
+            assert row.present_low <= row.present + 1e-12
+            assert row.present_high >= row.present - 1e-12
+        else:
+            assert math.isnan(row.present)
+    with pytest.raises(InvalidArgument, match="bins is 0"):
+        curve.calibration(0)
+
+
+def test_several_labels_are_one_curve_of_any_of_them(make) -> None:
+    results = make.results({"Gambling": 60, "Alcohol": 90}, {"Alcohol": 70}, {"Gambling": 80}, {}, {"Gambling": 95})
+    rows = [
+        (0, "Gambling", 0), (0, "Alcohol", 1), (1, "Gambling", 0), (1, "Alcohol", 0), (2, "Gambling", 1),
+        (3, "Gambling", 0), (3, "Alcohol", 1), (4, "Gambling", 0),
+    ]  # fmt: skip
+    truth = tk.make_truth(
+        pd.DataFrame([(ref(n), *rest) for n, *rest in rows], columns=["source_ref", "label", "present"])
+    )
+    curve = tk.threshold_curve(results, truth, ["Gambling", "Alcohol"])
+    assert curve.label == "Gambling or Alcohol"
+    # 0, 2 and 3 have one of them, 1 has neither; of 4 it is only known that it is not Gambling.
+    assert (curve.positives, curve.negatives) == (3, 1)
+    assert curve.thresholds.tolist() == [70, 80, 90]
+    assert (curve.at(75).tp, curve.at(70).fp, curve.at(70).fn) == (2, 1, 1)
+    with pytest.raises(NotLabelled, match="Violence: nobody judged it"):
+        tk.threshold_curve(results, truth, ["Gambling", "Violence"])
+    with pytest.raises(NotLabelled, match="name at least one"):
+        tk.threshold_curve(results, truth, [])
 
 
 def test_flagged_means_at_least_and_is_compared_as_float32(make) -> None:

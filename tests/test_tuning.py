@@ -191,3 +191,13 @@ def test_every_promised_threshold_passes_its_exact_test(pairs, data) -> None:
 def test_what_cannot_be_promised_is_refused(make, objective: str, level: float) -> None:
     with pytest.raises((InvalidObjective, InvalidArgument)):
         tk.choose_threshold(curve_of(make, SAMPLE), objective, confidence_level=level)
+
+
+def test_scores_and_costs_count_images_by_what_they_stand_for() -> None:
+    scores, present = [90, 80, 70, 60], [True, False, True, False]
+    alone = tk.curve_of_scores("Gambling", scores, present)
+    weighted = tk.curve_of_scores("Gambling", scores, present, weights=[1, 50, 1, 1])
+    for objective in ("f1", "cost fp=1 fn=3"):
+        assert tk.choose_threshold(alone, objective).threshold == 70
+        assert tk.choose_threshold(weighted, objective).threshold == 90
+    assert weighted.rates["f1"].max() == tk.choose_threshold(weighted, "f1").point.f1

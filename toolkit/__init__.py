@@ -3,7 +3,7 @@
 from toolkit import errors, plots, storage, taxonomy
 from toolkit.adapters import Adapter, list_adapters, read_evaluation, train_adapter
 from toolkit.compare import Comparison, compare
-from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, threshold_curve
+from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, ranking_intervals, threshold_curve
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
 from toolkit.jobs import Job, JobGroup, MediaAnalysis, wait_for
@@ -41,6 +41,7 @@ __all__ = [
     "list_adapters",
     "make_truth",
     "plots",
+    "ranking_intervals",
     "read_adapter_output",
     "read_evaluation",
     "read_results",

@@ -2,7 +2,7 @@
 
 import difflib
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Final, TypeVar
@@ -86,8 +86,8 @@ class Truth:
         """Number of images with at least one judgement."""
         return int(self.table["source_ref"].nunique())
 
-    def of(self, label: str) -> pd.Series:
-        """What is known about one label, the tree included.
+    def of(self, label: str | Collection[str]) -> pd.Series:
+        """What is known about one label, the tree included; of several, whether any of them is there.
 
         A present label implies its ancestors, an absent one its descendants; a judgement of the label itself goes
         before what others imply, and an image whose judgements contradict each other is unknown.
@@ -95,7 +95,7 @@ class Truth:
         Parameters
         ----------
         label
-            A moderation label of any level.
+            A moderation label of any level, or several: True where one of them is there, False where all are absent.
 
         Returns
         -------
@@ -107,6 +107,8 @@ class Truth:
         NotLabelled
             Nothing is known of this label on any image; the message names the labels that were judged.
         """
+        if not isinstance(label, str):
+            return self._of_any(label)
         label = taxonomy.canonical(label)
         rows = self.table
         itself = rows[rows["label"] == label].set_index("source_ref")["present"]
@@ -124,17 +126,29 @@ class Truth:
         judged: pd.Series = known.sort_index()
         return judged
 
+    def _of_any(self, labels: Collection[str]) -> pd.Series:
+        if not labels:
+            raise NotLabelled("no label given; name at least one.")
+        each = pd.concat([self.of(label).astype("boolean") for label in labels], axis=1)
+        there, absent = each.fillna(False).any(axis=1), ~each.fillna(True).any(axis=1)
+        known: pd.Series = there[there | absent].astype(bool)
+        if known.empty:
+            raise NotLabelled(f"{', '.join(labels)}: on no image is it known of all of them; judge them together.")
+        return known.rename_axis("source_ref")
+
     def weights_of(self, source_refs: pd.Series) -> NDArray[np.float64] | None:
         """The weights of judged images, shape (n,); None where every image had the same chance."""
         return None if self.weights is None else self.weights.reindex(source_refs).to_numpy(float)
 
-    def matched(self, label: str, source_refs: pd.Series) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Truth of one label, laid over a list of images.
+    def matched(
+        self, label: str | Collection[str], source_refs: pd.Series
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Truth of one label, or of any of several, laid over a list of images.
 
         Parameters
         ----------
         label
-            A moderation label.
+            A moderation label, or several.
         source_refs
             Images, n of them; one that stands there twice is matched twice.
 

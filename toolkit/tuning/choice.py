@@ -81,7 +81,7 @@ def choose_threshold(curve: ThresholdCurve, objective: str, *, confidence_level:
     """
     wanted = read_objective(objective)
     if confidence_level is None:
-        rows = np.flatnonzero(wanted.allowed(curve.table))
+        rows = np.flatnonzero(wanted.allowed(curve))
         missing = _nobody_to_tell(curve) or _none_on_sample(curve, wanted, rows, objective)
     else:
         bound = _promisable(curve, wanted, objective, confidence_level)
@@ -95,10 +95,10 @@ def _choice(
 ) -> Choice:
     threshold, point = None, None
     judged = curve.positives + curve.negatives
-    reason = missing or f"{wanted.wish} of the {len(curve.table)} thresholds that {judged} judged images tell apart."
+    reason = missing or f"{wanted.wish} of the {len(curve.rates)} thresholds that {judged} judged images tell apart."
     if missing is None:
-        value = wanted.value(curve.table)[rows]
-        threshold = float(curve.table["threshold"].iloc[rows[value == value.max()].max()])
+        value = wanted.value(curve)[rows]
+        threshold = float(curve.rates["threshold"].iloc[rows[value == value.max()].max()])
         point = curve.at(threshold)
         if level is not None:
             reason = f"holds on new images with probability {level:g}; {reason}"
@@ -126,7 +126,7 @@ def _nobody_to_tell(curve: ThresholdCurve) -> str | None:
         return f"{curve.label} is on none of {judged}; label some images that show it."
     if not curve.negatives:
         return f"{curve.label} is on all of {judged}; label some images that do not show it."
-    if curve.table.empty or not curve.table["tp"].any():
+    if curve.rates.empty or not curve.rates["tp"].any():
         return (
             f"the model reported {curve.label} on none of the {curve.positives} judged images that show it "
             f"(nothing is known below {curve.min_confidence:g})."
@@ -137,14 +137,14 @@ def _nobody_to_tell(curve: ThresholdCurve) -> str | None:
 def _none_on_sample(curve: ThresholdCurve, wanted: Objective, rows: Rows, objective: str) -> str | None:
     judged = f"the {curve.positives + curve.negatives} judged images"
     if isinstance(wanted, Bound) and not len(rows):
-        rates = curve.table[wanted.rate].to_numpy(float)
-        best_row = curve.table.iloc[int(rates.argmax() if wanted.at_least else rates.argmin())]
+        rates = curve.rates[wanted.rate].to_numpy(float)
+        best_row = curve.rates.iloc[int(rates.argmax() if wanted.at_least else rates.argmin())]
         return (
             f"no threshold reaches {objective} on {judged}; the nearest is {wanted.rate} {best_row[wanted.rate]:.3f} "
             f"at {best_row['threshold']:.2f}, with recall {best_row['recall']:.3f}."
         )
-    best = float(wanted.value(curve.table)[rows].max())
-    if isinstance(wanted, Cost) and -best >= wanted.fn * curve.positives:
+    best = float(wanted.value(curve)[rows].max())
+    if isinstance(wanted, Cost) and -best >= wanted.fn * curve.groups[:, 1].sum():
         return f"flagging nothing costs no more than the best threshold on {judged}."
     if not isinstance(wanted, Cost) and best <= 0:
         return f"the thresholds that reach {objective} find none of the {curve.positives} images with {curve.label}."
@@ -153,13 +153,13 @@ def _none_on_sample(curve: ThresholdCurve, wanted: Objective, rows: Rows, object
 
 def _none_promised(curve: ThresholdCurve, bound: Bound, rows: Rows, level: float) -> str | None:
     """What is missing for a promise; None if nothing is."""
-    if len(rows) and bound.value(curve.table)[rows].max() > 0:
+    if len(rows) and bound.value(curve)[rows].max() > 0:
         return None
-    flagged = int((curve.table["tp"] + curve.table["fp"]).max())
+    flagged = int((curve.rates["tp"] + curve.rates["fp"]).max())
     promise = f"{bound.wish.partition(' with ')[2]} cannot be promised with probability {level:g}"
     if bound.rate == "precision" and flagged < (least := fewest(bound, level)):
         return f"{promise}: {flagged} judged images are flagged at most, and it takes {least} without a mistake."
-    rate = float(curve.table[bound.rate].iloc[nearest(curve, bound)])
+    rate = float(curve.rates[bound.rate].iloc[nearest(curve, bound)])
     needed = enough(bound, rate, level)
     if needed is None:
         return f"{promise}: {bound.rate} is {rate:.3f} at best on this sample; more labels will not help."

@@ -36,7 +36,7 @@ Rows = NDArray[np.int64]
 
 
 def guaranteed(curve: ThresholdCurve, bound: Bound, confidence_level: float) -> Rows:
-    """Rows of `curve.table` at which the bound holds on new data, all of them at once with that probability.
+    """Rows of `curve.rates` at which the bound holds on new data, all of them at once with that probability.
 
     Parameters
     ----------
@@ -101,19 +101,19 @@ def enough(bound: Bound, rate: float, confidence_level: float) -> int | None:
 
 
 def nearest(curve: ThresholdCurve, bound: Bound) -> int:
-    """The row of `curve.table` that speaks most clearly for the bound."""
+    """The row of `curve.rates` that speaks most clearly for the bound."""
     return int(np.argmin(_p_values(curve, bound)))
 
 
 def _sequences(curve: ThresholdCurve, bound: Bound, confidence_level: float) -> list[tuple[Rows, float]]:
     """The orders in which rows are tested, each with its share of the level."""
-    upwards = np.arange(len(curve.table))
+    upwards = np.arange(len(curve.rates))
     downwards = upwards[::-1]
     if bound.rate == "recall":
         return [(upwards, 1.0)]  # highest at the lowest threshold
     if bound.rate != "precision":
         return [(downwards, 1.0)]
-    flagged = (curve.table["tp"] + curve.table["fp"]).to_numpy()
+    flagged = (curve.rates["tp"] + curve.rates["fp"]).to_numpy()
     wanted = float(fewest(bound, confidence_level))
     chosen = []
     for row in downwards:
@@ -129,7 +129,7 @@ def _p_values(curve: ThresholdCurve, bound: Bound) -> NDArray[np.float64]:
 
 
 def _fraction(curve: ThresholdCurve, rate: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    table: pd.DataFrame = curve.table
+    table: pd.DataFrame = curve.rates
     tp, fp = table["tp"].to_numpy(), table["fp"].to_numpy()
     if rate == "precision":
         return tp, tp + fp

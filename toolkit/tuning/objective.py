@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from toolkit.curves import ThresholdCurve
 from toolkit.errors import InvalidObjective
 
 OBJECTIVES: Final = (
@@ -46,14 +46,14 @@ class Bound:
     def _other(self) -> str:
         return "precision" if self.rate == "recall" else "recall"
 
-    def allowed(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+    def allowed(self, curve: ThresholdCurve) -> NDArray[np.bool_]:
         """Which rows of a curve keep to it on the sample."""
-        values = table[self.rate].to_numpy(float)
+        values = curve.rates[self.rate].to_numpy(float)
         return values >= self.limit if self.at_least else values <= self.limit
 
-    def value(self, table: pd.DataFrame) -> Floats:
+    def value(self, curve: ThresholdCurve) -> Floats:
         """How good each row is; the highest is the best."""
-        return table[self._other].to_numpy(float)
+        return curve.rates[self._other].to_numpy(float)
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class FScore:
         """What is looked for, in words."""
         return f"highest F{self.beta:g}"
 
-    def allowed(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+    def allowed(self, curve: ThresholdCurve) -> NDArray[np.bool_]:
         """Every row."""
-        return np.ones(len(table), dtype=bool)
+        return np.ones(len(curve.thresholds), dtype=bool)
 
-    def value(self, table: pd.DataFrame) -> Floats:
+    def value(self, curve: ThresholdCurve) -> Floats:
         """The score of each row, 0–1."""
         square = self.beta * self.beta
-        tp, fp, fn = (table[name].to_numpy(float) for name in ("tp", "fp", "fn"))
+        tp, fp, fn = (curve.weights[name] for name in ("tp", "fp", "fn"))
         score: Floats = (1 + square) * tp / ((1 + square) * tp + square * fn + fp)
         return score
 
@@ -91,13 +91,14 @@ class Cost:
         """What is looked for, in words."""
         return "lowest cost"
 
-    def allowed(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+    def allowed(self, curve: ThresholdCurve) -> NDArray[np.bool_]:
         """Every row."""
-        return np.ones(len(table), dtype=bool)
+        return np.ones(len(curve.thresholds), dtype=bool)
 
-    def value(self, table: pd.DataFrame) -> Floats:
+    def value(self, curve: ThresholdCurve) -> Floats:
         """The cost of each row's mistakes, negative: the highest is the best."""
-        return -(self.fp * table["fp"] + self.fn * table["fn"]).to_numpy(float)
+        weights = curve.weights
+        return -(self.fp * weights["fp"] + self.fn * weights["fn"])
 
 
 Objective = Bound | FScore | Cost

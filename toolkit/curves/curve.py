@@ -1,0 +1,424 @@
+"""Every threshold's confusion counts, rates and intervals for one label."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from toolkit import checks
+from toolkit.curves.intervals import Interval, binomial_interval, effective, require_interval
+from toolkit.curves.measures import average_precision, roc_auc
+from toolkit.errors import BelowFloor, InvalidArgument
+from toolkit.results import Results
+from toolkit.truth import Truth
+
+Floats = NDArray[np.float64]
+
+RATES: Final = {
+    "precision": (("tp",), ("tp", "fp")),
+    "recall": (("tp",), ("tp", "fn")),
+    "fpr": (("fp",), ("fp", "tn")),
+    "flagged": (("tp", "fp"), ("tp", "fp", "fn", "tn")),
+}
+"""Each rate as the cells that make its numerator and its denominator."""
+
+# What is summed over the images of a cell: how many there are, their weights, and their squared weights.
+_COUNT, _WEIGHT, _SQUARE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """One threshold and what happens there.
+
+    `threshold` is in percent (0–100); `tp`, `fp`, `fn`, `tn` are numbers of labelled images; rates lie between 0 and 1,
+    each with the ends of its interval, and are NaN where their denominator is 0. `flagged` is the share of the images
+    at or above the threshold. Where labelled images carry weights, the rates are weighted and the numbers are not.
+    """
+
+    threshold: float
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    precision: float
+    recall: float
+    fpr: float
+    f1: float
+    flagged: float
+    precision_low: float
+    precision_high: float
+    recall_low: float
+    recall_high: float
+    fpr_low: float
+    fpr_high: float
+    flagged_low: float
+    flagged_high: float
+
+
+_COUNTS: Final = ("tp", "fp", "fn", "tn")
+_COLUMNS: Final = [field.name for field in fields(OperatingPoint)]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ThresholdCurve:
+    """What every threshold would do for one label, on the images that people judged.
+
+    Attributes
+    ----------
+    label
+        The moderation label.
+    thresholds
+        The distinct confidences of judged images, ascending: float32, percent, shape (n,). Empty when the label was
+        reported on no judged image.
+    cells
+        Shape (n + 1, 2, 3): judged images on which the label was not reported, then those at each threshold; without
+        and with the label; how many there are, the sum of their weights, and of their squared weights.
+    weighted
+        Whether the labelled images were picked with unequal probabilities, which the rates and intervals make up for.
+    unmatched
+        Judged images that this run has no result for (they failed, or were not in it); they do not count.
+    min_confidence
+        The run's floor in percent; nothing is known below it.
+    confidence_level
+        Coverage of the `_low` and `_high` columns.
+    interval
+        What they are: `clopper-pearson` or `wilson`.
+    """
+
+    label: str
+    thresholds: NDArray[np.float32]
+    cells: Floats
+    weighted: bool
+    unmatched: int
+    min_confidence: float
+    confidence_level: float
+    interval: Interval = "clopper-pearson"
+
+    @cached_property
+    def rates(self) -> pd.DataFrame:
+        """`table` without its intervals, which take longer than all the rest: for whoever goes through all thresholds.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `threshold`, `tp`, `fp`, `fn`, `tn`, `precision`, `recall`, `fpr`, `f1`, `flagged`.
+        """
+        cells = _confusion(self._flagged, self._totals)
+        rates: dict[str, NDArray[Any]] = {"threshold": self.thresholds} | {
+            name: _whole(sums) for name, sums in cells.items()
+        }
+        for rate in RATES:
+            above, below = _fraction(cells, rate)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                rates[rate] = np.where(below[:, _COUNT] > 0, above[:, _WEIGHT] / below[:, _WEIGHT], np.nan)
+        tp, fp, fn = (cells[name][:, _WEIGHT] for name in ("tp", "fp", "fn"))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rates["f1"] = 2 * tp / (2 * tp + fp + fn)
+        return pd.DataFrame(rates)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a threshold, ascending; the columns of `OperatingPoint`."""
+        cells = _confusion(self._flagged, self._totals)
+        ends: dict[str, Floats] = {}
+        for rate in RATES:
+            ends[f"{rate}_low"], ends[f"{rate}_high"] = self._ends(*_fraction(cells, rate))
+        return self.rates.assign(**ends)[_COLUMNS]
+
+    @property
+    def weights(self) -> dict[str, Floats]:
+        """Sums of weights at each threshold: `tp`, `fp`, `fn` and `tn` for the collection, where images stand for more
+        than one; numbers of images where all had the same chance.
+        """
+        return {name: sums[:, _WEIGHT] for name, sums in _confusion(self._flagged, self._totals).items()}
+
+    @property
+    def positives(self) -> int:
+        """Judged images with the label."""
+        return int(self._totals[1, _COUNT])
+
+    @property
+    def negatives(self) -> int:
+        """Judged images without the label."""
+        return int(self._totals[0, _COUNT])
+
+    @property
+    def groups(self) -> Floats:
+        """Sums of weights, shape (n + 1, 2): not reported and at each threshold; without and with the label."""
+        return self.cells[:, :, _WEIGHT]
+
+    @property
+    def average_precision(self) -> float:
+        """Area under precision over recall as a step function, 0–1; NaN without positives.
+
+        Images on which the label was not reported rank last, all tied: the run says no more about them.
+        The sum is scikit-learn's: the recall gained at each threshold times the precision there.
+        """
+        return float(average_precision(self.groups))
+
+    @property
+    def roc_auc(self) -> float:
+        """Area under recall over the false-positive rate, 0–1; NaN without positives or without negatives.
+
+        The chance that an image with the label has a higher confidence than one without; a tie counts half, and images
+        on which the label was not reported are all tied.
+        """
+        return float(roc_auc(self.groups))
+
+    def at(self, threshold: float) -> OperatingPoint:
+        """What happens at one threshold: images with confidence >= threshold are flagged.
+
+        Raises
+        ------
+        BelowFloor
+            The run reported nothing there, or the threshold is above 100.
+        """
+        if not np.float32(self.min_confidence) <= np.float32(threshold) <= 100:
+            raise BelowFloor(
+                f"{self.label} at {threshold:g}: this run reported nothing below {self.min_confidence:g}; "
+                f"rerun the job with MinConfidence {threshold:g} or lower."
+                if threshold < self.min_confidence
+                else f"{self.label} at {threshold:g}: confidences end at 100; name a threshold up to 100."
+            )
+        row = int(np.searchsorted(self.thresholds, np.float32(threshold)))
+        group = np.concatenate(
+            [self.cells[:1] + self.cells[1 : row + 1].sum(axis=0), self.cells[row + 1 :].sum(axis=0)[None]]
+        )
+        alone = replace(self, thresholds=np.array([threshold]), cells=group)
+        values = alone.table.iloc[0]
+        counts = {name: int(values[name]) for name in _COUNTS}
+        rates = {name: float(values[name]) for name in _COLUMNS if name not in _COUNTS}
+        return OperatingPoint(**counts, **rates)  # type: ignore[arg-type]
+
+    def calibration(self, bins: int = 10) -> pd.DataFrame:
+        """Whether confidences are what they say: how often the label is there, by bins of confidence (reliability).
+
+        Parameters
+        ----------
+        bins
+            How many equal ones, from the floor to 100; 1 to 1000.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a bin: `low`, `high` (percent; a confidence of exactly `high` belongs to the next bin, but for 100),
+            `images` (judged, and reported there), `mean_confidence` (percent), `present` (share with the label, 0–1)
+            with the ends of its interval. NaN for an empty bin.
+
+        Raises
+        ------
+        InvalidArgument
+            `bins` is out of its range.
+        """
+        checks.within("bins", bins, 1, 1000)
+        edges = np.linspace(self.min_confidence, 100, int(bins) + 1)
+        place = np.clip(np.searchsorted(edges, self.thresholds, side="right") - 1, 0, int(bins) - 1)
+        sums = np.zeros((int(bins), 2, 3))
+        np.add.at(sums, place, self.cells[1:])
+        everything = sums.sum(axis=1)
+        weighed = np.bincount(place, self.groups[1:].sum(axis=1) * self.thresholds, minlength=int(bins))
+        low, high = self._ends(sums[:, 1], everything)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean, share = weighed / everything[:, _WEIGHT], sums[:, 1, _WEIGHT] / everything[:, _WEIGHT]
+        return pd.DataFrame(
+            {
+                "low": edges[:-1],
+                "high": edges[1:],
+                "images": _whole(everything),
+                "mean_confidence": mean,
+                "present": share,
+                "present_low": low,
+                "present_high": high,
+            }
+        )
+
+    @property
+    def _totals(self) -> Floats:
+        totals: Floats = self.cells.sum(axis=0)
+        return totals
+
+    @property
+    def _flagged(self) -> Floats:
+        """Counting from the top: at each threshold, everything at or above it is flagged."""
+        return self.cells[:0:-1].cumsum(axis=0)[::-1]
+
+    def _ends(self, above: Floats, below: Floats) -> tuple[Floats, Floats]:
+        """Of the interval of a rate, from the sums over its numerator and over its denominator, shape (rows, 3)."""
+        counts, weights, squares = ((above[:, which], below[:, which]) for which in (_COUNT, _WEIGHT, _SQUARE))
+        successes, trials = effective(counts, weights, squares) if self.weighted else counts
+        return binomial_interval(successes, trials, self.confidence_level, self.interval)
+
+    def __repr__(self) -> str:
+        return (
+            f"ThresholdCurve({self.label}: {self.positives} present, {self.negatives} absent, "
+            f"{len(self.thresholds)} thresholds from {self.min_confidence:g}, "
+            f"average precision {self.average_precision:.3f})"
+        )
+
+
+def threshold_curve(
+    results: Results,
+    truth: Truth,
+    label: str | Collection[str],
+    *,
+    confidence_level: float = 0.95,
+    interval: Interval = "clopper-pearson",
+) -> ThresholdCurve:
+    """Confusion counts of one label at every threshold that can change them.
+
+    Parameters
+    ----------
+    results
+        What the model reported; n_images rows.
+    truth
+        What people said about some of these images. Images it leaves out, or calls unknown for `label`, do not count;
+        neither do images that the run could not analyze. An image that stands twice in the run counts twice.
+    label
+        A moderation label of any taxonomy level; or several, for the curve of "any of these labels" at one threshold:
+        an image has the highest of their confidences, is positive if one of them is there, and negative if none is.
+    confidence_level
+        Coverage of the `_low` and `_high` columns, between 0 and 1.
+    interval
+        What they are: `clopper-pearson` or `wilson`.
+
+    Returns
+    -------
+    ThresholdCurve
+        `table` has one row for each distinct confidence of a judged image (percent, float32, ascending); counts are
+        numbers of images, rates lie between 0 and 1 and are NaN where nothing was counted.
+
+    Raises
+    ------
+    NotLabelled
+        Nobody judged `label`, or none of the judged images was analyzed; the message names what was judged.
+    InvalidArgument
+        `confidence_level` is not between 0 and 1, or the interval is unknown.
+
+    Notes
+    -----
+    An image is flagged at t when its confidence is >= t. Intervals are Clopper–Pearson [1]_ (exact, a little wide) or
+    Wilson's, each true for a threshold fixed beforehand; the interval at the best of many thresholds is not a promise.
+    Where the labelled images carry weights, rates are weighted and the intervals are Korn and Graubard's [2]_: the
+    same ones at the effective sample size, from a linearised variance.
+
+    References
+    ----------
+    .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
+    .. [2] E. L. Korn and B. I. Graubard (1998). Survey Methodology 24(2), 193–201.
+    """
+    known, present = truth.matched(label, results.images["source_ref"])
+    judged = truth.of(label).index
+    return curve_of_scores(
+        label if isinstance(label, str) else " or ".join(label),
+        results.scores(label)[known],
+        present[known],
+        weights=truth.weights_of(results.images["source_ref"][known]),
+        min_confidence=results.min_confidence,
+        confidence_level=confidence_level,
+        interval=interval,
+        unmatched=int((~judged.isin(results.images["source_ref"])).sum()),
+    )
+
+
+def curve_of_scores(
+    label: str,
+    scores: ArrayLike,
+    present: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    min_confidence: float = 0.0,
+    confidence_level: float = 0.95,
+    interval: Interval = "clopper-pearson",
+    unmatched: int = 0,
+) -> ThresholdCurve:
+    """A threshold curve from plain arrays, for scores that come from elsewhere.
+
+    Parameters
+    ----------
+    label
+        What to call it.
+    scores
+        Confidence of n judged images, percent (0–100); NaN where the label was not reported.
+    present
+        Whether the label is on them, shape (n,): bool, or 1 and 0. An image that was not judged has no place here.
+    weights
+        How many images of the collection each stands for (the inverse of its probability of being picked), positive,
+        shape (n,); None where every image had the same chance.
+    min_confidence, confidence_level, interval, unmatched
+        As in `ThresholdCurve`.
+
+    Raises
+    ------
+    InvalidArgument
+        The arrays are not of one length, hold something else than what is said above, or `min_confidence` or
+        `confidence_level` is out of its range.
+
+    Examples
+    --------
+    >>> curve_of_scores("Gambling", [90, 80, float("nan")], [True, False, True]).at(85).recall
+    0.5
+    """
+    checks.within("min_confidence", min_confidence, 0, 100)
+    checks.confidence_level(confidence_level)
+    require_interval(interval)
+    score, there, weight = _columns(scores, present, weights)
+    reported = np.flatnonzero(~np.isnan(score))
+    thresholds, place = np.unique(score[reported], return_inverse=True)
+    group = np.zeros(len(score), dtype=np.int64)
+    group[reported] = place + 1
+    cell = 2 * group + there
+    size = 2 * (len(thresholds) + 1)
+    count = np.bincount(cell, minlength=size).astype(float)
+    sums = [count, count, count]
+    if weights is not None:
+        sums = [count, *(np.bincount(cell, weight**power, minlength=size) for power in (1, 2))]
+    cells = np.stack(sums, axis=1).reshape(-1, 2, 3)
+    return ThresholdCurve(
+        label, thresholds, cells, weights is not None, unmatched, min_confidence, confidence_level, interval
+    )
+
+
+def _columns(
+    scores: ArrayLike, present: ArrayLike, weights: ArrayLike | None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], Floats]:
+    """What the caller gave as arrays of one length, checked; without weights, each image stands for one."""
+    said = np.asarray(present)
+    try:
+        score = np.asarray(scores, dtype=np.float32)
+        weight = np.ones(said.shape) if weights is None else np.asarray(weights, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument("scores and weights are numbers; give NaN where a label was not reported.") from error
+    if not (score.ndim == 1 and score.shape == said.shape == weight.shape):
+        raise InvalidArgument(
+            f"scores {score.shape}, present {said.shape} and weights {weight.shape}: give one value an image in each."
+        )
+    if not np.all(np.isnan(score) | ((score >= 0) & (score <= 100))):
+        raise InvalidArgument("a score is not from 0 to 100; give percent, and NaN where a label was not reported.")
+    if pd.isna(said).any() or not np.isin(said, [False, True]).all():
+        raise InvalidArgument("present is neither true nor false for an image; leave out images that were not judged.")
+    if not np.all((weight > 0) & np.isfinite(weight)):
+        raise InvalidArgument("a weight is not positive; give the inverse of the probability of being picked.")
+    return score, said.astype(bool), weight
+
+
+def _confusion(flagged: Floats, totals: Floats) -> dict[str, Floats]:
+    """Sums over each cell's images, shape (thresholds, 3), from those of the flagged ones, shape (thresholds, 2, 3)."""
+    return {
+        "tp": flagged[:, 1],
+        "fp": flagged[:, 0],
+        "fn": totals[1] - flagged[:, 1],
+        "tn": totals[0] - flagged[:, 0],
+    }
+
+
+def _fraction(cells: dict[str, Floats], rate: str) -> tuple[Floats, Floats]:
+    above, below = (sum((cells[name] for name in names), np.zeros(3)) for names in RATES[rate])
+    return above, below
+
+
+def _whole(sums: Floats) -> NDArray[np.int64]:
+    return np.rint(sums[:, _COUNT]).astype(np.int64)
