@@ -1,10 +1,13 @@
 """Figures say what the tables say."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import toolkit as tk
-from toolkit.errors import InvalidArgument, NotLabelled
+from toolkit.errors import BelowFloor, InvalidArgument, NotLabelled
 
 
 def run(make):
@@ -85,3 +88,371 @@ def test_a_report_escapes_what_comes_from_outside(make) -> None:
     page = (make.folder / "r.html").read_text()
     for outside in ("<script>alert(1)", "<b>run</b>", "<i>title</i>"):
         assert outside not in page
+
+
+def million() -> tk.Results:
+    """A run of a million images that all have one label, each at its own confidence, drawn without a file."""
+    count = 1_000_000
+    images = pd.DataFrame({"image": np.arange(count), "source_ref": pd.Series(range(count)).map("s3://b/{}".format)})
+    labels = pd.DataFrame({"image": images["image"], "name": pd.Categorical(["Gambling"] * count), "parent": ""})
+    labels = labels.assign(level=1, confidence=np.linspace(20, 100, count, dtype=np.float32))
+    return tk.Results(images, labels, pd.DataFrame(), 20.0, "caller", True)
+
+
+def weight(figure) -> int:
+    """Bytes of a figure as it goes to the browser."""
+    return len(figure.to_json())
+
+
+def said(figure) -> str:
+    """All that is written in and above a figure."""
+    title = figure.layout.title
+    return " ".join([title.text, title.subtitle.text, *(str(note.text) for note in figure.layout.annotations)])
+
+
+def lines(figure) -> dict:
+    return {trace.name: trace for trace in figure.data if trace.name}
+
+
+def curve_of(scores, present, *, floor: float = 0.0, label: str = "Gambling") -> tk.ThresholdCurve:
+    return tk.curve_of_scores(label, scores, present, min_confidence=floor)
+
+
+def noisy(count: int, seed: int = 0) -> tk.ThresholdCurve:
+    """A curve with many thresholds, half of the images below a floor of 50."""
+    draw = np.random.default_rng(seed)
+    scores = draw.uniform(0, 100, count)
+    present = draw.uniform(0, 100, count) < scores
+    return curve_of(np.where(scores < 50, np.nan, scores), present, floor=50)
+
+
+def step_area(x, y) -> float:
+    """Area under a line that goes up or down first, then to the right."""
+    return float(np.sum(np.diff(x) * np.asarray(y)[1:]))
+
+
+def bins(*images: int) -> pd.DataFrame:
+    present = np.linspace(0.1, 0.9, len(images))
+    low = np.arange(len(images)) * 100 / len(images)
+    return pd.DataFrame({"low": low, "high": low + 100 / len(images), "images": images}).assign(
+        mean_confidence=low + 5, present=present, present_low=present - 0.1, present_high=present + 0.05
+    )
+
+
+def overview(*rows: tuple[str, str, int]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["label", "parent", "images"])
+    return table.assign(level=1, share=table["images"] / 100, median_confidence=80.0)
+
+
+@pytest.mark.parametrize("threshold", [-1, 101, float("nan")])
+def test_a_threshold_that_is_no_confidence_is_refused(make, threshold) -> None:
+    results, truth = run(make)
+    curve = tk.threshold_curve(results, truth, "Gambling")
+    for draw in (
+        lambda: tk.plots.ecdf(results, "Gambling", threshold=threshold),
+        lambda: tk.plots.tradeoff(curve, threshold=threshold),
+        lambda: tk.plots.precision_recall(curve, threshold=threshold),
+        lambda: tk.plots.roc({"a": curve}, threshold=threshold),
+        lambda: tk.plots.base_against_candidate(curve, curve, thresholds=(50, threshold)),
+    ):
+        with pytest.raises(InvalidArgument, match="give a number from 0 to 100"):
+            draw()
+
+
+def test_a_point_below_the_floor_is_refused() -> None:
+    with pytest.raises(BelowFloor, match="rerun the job"):
+        tk.plots.precision_recall(noisy(100), threshold=40)
+    with pytest.raises(BelowFloor, match="rerun the job"):
+        tk.plots.roc(noisy(100), threshold=40)
+
+
+def test_the_distribution_from_above_is_the_share_of_all_images(make) -> None:
+    results, truth = run(make)
+    line = tk.plots.ecdf(results, "Gambling").data[0]
+    for x, y in zip(line.x, line.y, strict=True):
+        assert y == pytest.approx(np.mean([score >= x for score in (5, 6.5, 50, 51, 90, 100, 0, 0)]))
+    assert line.x[0] == 5
+    groups = lines(tk.plots.ecdf(results, "Gambling", truth))
+    assert list(groups) == ["label is there (3)", "label is not there (4)", "not judged (1)"]
+    assert groups["label is there (3)"].y[0] == 1
+    assert groups["label is not there (4)"].y[0] == pytest.approx(3 / 4)
+
+
+def test_the_distribution_from_above_ends_at_nothing_and_begins_at_the_floor(make) -> None:
+    line = tk.plots.ecdf(make.results({"Gambling": 60}, {}, min_confidence=30), "Gambling").data[0]
+    np.testing.assert_array_equal(line.x, [30, 60, 100])
+    np.testing.assert_array_equal(line.y, [0.5, 0.5, 0])
+
+
+def test_the_distribution_with_truth_is_recall_and_false_positive_rate() -> None:
+    curve = noisy(300)
+    draw = np.random.default_rng(0)
+    scores = draw.uniform(0, 100, 300)
+    present = draw.uniform(0, 100, 300) < scores
+    images = pd.DataFrame({"image": range(300), "source_ref": [f"s3://b/{number}" for number in range(300)]})
+    labels = pd.DataFrame({"image": range(300), "name": "Gambling", "confidence": scores.astype(np.float32)})
+    results = tk.Results(images, labels[scores >= 50], pd.DataFrame(), 50.0, "caller", True)
+    truth = tk.make_truth(pd.DataFrame({"source_ref": images["source_ref"], "label": "Gambling", "present": present}))
+    there, not_there = tk.plots.ecdf(results, "Gambling", truth).data
+    for trace, rate in ((there, "recall"), (not_there, "fpr")):
+        for x, y in list(zip(trace.x, trace.y, strict=True))[:-1]:
+            assert getattr(curve.at(float(np.float32(x))), rate) == pytest.approx(y)
+
+
+def test_the_area_under_the_steps_is_the_average_precision() -> None:
+    curve = noisy(400)
+    solid, dotted = tk.plots.precision_recall(curve).data[:2]
+    area = step_area(solid.x, solid.y) + step_area(dotted.x, dotted.y)
+    assert area == pytest.approx(curve.average_precision)
+    assert solid.name == f"AP {curve.average_precision:.3f}"
+    assert solid.line.shape == "vh"
+
+
+def test_the_steps_keep_their_area_when_they_are_thinned() -> None:
+    curve = noisy(50_000)
+    solid, dotted = tk.plots.precision_recall(curve).data[:2]
+    assert len(solid.x) <= 3001
+    area = step_area(solid.x, solid.y) + step_area(dotted.x, dotted.y)
+    assert area == pytest.approx(curve.average_precision, abs=2e-3)
+
+
+def test_the_prevalence_is_one_line_where_all_curves_have_the_same() -> None:
+    rare, common = curve_of([90, 80, 70, 60], [1, 0, 0, 0]), curve_of([90, 80, 70, 60], [1, 0, 1, 1])
+    same = tk.plots.precision_recall({"a": rare, "b": rare})
+    assert [trace.y[0] for trace in same.data if "prevalence" in (trace.name or "")] == [0.25]
+    both = tk.plots.precision_recall({"a": rare, "b": common})
+    assert [trace.y[0] for trace in both.data if "prevalence" in (trace.name or "")] == [0.25, 0.75]
+
+
+@pytest.mark.parametrize(("draw", "x", "y"), [("precision_recall", "recall", "precision"), ("roc", "fpr", "recall")])
+def test_a_marked_point_stands_where_the_curve_says_with_its_intervals(draw, x, y) -> None:
+    curve = noisy(200)
+    figure = getattr(tk.plots, draw)({"one": curve, "two": noisy(90)}, threshold=80)
+    point, marker = curve.at(80), next(trace for trace in figure.data if trace.name == "at 80")
+    assert (marker.x[0], marker.y[0]) == (getattr(point, x), getattr(point, y))
+    for bar, rate in ((marker.error_x, x), (marker.error_y, y)):
+        assert getattr(point, rate) + bar.array[0] == pytest.approx(getattr(point, f"{rate}_high"))
+        assert getattr(point, rate) - bar.arrayminus[0] == pytest.approx(getattr(point, f"{rate}_low"))
+
+
+def test_the_roc_goes_on_dotted_below_the_floor_and_has_the_area_that_the_legend_says() -> None:
+    curve = noisy(400)
+    solid, dotted = tk.plots.roc(curve).data[:2]
+    assert (solid.x[0], solid.y[0]) == (0, 0)
+    assert (dotted.x[-1], dotted.y[-1], dotted.line.dash) == (1, 1, "dot")
+    assert (dotted.x[0], dotted.y[0]) == (solid.x[-1], solid.y[-1])
+    area = np.trapezoid(solid.y, solid.x) + np.trapezoid(dotted.y, dotted.x)
+    assert solid.name == f"AUC {area:.3f}"
+
+
+def test_several_curves_bear_their_names_and_an_empty_one_is_named_as_left_out() -> None:
+    empty = curve_of([np.nan, np.nan], [1, 0])
+    for figure in (
+        tk.plots.precision_recall({"<b>": noisy(50), "empty": empty}),
+        tk.plots.roc({"<b>": noisy(50), "empty": empty}),
+    ):
+        assert any(name.startswith("&lt;b&gt;: A") for name in lines(figure))
+        assert "nothing to show for empty" in said(figure).replace("<br>", " ")
+
+
+def test_reliability_draws_the_table_and_leaves_out_empty_bins() -> None:
+    table = bins(0, 4, 500, 90)
+    _, shares, counts = tk.plots.reliability(table, "Gambling").data
+    np.testing.assert_array_equal(shares.y, table["present"][1:])
+    np.testing.assert_array_equal(shares.x, table["mean_confidence"][1:])
+    np.testing.assert_allclose(shares.error_y.array, 0.05)
+    np.testing.assert_allclose(shares.error_y.arrayminus, 0.1)
+    np.testing.assert_array_equal(counts.y, [4, 500, 90])
+    assert shares.marker.color[0] == "white"
+    assert shares.marker.size[0] < shares.marker.size[2] < shares.marker.size[1]
+    assert "hollow: fewer than 10 images" in said(tk.plots.reliability(table, "Gambling")).replace("<br>", " ")
+    assert "hollow" not in said(tk.plots.reliability(bins(40, 50), "Gambling"))
+
+
+def test_the_four_outcomes_are_the_point() -> None:
+    point = curve_of([90, 80, 70, 60, 50], [1, 0, 1, 0, 0]).at(65)
+    cells = np.ravel(tk.plots.confusion(point, "Gambling").data[0].text)
+    assert [cell.split("<br>")[0] for cell in cells] == ["<b>2</b>", "<b>0</b>", "<b>1</b>", "<b>2</b>"]
+    assert [cell.split("<br>")[1] for cell in cells] == [
+        "100.0% of the row", "0.0% of the row", "33.3% of the row", "66.7% of the row",
+    ]  # fmt: skip
+    assert [cell.split("<br>")[2] for cell in cells] == ["caught", "missed", "false alarm", "let through rightly"]
+
+
+def test_the_four_outcomes_say_when_their_shares_are_weighted() -> None:
+    curve = tk.curve_of_scores("Gambling", [90, 40, 80, 30], [1, 1, 0, 0], weights=[1, 9, 1, 1])
+    figure = tk.plots.confusion(curve.at(50), "Gambling")
+    assert "10.0% of the row" in figure.data[0].text[0][0]
+    assert "percentages are weighted" in said(figure)
+
+
+@pytest.mark.parametrize("kind", ["icicle", "sunburst"])
+def test_a_field_is_never_smaller_than_what_is_in_it(kind) -> None:
+    table = overview(("Explicit", "", 10), ("Sex Toys", "Explicit", 8), ("Explicit Nudity", "Explicit", 7))
+    tree = tk.plots.label_tree(table, kind=kind).data[0]
+    own = dict(zip(tree.ids, tree.values, strict=True))
+    assert tree.branchvalues == "remainder"
+    assert own == {"all": 0, "/Explicit": 0, "/Sex Toys": 8, "/Explicit Nudity": 7}
+    assert dict(zip(tree.labels, tree.text, strict=True))["Explicit"] == "10 · 10.0%"
+    roomy = tk.plots.label_tree(table.assign(images=[20, 8, 7])).data[0]
+    assert dict(zip(roomy.ids, roomy.values, strict=True))["/Explicit"] == 20 - 8 - 7
+
+
+def test_a_parent_that_was_not_reported_has_a_field_in_its_place() -> None:
+    tree = tk.plots.label_tree(overview(("Pills", "Products", 3), ("New thing", "Unheard of", 2))).data[0]
+    parents = dict(zip(tree.ids, tree.parents, strict=True))
+    assert parents["/Products"] == "/Drugs & Tobacco"
+    assert parents["/Drugs & Tobacco"] == parents["/Unheard of"] == "all"
+    assert dict(zip(tree.ids, tree.text, strict=True))["/Products"] == "not reported"
+
+
+def test_a_tree_that_runs_in_circles_is_drawn_all_the_same() -> None:
+    tree = tk.plots.label_tree(overview(("A", "B", 3), ("B", "A", 2), ("C", "C", 1), ("", "A", 1))).data[0]
+    parents = dict(zip(tree.ids, tree.parents, strict=True))
+    assert parents == {"all": "", "/A": "all", "/B": "/A", "/C": "all"}
+    with pytest.raises(InvalidArgument, match="icicle or sunburst"):
+        tk.plots.label_tree(overview(), kind="treemap")
+
+
+def test_labels_that_come_together_are_shares_of_the_row(make) -> None:
+    table = pd.DataFrame([[4, 1], [1, 2]], index=["A", "B"], columns=["A", "B"])
+    heat = tk.plots.cooccurrence(table).data[0]
+    np.testing.assert_array_equal(heat.z, [[1, 0.25], [0.5, 1]])
+    assert [list(row) for row in heat.text] == [["4", "1"], ["1", "2"]]
+    with pytest.raises(InvalidArgument, match="label by label"):
+        tk.plots.cooccurrence(table.rename(index={"A": "C"}))
+
+
+def test_only_the_most_frequent_labels_are_shown_together() -> None:
+    names = [f"label {number}" for number in range(30)]
+    figure = tk.plots.cooccurrence(pd.DataFrame(np.diag(np.arange(30)), index=names, columns=names))
+    assert figure.data[0].z.shape == (25, 25)
+    assert figure.layout.yaxis.ticktext[0] == "label 29 <b>1</b>"
+    assert "the 5 least frequent labels are left out" in said(figure).replace("<br>", " ")
+
+
+def test_two_models_stand_side_by_side_each_with_its_floor() -> None:
+    base, candidate = noisy(200), curve_of([40, 60, 95], [0, 1, 1], floor=30)
+    figure = tk.plots.base_against_candidate(base, candidate, thresholds=(70, 90), names=("<i>old", "new"))
+    drawn = {(trace.name, trace.xaxis): trace for trace in figure.data if trace.name}
+    np.testing.assert_array_equal(drawn["recall", "x"].y, base.table["recall"][[0, *base.table.index]])
+    np.testing.assert_array_equal(drawn["precision", "x2"].y[1:], candidate.table["precision"])
+    greys = [(shape.xref, shape.x1) for shape in figure.layout.shapes if shape.type == "rect"]
+    marks = [(shape.xref, shape.x0) for shape in figure.layout.shapes if shape.type == "line"]
+    assert (greys, marks) == ([("x", 50), ("x2", 30)], [("x", 70), ("x2", 90)])
+    assert figure.layout.yaxis2.matches == "y"
+    assert "<i>" not in said(figure)
+    with pytest.raises(InvalidArgument, match="one label"):
+        tk.plots.base_against_candidate(base, curve_of([50], [1], label="Violence"))
+
+
+def test_a_forecast_draws_what_the_policy_says(make) -> None:
+    results = make.results({"Gambling": 95}, {"Gambling": 70}, {}, {})
+    table = tk.Policy({"Gambling": tk.Rule(review=60, block=90)}).forecast(results)
+    figure = tk.plots.forecast(table)
+    bar = figure.data[0]
+    np.testing.assert_array_equal(bar.x, [500, 250, 250])
+    np.testing.assert_allclose(bar.x + bar.error_x.array, table["per_thousand_high"])
+    np.testing.assert_allclose(bar.x - bar.error_x.arrayminus, table["per_thousand_low"])
+    assert figure.layout.yaxis.ticktext[0].startswith("<b>allow</b><br>500 (")
+
+
+def test_differences_are_drawn_with_their_intervals_and_say_what_is_real(make) -> None:
+    truth = make.truth("Gambling", [1] * 40 + [0] * 40)
+    base = make.results(*[{"Gambling": 40}] * 30, *[{"Gambling": 90}] * 10, *[{}] * 40)
+    better = make.results(*[{"Gambling": 90}] * 39, *[{}] * 41)
+    comparison = tk.compare(base, better, truth, "Gambling", 50)
+    rates, figure = comparison.rates.set_index("measure"), tk.plots.differences(comparison)
+    dots = lines(figure)
+    for measure, scale in {"precision": 100, "recall": 100, "flagged": 100, "fp": 1, "fn": 1}.items():
+        dot, row = dots[measure], rates.loc[measure]
+        assert dot.x[0] == pytest.approx(scale * row["difference"])
+        assert dot.x[0] + dot.error_x.array[0] == pytest.approx(scale * row["high"])
+        assert dot.x[0] - dot.error_x.arrayminus[0] == pytest.approx(scale * row["low"])
+    assert dots["recall"].marker.color == dots["fn"].marker.color == tk.plots.BLUE
+    assert dots["fp"].marker.color == tk.plots.GREY
+    worse = lines(tk.plots.differences(tk.compare(better, base, truth, "Gambling", 50)))
+    assert worse["recall"].marker.color == worse["fn"].marker.color == tk.plots.ORANGE
+
+
+def test_where_there_is_nothing_to_show_a_figure_says_so(make) -> None:
+    nothing, unreported = make.results(), make.results({}, {}, min_confidence=30)
+    empty, absent = curve_of([np.nan, np.nan], [1, 0]), curve_of([50, 60], [0, 0])
+    policy = tk.Policy({"Gambling": tk.Rule(block=90)})
+    for figure in (
+        tk.plots.distribution(nothing, "Gambling"),
+        tk.plots.distribution(unreported, "Gambling"),
+        tk.plots.ecdf(nothing, "Gambling"),
+        tk.plots.ecdf(unreported, "Gambling"),
+        tk.plots.tradeoff(empty),
+        tk.plots.precision_recall(empty),
+        tk.plots.precision_recall(absent),
+        tk.plots.precision_recall({}),
+        tk.plots.roc({"a": empty, "b": absent}),
+        tk.plots.roc(curve_of([], [])),
+        tk.plots.reliability(bins(0, 0), "Gambling"),
+        tk.plots.confusion(curve_of([], []).at(50), "Gambling"),
+        tk.plots.label_tree(nothing.overview()),
+        tk.plots.cooccurrence(pd.DataFrame()),
+        tk.plots.base_against_candidate(noisy(50), empty),
+        tk.plots.base_against_candidate(empty, empty, thresholds=(50, 50)),
+        tk.plots.forecast(policy.forecast(nothing)),
+    ):
+        assert "nothing to show" in said(figure)
+
+
+def test_differences_of_nothing_say_so(make) -> None:
+    truth = make.truth("Gambling", [0, 0])
+    silent = make.results({}, {})
+    comparison = tk.compare(silent, silent, truth, "Gambling", 50)
+    assert np.isnan(lines(tk.plots.differences(comparison))["precision"].x[0])  # nothing flagged, no precision
+    uncounted = dataclasses.replace(comparison, rates=comparison.rates.assign(difference=np.nan))
+    assert "nothing to show" in said(tk.plots.differences(uncounted))
+
+
+def test_no_figure_takes_a_name_from_outside_for_html(make) -> None:
+    bad = "<img src=x onerror=alert(1)>"
+    results, truth = make.results({bad: 90}, {bad: 40}), make.truth(bad, [1, 0])
+    curve = tk.threshold_curve(results, truth, bad)
+    table = pd.DataFrame([[2]], index=[bad], columns=[bad])
+    for figure in (
+        tk.plots.distribution(results, bad, truth),
+        tk.plots.ecdf(results, bad, truth),
+        tk.plots.tradeoff(curve),
+        tk.plots.precision_recall({bad: curve, "b": curve}, threshold=50),
+        tk.plots.roc({bad: curve, "b": curve}, threshold=50),
+        tk.plots.reliability(bins(3), bad),
+        tk.plots.confusion(curve.at(50), bad),
+        tk.plots.cooccurrence(table),
+        tk.plots.base_against_candidate(curve, curve, names=(bad, bad)),
+        tk.plots.forecast(pd.DataFrame({"decision": [bad], "images": 1, "per_thousand": 9.0, "per_thousand_low": 1.0,
+                                        "per_thousand_high": 10.0})),
+        tk.plots.differences(tk.compare(results, results, truth, bad, 50)),
+    ):  # fmt: skip
+        figure.update_traces(legendgroup=None)  # an identifier, shown nowhere
+        assert "<img" not in figure.to_json().replace("\\u003c", "<")
+    for kind in ("icicle", "sunburst"):
+        tree = tk.plots.label_tree(overview((bad, "", 1), ("child", bad, 1)), kind=kind).data[0]
+        assert not any("<img" in text for text in (*tree.labels, *tree.text, *tree.customdata))
+
+
+def test_a_million_images_make_a_small_figure() -> None:
+    results, curve = million(), noisy(100_000)
+    assert len(curve.table) > 40_000
+    for figure in (
+        tk.plots.distribution(results, "Gambling", threshold=50),
+        tk.plots.ecdf(results, "Gambling"),
+        tk.plots.tradeoff(curve),
+        tk.plots.precision_recall({str(number): curve for number in range(3)}, threshold=50),
+        tk.plots.roc({str(number): curve for number in range(3)}, threshold=50),
+        tk.plots.base_against_candidate(curve, curve),
+    ):
+        assert weight(figure) < 200_000
+
+
+def test_a_long_name_is_wrapped_and_makes_room_for_itself(make) -> None:
+    long = "Non-Explicit Nudity of Intimate parts and Kissing"
+    short, tall = (tk.plots.tradeoff(curve_of([50, 60], [0, 1], label=label)) for label in ("Gambling", long))
+    assert "<br>" in tall.layout.title.text
+    assert tall.layout.margin.t > short.layout.margin.t
+    assert tall.layout.height > short.layout.height

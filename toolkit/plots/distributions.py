@@ -1,0 +1,168 @@
+"""How the confidences of one label are spread over a run's images."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from toolkit import checks
+from toolkit.plots import look
+from toolkit.results import Results
+from toolkit.truth import Truth
+
+
+def distribution(
+    results: Results,
+    label: str,
+    truth: Truth | None = None,
+    *,
+    threshold: float | None = None,
+    bin_width: float = 2.0,
+) -> go.Figure:
+    """Histogram of one label's confidence.
+
+    Parameters
+    ----------
+    results
+        A run.
+    label
+        A moderation label.
+    truth
+        Colours the images by what people said of them: present, absent, not judged.
+    threshold
+        Draws a line at this confidence (percent).
+    bin_width
+        Percent, about: the range from the run's floor to 100 is cut into equal bins. From 0.1 to 100.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        What lies below the run's floor is shaded as unknown, and its images are counted in the subtitle.
+
+    Raises
+    ------
+    NotLabelled
+        With truth: nobody judged `label`, or none of the judged images is in this run.
+    InvalidArgument
+        `bin_width` or `threshold` is out of its range.
+    """
+    checks.within("bin_width", bin_width, 0.1, 100)
+    if threshold is not None:
+        checks.within("threshold", threshold, 0, 100)
+    scores = results.scores(label)
+    reported = ~np.isnan(scores)
+    edges = _edges(results.min_confidence, bin_width)
+    figure = go.Figure()
+    for name, rows, colour in _groups(results, label, truth):
+        counts, _ = np.histogram(scores[rows & reported], bins=edges)
+        figure.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts,
+            width=np.diff(edges),
+            name=name,
+            marker_color=colour,
+            marker_line={"color": "white", "width": 0.5},
+            customdata=np.column_stack([edges[:-1], edges[1:]]),
+            hovertemplate="%{y} images from %{customdata[0]:.4~g} to %{customdata[1]:.4~g}<extra>" + name + "</extra>",
+        )
+    _finish(figure, results, label, threshold)
+    below = int((~reported).sum())
+    return look.dress(
+        figure,
+        f"{label}: confidence of {int(reported.sum()):,} images",
+        f"{below:,} more were not reported (below {results.min_confidence:g}, or not at all)",
+    ).update_layout(barmode="stack", bargap=0, yaxis={"title": "images", "rangemode": "tozero"})
+
+
+def ecdf(results: Results, label: str, truth: Truth | None = None, *, threshold: float | None = None) -> go.Figure:
+    """Share of all images that reach each confidence: what a threshold there would flag.
+
+    Parameters
+    ----------
+    results
+        A run. Images on which the label was not reported count, as below the floor; images that failed do not.
+    label
+        A moderation label.
+    truth
+        Draws one line for each group of images instead: label is there, is not there, not judged. Each is a share of
+        its group; all images count alike, whatever their weights.
+    threshold
+        Draws a line at this confidence (percent).
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The empirical distribution counted from above, as flagging does (confidence >= x), from the run's floor up.
+        What lies below the floor is shaded as unknown.
+
+    Raises
+    ------
+    NotLabelled
+        With truth: nobody judged `label`, or none of the judged images is in this run.
+    InvalidArgument
+        `threshold` is out of its range.
+    """
+    if threshold is not None:
+        checks.within("threshold", threshold, 0, 100)
+    scores = results.scores(label)
+    figure = go.Figure()
+    for name, rows, colour in _groups(results, label, truth):
+        line = look.thinned(_reaching(scores[rows], results.min_confidence), "confidence", "share")
+        figure.add_scatter(
+            x=line["confidence"],
+            y=line["share"],
+            name=f"{name} ({int(rows.sum()):,})",
+            mode="lines",
+            line={"color": colour, "width": 2.5, "shape": "vh"},  # a share holds back to the confidence before it
+            hovertemplate="%{y:.2%} have %{x:.2f} or more<extra>" + name + "</extra>",
+        )
+    _finish(figure, results, label, threshold)
+    missing = int(np.isnan(scores).sum())
+    return look.dress(
+        figure,
+        f"{label}: images at or above each confidence",
+        f"{missing:,} of {results.n_images:,} images were not reported: they count as below the floor",
+    ).update_layout(showlegend=True, yaxis=look.percent_axis(title="share with confidence ≥ x"))
+
+
+def _reaching(scores: NDArray[np.float32], floor: float) -> pd.DataFrame:
+    """Share of the images with at least each confidence that occurs, from the floor up to 100."""
+    values, counts = np.unique(scores[~np.isnan(scores)], return_counts=True)
+    share = counts[::-1].cumsum()[::-1] / max(len(scores), 1)
+    line = pd.DataFrame({"confidence": values.astype(float), "share": share})
+    if line.empty or line["confidence"].iloc[0] > floor:  # nothing changes before the lowest confidence seen
+        start = pd.DataFrame({"confidence": [float(floor)], "share": share[:1] if len(share) else [0.0]})
+        line = pd.concat([start, line])
+    if line["confidence"].iloc[-1] < 100:
+        line = pd.concat([line, pd.DataFrame({"confidence": [100.0], "share": [0.0]})])
+    return line
+
+
+def _finish(figure: go.Figure, results: Results, label: str, threshold: float | None) -> None:
+    """What is drawn over confidence, whatever it is: the floor, the threshold, the axis."""
+    if not results.n_images:
+        look.nothing_to_show(figure, "this run has no images")
+    elif np.isnan(results.scores(label)).all():
+        look.nothing_to_show(figure, f"{label} was reported on no image")
+    look.shade_unknown(figure, results.min_confidence)
+    if threshold is not None:
+        look.mark(figure, threshold)
+    figure.update_xaxes(title="confidence (%)", range=[0, 100])
+
+
+def _groups(results: Results, label: str, truth: Truth | None) -> list[tuple[str, NDArray[np.bool_], str]]:
+    if truth is None:
+        return [("all images", np.ones(results.n_images, dtype=bool), look.BLUE)]
+    known, present = truth.matched(label, results.images["source_ref"])
+    groups = [
+        ("label is there", known & present, look.ORANGE),
+        ("label is not there", known & ~present, look.BLUE),
+        ("not judged", ~known, look.GREY),
+    ]
+    return [group for group in groups if group[1].any()]
+
+
+def _edges(floor: float, width: float) -> NDArray[np.float64]:
+    """Equal bins from the floor to 100: a bar must not reach into what is not known."""
+    bins = max(1, round((100 - floor) / width))
+    return np.linspace(min(floor, 100 - width), 100, bins + 1)
