@@ -100,7 +100,7 @@ def _one(name: str, label: str, results: Results, truth: Truth | None, objective
             return found | {"note": str(error), "figures": [_html(plots.distribution(results, label))]}
         choice = choose_threshold(curve, objective)
         found |= {"curve": curve, "choice": choice}
-        if not curve.table.empty:
+        if len(curve.thresholds):
             found["figures"] = [
                 _html(plots.distribution(results, label, truth, threshold=choice.threshold)),
                 _html(plots.tradeoff(curve, choice)),

@@ -158,7 +158,7 @@ def show_choices(console: Console, runs: Mapping[str, Judged]) -> None:
 def _choice_cells(curve: ThresholdCurve, choice: Choice) -> list[object]:
     judged = f"{curve.positives}/{curve.positives + curve.negatives}"
     # A label that was never reported has no ranking to speak of; its formal average precision would mislead.
-    ranked = "–" if curve.table.empty else f"{curve.average_precision:.3f}"
+    ranked = "–" if not len(curve.thresholds) else f"{curve.average_precision:.3f}"
     if choice.threshold is None or choice.point is None:
         return [judged, ranked, "none", "", ""]
     point = choice.point

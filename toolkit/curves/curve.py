@@ -100,7 +100,7 @@ class ThresholdCurve:
 
     @cached_property
     def rates(self) -> pd.DataFrame:
-        """`table` without its intervals, which take longer than all the rest: for whoever goes through all thresholds.
+        """`table` without its intervals, which take longer than all the rest.
 
         Returns
         -------
@@ -123,11 +123,22 @@ class ThresholdCurve:
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row a threshold, ascending; the columns of `OperatingPoint`."""
-        cells = _confusion(self._flagged, self._totals)
+        return self.rows(self.rates.index)
+
+    def rows(self, positions: ArrayLike) -> pd.DataFrame:
+        """Some rows of `table`, without making the others.
+
+        Parameters
+        ----------
+        positions
+            Row numbers, from 0.
+        """
+        chosen = np.asarray(positions, dtype=np.int64)
+        cells = _confusion(self._flagged[chosen], self._totals)
         ends: dict[str, Floats] = {}
         for rate in RATES:
             ends[f"{rate}_low"], ends[f"{rate}_high"] = self._ends(*_fraction(cells, rate))
-        return self.rates.assign(**ends)[_COLUMNS]
+        return self.rates.iloc[chosen].assign(**ends)[_COLUMNS]
 
     @property
     def weights(self) -> dict[str, Floats]:
@@ -150,6 +161,12 @@ class ThresholdCurve:
     def groups(self) -> Floats:
         """Sums of weights, shape (n + 1, 2): not reported and at each threshold; without and with the label."""
         return self.cells[:, :, _WEIGHT]
+
+    @property
+    def prevalence(self) -> float:
+        """Share of the judged images with the label, 0–1, weighted where they carry weights; NaN without images."""
+        without, there = self.groups.sum(axis=0)
+        return float(there / (without + there)) if without + there else float("nan")
 
     @property
     def average_precision(self) -> float:

@@ -85,11 +85,11 @@ def precision_recall(curve: Curves, *, threshold: float | None = None) -> go.Fig
         One of the runs reported nothing at `threshold`.
     """
     curves = _named(curve, threshold)
-    shown = {name: each for name, each in curves.items() if each.positives and len(each.table)}
+    shown = {name: each for name, each in curves.items() if each.positives and len(each.thresholds)}
     figure = go.Figure()
     for number, (name, each) in enumerate(shown.items()):
-        rows = look.thinned(each.table, "recall", "threshold", most=max(_POINTS // len(shown), 50))[::-1]
-        prevalence, lowest = _prevalence(each), float(each.table["recall"].iloc[0])
+        rows = look.thinned(each.rates, "recall", "threshold", most=max(_POINTS // len(shown), 50))[::-1]
+        prevalence, lowest = each.prevalence, float(each.rates["recall"].iloc[0])
         steps = {"shape": "vh", "color": look.series(number)[0]}  # a step's height is the precision at its right end
         figure.add_scatter(
             x=np.append(0.0, rows["recall"]),
@@ -144,10 +144,10 @@ def roc(curve: Curves, *, threshold: float | None = None) -> go.Figure:
         One of the runs reported nothing at `threshold`.
     """
     curves = _named(curve, threshold)
-    shown = {name: each for name, each in curves.items() if each.positives and each.negatives and len(each.table)}
+    shown = {name: each for name, each in curves.items() if each.positives and each.negatives and len(each.thresholds)}
     figure = go.Figure()
     for number, (name, each) in enumerate(shown.items()):
-        rows = look.thinned(each.table, "fpr", "recall", most=max(_POINTS // len(shown), 50))[::-1]
+        rows = look.thinned(each.rates, "fpr", "recall", most=max(_POINTS // len(shown), 50))[::-1]
         colour, dash = look.series(number)
         figure.add_scatter(
             x=np.append(0.0, rows["fpr"]),
@@ -244,7 +244,8 @@ def base_against_candidate(
 
 def _draw_rates(figure: go.Figure, curve: ThresholdCurve, *, most: int, **panel: Any) -> None:
     """Precision and recall with their bands, from the floor up."""
-    table = _from_floor(look.thinned(curve.table, "threshold", "recall", most=most - 1), curve.min_confidence)
+    thinned = look.thinned(curve.rates, "threshold", "recall", most=most - 1)
+    table = _from_floor(curve.rows(thinned.index), curve.min_confidence)
     for rate, colour in (("precision", look.BLUE), ("recall", look.ORANGE)):
         _band(figure, table, rate, colour, **panel)
         figure.add_scatter(
@@ -300,7 +301,7 @@ def _add_point(figure: go.Figure, point: OperatingPoint, x: str, y: str, number:
 
 def _add_prevalences(figure: go.Figure, curves: Sequence[ThresholdCurve]) -> None:
     """The precision of flagging everything: one grey line where all agree, else one in each curve's colour."""
-    values = [_prevalence(curve) for curve in curves]
+    values = [curve.prevalence for curve in curves]
     agreed = len(values) > 0 and np.ptp(values) < 0.0005
     for number, value in enumerate(values[:1] if agreed else values):
         figure.add_scatter(
@@ -313,12 +314,6 @@ def _add_prevalences(figure: go.Figure, curves: Sequence[ThresholdCurve]) -> Non
             showlegend=number == 0,
             legendrank=1002,
         )
-
-
-def _prevalence(curve: ThresholdCurve) -> float:
-    """Share of the judged images with the label, weighted where they carry weights."""
-    sums = curve.totals[:, 1]
-    return float(sums[1] / sums.sum())
 
 
 def _named(curve: Curves, threshold: float | None) -> dict[str, ThresholdCurve]:
@@ -338,7 +333,7 @@ def _entry(curves: Mapping[str, ThresholdCurve], name: str, area: str) -> dict[s
 
 
 def _has_rates(curve: ThresholdCurve) -> bool:
-    return bool(curve.table[["precision", "recall"]].notna().to_numpy().any())
+    return bool(curve.rates[["precision", "recall"]].notna().to_numpy().any())
 
 
 def _why_empty(curve: ThresholdCurve) -> str:
@@ -350,7 +345,7 @@ def _say_what_is_missing(
 ) -> None:
     if shown:
         return
-    reported = any(len(curve.table) for curve in curves.values())
+    reported = any(len(curve.thresholds) for curve in curves.values())
     why = "it takes images with the label and without" if reported else "no judged image has the label reported"
     look.nothing_to_show(figure, why)
 
