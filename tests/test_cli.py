@@ -126,6 +126,23 @@ def test_a_policy_is_applied_and_exported(run) -> None:
     assert "rerun the job with MinConfidence 30" in below
 
 
+def test_a_policy_is_chosen_for_all_labels_or_for_one(run) -> None:
+    command = ("policy", "choose", run / "results.jsonl", run / "p.json", "--truth", run / "truth.csv")
+    bands = ("--block", "precision>=0.99", "--review", "f1", "--review", "Gambling: recall>=0.9")
+    answer = json.loads(modkit(*command, *bands, "--json").stdout)
+    assert [(row["band"], row["objective"], row["threshold"]) for row in answer["thresholds"]] == [
+        ("block", "precision>=0.99", 80.0),
+        ("review", "recall>=0.9", 60.0),
+    ]
+    assert (answer["min_confidence"], tk.Policy.load(run / "p.json").rules) == (
+        60,
+        {"Gambling": tk.Rule(block=80.0, review=60.0)},
+    )
+    shown = modkit(*command, "--block", "precision>=0.99", "--confidence-level", 0.95).stdout
+    assert "cannot be promised with probability 0.95" in " ".join(shown.split())
+    assert "name one for at least one label" in one_sentence(modkit(*command))
+
+
 def test_a_table_for_a_spreadsheet_holds_no_formula(tmp_path) -> None:
     output.save_table(pd.DataFrame({"a": ["=1+1", "@x", "plain", None], "n": [-1, 0, 1, 2]}), tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text().splitlines()[1:] == ["'=1+1,-1", "'@x,0", "plain,1", ",2"]

@@ -1,12 +1,16 @@
+import hashlib
 import json
+from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
+from helpers import ref
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import toolkit as tk
-from toolkit.errors import BelowFloor, InvalidPolicy, NotFound
+from toolkit.errors import BelowFloor, InvalidObjective, InvalidPolicy, NotFound, NotLabelled
 
 
 def test_the_strictest_label_decides_and_is_named(make) -> None:
@@ -44,17 +48,120 @@ def test_a_policy_comes_back_as_it_was_saved(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "", "[]", "{}", json.dumps({"format": "modkit-policy", "version": 2, "rules": {}}),
-        json.dumps({"format": "modkit-policy", "version": 1, "rules": {"Gambling": 3}}),
-        json.dumps({"format": "modkit-policy", "version": 1, "rules": {"Gambling": {"block": "80", "review": None}}}),
+        ("", "not a policy file"),
+        ("[]", "not a policy file"),
+        ("{}", "not a policy file"),
+        (json.dumps({"format": "modkit-policy", "version": 3, "rules": {}}), "version 3; this toolkit reads"),
+        (json.dumps({"format": "modkit-policy", "version": 2, "rules": {}}), "changed since it was saved"),
     ],
-)  # fmt: skip
-def test_a_file_that_is_no_policy_is_refused(tmp_path, text: str) -> None:
+)
+def test_a_file_that_is_no_policy_is_refused(tmp_path, text: str, why: str) -> None:
     (tmp_path / "p.json").write_text(text)
+    with pytest.raises(InvalidPolicy, match=why):
+        tk.Policy.load(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [('"block": 80', '"block": 81'), ('"f1"', '"f2"'), ('"Gambling"', '"Violence"'), ('"sha256": "', '"sha256": "0')],
+)
+def test_a_policy_that_was_changed_after_it_was_saved_is_refused(tmp_path, before: str, after: str) -> None:
+    tk.Policy({"Gambling": tk.Rule(block=80)}, {"objective": "f1"}).save(tmp_path / "p.json")
+    text = (tmp_path / "p.json").read_text()
+    assert before in text
+    (tmp_path / "p.json").write_text(text.replace(before, after, 1))
+    with pytest.raises(InvalidPolicy, match=r"changed since it was saved.*Policy\(\.\.\.\)\.save"):
+        tk.Policy.load(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize("rules", ["3", '{"Gambling": 3}', '{"Gambling": {"block": "80", "review": null}}'])
+def test_rules_that_are_none_are_refused_whoever_signed_them(tmp_path, rules: str) -> None:
+    document = {"format": "modkit-policy", "version": 2, "rules": json.loads(rules)}
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "p.json").write_text(json.dumps(document | {"sha256": digest}))
     with pytest.raises(InvalidPolicy):
         tk.Policy.load(tmp_path / "p.json")
+
+
+def two_labels(make, n: int = 400) -> tuple[tk.Results, tk.Truth]:
+    """Gambling is told apart well, Alcohol not at all; every image is judged."""
+    random = np.random.default_rng(3)
+    present = {"Gambling": random.random(n) < 0.3, "Alcohol": random.random(n) < 0.3}
+    scores = {
+        "Gambling": np.clip(random.normal(50 + 30 * present["Gambling"], 11), 0, 100),
+        "Alcohol": random.uniform(0, 100, n),
+    }
+    results = make.results(*({name: float(scores[name][i]) for name in scores} for i in range(n)))
+    rows = [(ref(i), name, bool(there[i])) for name, there in present.items() for i in range(n)]
+    return results, tk.make_truth(pd.DataFrame(rows, columns=["source_ref", "label", "present"]), "two.csv")
+
+
+def test_a_policy_is_chosen_label_by_label_and_says_why_one_is_missing(make) -> None:
+    results, truth = two_labels(make)
+    chosen = tk.choose_policy(results, truth, "precision>=0.9")
+    curve = tk.threshold_curve(results, truth, "Gambling")
+    assert chosen.policy.rules == {"Gambling": tk.Rule(block=tk.choose_threshold(curve, "precision>=0.9").threshold)}
+    table = chosen.table.set_index(["label", "band"])
+    assert table.loc[("Gambling", "block"), "precision"] >= 0.9
+    assert np.isnan(table.loc[("Alcohol", "block"), "threshold"])
+    assert "no threshold reaches precision>=0.9" in table.loc[("Alcohol", "block"), "reason"]
+    assert repr(chosen) == "PolicyChoice(1 of 2 thresholds found)"
+
+
+def test_block_and_review_have_objectives_of_their_own(make) -> None:
+    results, truth = two_labels(make)
+    objectives = {
+        "Gambling": {"block": "precision>=0.99", "review": "recall>=0.98"},
+        "Alcohol": {"review": "recall>=0.5"},
+    }
+    chosen = tk.choose_policy(results, truth, objectives)
+    gambling, alcohol = chosen.policy.rules["Gambling"], chosen.policy.rules["Alcohol"]
+    assert gambling.review < gambling.block
+    assert alcohol.block is None
+    decided = chosen.policy.decide(results).set_index("source_ref")["decision"]
+    present = truth.of("Gambling").reindex(decided.index)
+    assert (decided[present] != "allow").mean() >= 0.98
+    swapped = {"Gambling": {"block": "recall>=0.98", "review": "precision>=0.99"}}
+    assert tk.choose_policy(results, truth, swapped).policy.rules == {"Gambling": tk.Rule(block=gambling.review)}
+
+
+def test_many_promises_are_kept_all_at_once(make) -> None:
+    results, truth = two_labels(make)
+    objectives = {"Gambling": {"block": "precision>=0.9", "review": "recall>=0.8"}, "Alcohol": "flagged<=0.5"}
+    chosen = tk.choose_policy(results, truth, objectives, confidence_level=0.94)
+    for (label, _), choice in chosen.choices.items():
+        curve = tk.threshold_curve(results, truth, label)
+        alone = tk.choose_threshold(curve, choice.objective, confidence_level=0.98)
+        assert (choice.threshold, choice.confidence_level) == (alone.threshold, pytest.approx(0.98))
+    assert repr(chosen) == "PolicyChoice(3 of 3 thresholds found, all promised with 0.94)"
+
+
+@pytest.mark.parametrize(
+    ("objectives", "error"),
+    [
+        ({}, InvalidObjective),
+        ({"Gambling": {"ban": "f1"}}, InvalidObjective),
+        ({"Gambling": "best"}, InvalidObjective),
+        ({"Violence": "f1"}, NotLabelled),
+    ],
+)
+def test_what_cannot_be_chosen_is_said(make, objectives, error) -> None:
+    results, truth = two_labels(make, 30)
+    with pytest.raises(error):
+        tk.choose_policy(results, truth, objectives)
+
+
+def test_a_policy_knows_where_it_comes_from(make, tmp_path) -> None:
+    results, truth = two_labels(make)
+    chosen = tk.choose_policy(results, truth, {"Gambling": "f1"}, confidence_level=None)
+    chosen.policy.save(tmp_path / "p.json")
+    told = tk.Policy.load(tmp_path / "p.json").provenance
+    assert told["results"]["sources"] == [str(make.folder / "results.jsonl")]
+    assert told["truth"] == {"source": "two.csv", "images": 400, "judgements": 800}
+    assert told["objectives"][0]["objective"] == "f1"
+    assert datetime.fromisoformat(told["chosen"]) <= datetime.now(UTC)
 
 
 def test_a_policy_file_that_is_not_there_is_said_so(tmp_path) -> None:

@@ -8,7 +8,7 @@ from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
 from toolkit.jobs import Job, JobGroup, MediaAnalysis, wait_for
 from toolkit.manifests import write_manifest
-from toolkit.policy import Policy, Rule
+from toolkit.policy import Policy, PolicyChoice, Rule, choose_policy
 from toolkit.report import write_report
 from toolkit.results import Results, read_adapter_output, read_results
 from toolkit.sampling import sample_for_labeling
@@ -26,6 +26,7 @@ __all__ = [
     "MediaAnalysis",
     "OperatingPoint",
     "Policy",
+    "PolicyChoice",
     "Results",
     "Rule",
     "Run",
@@ -33,6 +34,7 @@ __all__ = [
     "ToolkitError",
     "Truth",
     "Workspace",
+    "choose_policy",
     "choose_threshold",
     "compare",
     "connect",

@@ -37,10 +37,13 @@ class Truth:
     weights
         How many images of the collection each judged image stands for, indexed by source_ref (the inverse of its
         probability of being picked, see `sample_for_labeling`); None where every image had the same chance.
+    source
+        What it was read from.
     """
 
     table: pd.DataFrame
     weights: pd.Series | None = None
+    source: str = "table"
 
     @property
     def labels(self) -> list[str]:
@@ -263,7 +266,7 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
-def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
+def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
     """Labelled samples from a table.
 
     Parameters
@@ -272,7 +275,7 @@ def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
         Columns source_ref, label, present; or source_ref and one column a label. What is present may be bool, 1/0 or
         words; missing is unknown. Optional: weight, a positive number that is the same in every row of an image.
     name
-        What to call it in an error.
+        What to call it in an error, and where it comes from.
 
     Raises
     ------
@@ -314,7 +317,7 @@ def make_truth(table: pd.DataFrame, name: str = "truth") -> Truth:
             f"{name}: {first['label']} is both present and absent on {first['source_ref']}; keep one of the two."
         )
     weights = _weights(table[words.isin(_TRUE | _FALSE)], name) if "weight" in table.columns else None
-    return Truth(judged.reset_index(drop=True), weights)
+    return Truth(judged.reset_index(drop=True), weights, name)
 
 
 def _weights(rows: pd.DataFrame, name: str) -> pd.Series | None:

@@ -32,4 +32,6 @@ Floor = Annotated[
     typer.Option("--min-confidence", min=0, max=100, help="The run's MinConfidence. Default: the smallest seen."),
 ]
 TruthFile = Annotated[str, typer.Option("--truth", help="Labelled samples: CSV, Parquet or a ground-truth manifest.")]
-ResultsFile = Annotated[str, typer.Argument(help="A results manifest: a path, or s3://…/results.jsonl.")]
+ResultsFile = Annotated[
+    str, typer.Argument(help="A results manifest (path or S3 URI); a glob, folder or s3://bucket/prefix/ of them.")
+]

@@ -1,19 +1,21 @@
-"""`modkit policy …`: what a policy file does with a run, and its form for other systems."""
+"""`modkit policy …`: many thresholds at once, what they do with a run, and their form for other systems."""
 
 import enum
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 import toolkit as tk
 from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile
+from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile
 
-app = typer.Typer(help="Apply a policy to a run, or export it.", no_args_is_help=True)
+app = typer.Typer(help="Choose a policy, apply it to a run, or export it.", no_args_is_help=True)
 
-PolicyFile = Annotated[Path, typer.Argument(help="A policy file (modkit tune --save).")]
+PolicyFile = Annotated[Path, typer.Argument(help="A policy file (modkit policy choose, modkit tune --save).")]
 
 
 class Form(enum.StrEnum):
@@ -21,6 +23,66 @@ class Form(enum.StrEnum):
 
     A2I = "a2i"
     PYTHON = "python"
+
+
+@app.command()
+def choose(
+    results: ResultsFile,
+    truth: TruthFile,
+    destination: Annotated[Path, typer.Argument(help="The policy file to write.")],
+    block: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Objective to block by: precision>=0.9 for every judged label, or 'Gambling: precision>=0.9'."
+        ),
+    ] = None,
+    review: Annotated[list[str] | None, typer.Option(help="Objective to review by, written likewise.")] = None,
+    confidence_level: Annotated[
+        float | None, typer.Option(help="Promise all objectives at once on new images with this probability.")
+    ] = None,
+    min_confidence: Floor = None,
+    endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Choose block and review thresholds for many labels at once, and write them as a policy."""
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    samples = tk.read_truth(truth, session=session)
+    wanted = _objectives({"block": block or [], "review": review or []}, samples)
+    chosen = tk.choose_policy(found, samples, wanted, confidence_level=confidence_level)
+    chosen.policy.save(destination)
+    if as_json:
+        document = {"thresholds": output.records(chosen.table), "min_confidence": chosen.policy.min_confidence}
+        output.print_json(document | {"confidence_level": confidence_level, "file": str(destination)})
+        return
+    columns = ["label", "band", "objective", "threshold", "precision", "recall"]
+    rows = [[row["label"], row["band"], row["objective"], *_figures(row)] for row in output.records(chosen.table)]
+    output.screen.print(output.table("Thresholds", columns, rows, numbers=columns[3:]))
+    for (label, band), choice in chosen.choices.items():
+        if choice.threshold is None:
+            output.screen.print(Text(f"{label}, {band}: {choice.reason}"))
+    output.screen.print(Text(str(destination)))
+
+
+def _figures(row: Mapping[str, Any]) -> list[str]:
+    if row["threshold"] is None:
+        return ["–"] * 3
+    rates = (
+        f"{row[rate]:.3f} [{row[f'{rate}_low']:.3f}–{row[f'{rate}_high']:.3f}]" for rate in ("precision", "recall")
+    )
+    return [f"{row['threshold']:.2f}", *rates]
+
+
+def _objectives(given: Mapping[str, Sequence[str]], samples: tk.Truth) -> dict[str, dict[str, str]]:
+    """Label to band to objective, from `objective` (for all labels) and `label: objective` (for one, goes before)."""
+    wanted: dict[str, dict[str, str]] = {}
+    named = [(band, *text.rpartition(":")[::2]) for band, texts in given.items() for text in texts]
+    for band, label, objective in sorted(named, key=lambda each: bool(each[1])):
+        for one in [label.strip()] if label else samples.tunable_labels():
+            wanted.setdefault(one, {})[band] = objective.strip()
+    return wanted
 
 
 @app.command()

@@ -38,4 +38,4 @@ def read_adapter_output(source: str, *, session: Opener | None = None) -> tuple[
 def _run(source: str, session: Opener | None, layout: scan.Layout) -> Results:
     [(tables, failed)] = read_many([str(source)], session, layout)
     errors = tables.errors if failed is None else failed
-    return Results(tables.images, tables.labels, errors, OUTPUT_FLOOR, "job", failed is not None)
+    return Results(tables.images, tables.labels, errors, OUTPUT_FLOOR, "job", failed is not None, (str(source),))

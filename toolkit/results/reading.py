@@ -93,7 +93,7 @@ def read_results(
     errors = pd.concat([*(table for table in failed if table is not None), tables.errors], ignore_index=True)
     floor, floor_source = floor_of(smallest(tables.labels), min_confidence)
     known = all(table is not None for table in failed)
-    return Results(tables.images, tables.labels, errors, floor, floor_source, known)
+    return Results(tables.images, tables.labels, errors, floor, floor_source, known, tuple(uris))
 
 
 def list_manifests(source: Source | Sequence[Source], *, session: Opener | None = None) -> list[str]:

@@ -43,6 +43,8 @@ class Results:
     errors_known
         Whether a summary that can be read stands beside every manifest. Only summaries name the images that failed:
         where one is missing, there may be more of them than `errors` says.
+    sources
+        The manifests that this was read from.
     """
 
     images: pd.DataFrame
@@ -51,6 +53,7 @@ class Results:
     min_confidence: float
     floor_source: Floor
     errors_known: bool
+    sources: tuple[str, ...] = ()
 
     @property
     def failures(self) -> str:

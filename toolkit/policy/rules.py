@@ -1,7 +1,7 @@
 """Thresholds per label become decisions per image."""
 
+import hashlib
 import json
-import pprint
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
@@ -13,60 +13,13 @@ import pandas as pd
 from toolkit import storage, taxonomy
 from toolkit.curves import binomial_interval
 from toolkit.errors import InvalidPolicy
+from toolkit.policy import export
+from toolkit.policy.rule import Rule
 from toolkit.results import Results
 
 FORMAT: Final = "modkit-policy"
-VERSION: Final = 1
+VERSION: Final = 2
 DECISIONS: Final = ("allow", "review", "block")
-
-_FUNCTION: Final = '''\
-import struct
-
-# Label: confidence (percent) from which an image is reviewed, and from which it is blocked.
-RULES = {rules}
-
-
-def _float32(value):
-    """Confidences are float32; compare them as such."""
-    return struct.unpack("f", struct.pack("f", value))[0]
-
-
-def decide(moderation_labels):
-    """"allow", "review" or "block" for the ModerationLabels of one response."""
-    decision = 0
-    for label in moderation_labels:
-        review, block = RULES.get(label["Name"], (None, None))
-        confidence = _float32(label["Confidence"])
-        if block is not None and confidence >= _float32(block):
-            decision = 2
-        elif review is not None and confidence >= _float32(review):
-            decision = max(decision, 1)
-    return ("allow", "review", "block")[decision]
-'''
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What one label's confidence leads to: at `block` or above the image is blocked, at `review` or above it is looked
-    at by a person. Percent, 0–100; None leaves that step out.
-
-    Raises
-    ------
-    InvalidPolicy
-        Neither is given, one is not between 0 and 100, or review starts above block.
-    """
-
-    block: float | None = None
-    review: float | None = None
-
-    def __post_init__(self) -> None:
-        given = [value for value in (self.review, self.block) if value is not None]
-        if not given:
-            raise InvalidPolicy("a rule without block and review decides nothing; give one of them.")
-        if any(type(value) not in {int, float} or not 0 <= value <= 100 for value in given):
-            raise InvalidPolicy(f"{self}: thresholds are confidences between 0 and 100.")
-        if given != sorted(given):
-            raise InvalidPolicy(f"{self}: review must not start above block.")
 
 
 @dataclass(frozen=True)
@@ -115,6 +68,10 @@ class Policy:
         BelowFloor
             The run cannot speak about one of the thresholds.
         """
+        for label, rule in self.rules.items():
+            for threshold in (rule.review, rule.block):
+                if threshold is not None:
+                    results.require(threshold, label)
         severity = np.zeros(results.n_images, dtype=np.int8)
         decided = np.full(results.n_images, None, dtype=object)
         confidence = np.full(results.n_images, np.nan, dtype=np.float32)
@@ -123,7 +80,6 @@ class Policy:
             for step, threshold in ((1, rule.review), (2, rule.block)):
                 if threshold is None:
                     continue
-                results.require(threshold, label)
                 asks = scores >= np.float32(threshold)
                 wins = asks & ((step > severity) | ((step == severity) & ~(confidence >= scores)))
                 severity[wins], decided[wins], confidence[wins] = step, label, scores[wins]
@@ -161,16 +117,7 @@ class Policy:
             `confidence_level` is not between 0 and 1.
         """
         counts = self.decide(results)["decision"].value_counts().reindex(list(DECISIONS), fill_value=0)
-        low, high = binomial_interval(counts.to_numpy(), results.n_images, confidence_level)
-        return pd.DataFrame(
-            {
-                "decision": list(DECISIONS),
-                "images": counts.to_numpy(),
-                "per_thousand": 1000 * counts.to_numpy() / (results.n_images or np.nan),
-                "per_thousand_low": 1000 * low,
-                "per_thousand_high": 1000 * high,
-            }
-        )
+        return forecast_of(counts, confidence_level)
 
     def to_a2i(self) -> dict[str, Any]:
         """The review bands as activation conditions of Amazon A2I: which images a person should look at.
@@ -181,18 +128,7 @@ class Policy:
             JSON-ready. A label is reviewed from `review` up to, not including, `block`; a rule without `review` adds
             nothing. A2I looks at labels one by one, so an image that another label blocks may still be sent to review.
         """
-
-        def check(label: str, comparison: str, value: float) -> dict[str, Any]:
-            parameters = {"ModerationLabelName": label, comparison: value}
-            return {"ConditionType": "ModerationLabelConfidenceCheck", "ConditionParameters": parameters}
-
-        bands = []
-        for label, rule in self.rules.items():
-            if rule.review is not None:
-                band = [check(label, "ConfidenceGreaterThanEquals", rule.review)]
-                band += [check(label, "ConfidenceLessThan", rule.block)] if rule.block is not None else []
-                bands.append({"And": band} if len(band) > 1 else band[0])
-        return {"Conditions": [{"Or": bands}] if len(bands) > 1 else bands}
+        return export.to_a2i(self.rules)
 
     def to_python(self) -> str:
         """The policy as a Python function that needs nothing but Python, to paste into a service.
@@ -203,8 +139,7 @@ class Policy:
             Source of `decide(moderation_labels)`, which takes the ModerationLabels of one response and returns "allow",
             "review" or "block", as `Policy.decide` does.
         """
-        rules = {label: (rule.review, rule.block) for label, rule in self.rules.items()}
-        return _FUNCTION.format(rules=pprint.pformat(rules, sort_dicts=False))
+        return export.to_python(self.rules)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the policy as versioned JSON.
@@ -221,6 +156,7 @@ class Policy:
             "min_confidence": self.min_confidence,
             "provenance": dict(self.provenance),
         }
+        document["sha256"] = _digest(document)
         storage.write(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
     @classmethod
@@ -232,17 +168,45 @@ class Policy:
         NotFound
             There is no such file.
         InvalidPolicy
-            It is not a policy, or one of a newer version.
+            It is not a policy, one of a newer version, or not as it was saved.
         """
         try:
             document = json.loads(storage.read(path))
-            kind, version, rules = document["format"], document["version"], document["rules"]
-            provenance = dict(document.get("provenance", {}))
+            kind, version, given = document["format"], document["version"], document["rules"]
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidPolicy(f"{path}: not a policy file; point at one that Policy.save wrote.") from error
         if kind != FORMAT or version != VERSION:
-            raise InvalidPolicy(f"{path}: {kind} version {version}; this toolkit reads {FORMAT} version {VERSION}.")
+            raise InvalidPolicy(
+                f"{path}: {kind} version {version}; this toolkit reads {FORMAT} version {VERSION}: use the one that "
+                f"wrote it, or choose the thresholds again."
+            )
+        if document.pop("sha256", None) != _digest(document):
+            raise InvalidPolicy(
+                f"{path}: changed since it was saved, so where its thresholds come from is not known; take the file as "
+                f"it was, or save the thresholds anew with Policy(...).save."
+            )
         try:
-            return cls({label: Rule(rule["block"], rule["review"]) for label, rule in rules.items()}, provenance)
-        except (AttributeError, KeyError, TypeError) as error:
+            rules = {label: Rule(rule["block"], rule["review"]) for label, rule in given.items()}
+            return cls(rules, dict(document.get("provenance", {})))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidPolicy(f"{path}: a rule is not {{block, review}}; save the policy again.") from error
+
+
+def forecast_of(counts: pd.Series, confidence_level: float) -> pd.DataFrame:
+    """The table of `Policy.forecast` from numbers of images, indexed by decision."""
+    images = counts.reindex(list(DECISIONS), fill_value=0).to_numpy()
+    low, high = binomial_interval(images, images.sum(), confidence_level)
+    return pd.DataFrame(
+        {
+            "decision": list(DECISIONS),
+            "images": images,
+            "per_thousand": 1000 * images / (images.sum() or np.nan),
+            "per_thousand_low": 1000 * low,
+            "per_thousand_high": 1000 * high,
+        }
+    )
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """Of everything in the file: it shows a change, by hand or by accident. Who wants to deceive can make a new one."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

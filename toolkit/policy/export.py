@@ -1,0 +1,54 @@
+"""A policy in the form that other systems take."""
+
+import pprint
+from collections.abc import Mapping
+from typing import Any, Final
+
+from toolkit.policy.rule import Rule
+
+_FUNCTION: Final = '''\
+import struct
+
+# Label: confidence (percent) from which an image is reviewed, and from which it is blocked.
+RULES = {rules}
+
+
+def _float32(value):
+    """Confidences are float32; compare them as such."""
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+def decide(moderation_labels):
+    """"allow", "review" or "block" for the ModerationLabels of one response."""
+    decision = 0
+    for label in moderation_labels:
+        review, block = RULES.get(label["Name"], (None, None))
+        confidence = _float32(label["Confidence"])
+        if block is not None and confidence >= _float32(block):
+            decision = 2
+        elif review is not None and confidence >= _float32(review):
+            decision = max(decision, 1)
+    return ("allow", "review", "block")[decision]
+'''
+
+
+def to_a2i(rules: Mapping[str, Rule]) -> dict[str, Any]:
+    """The review bands as activation conditions of Amazon A2I; see `Policy.to_a2i`."""
+
+    def check(label: str, comparison: str, value: float) -> dict[str, Any]:
+        parameters = {"ModerationLabelName": label, comparison: value}
+        return {"ConditionType": "ModerationLabelConfidenceCheck", "ConditionParameters": parameters}
+
+    bands = []
+    for label, rule in rules.items():
+        if rule.review is not None:
+            band = [check(label, "ConfidenceGreaterThanEquals", rule.review)]
+            band += [check(label, "ConfidenceLessThan", rule.block)] if rule.block is not None else []
+            bands.append({"And": band} if len(band) > 1 else band[0])
+    return {"Conditions": [{"Or": bands}] if len(bands) > 1 else bands}
+
+
+def to_python(rules: Mapping[str, Rule]) -> str:
+    """Source of a function without dependencies; see `Policy.to_python`."""
+    pairs = {label: (rule.review, rule.block) for label, rule in rules.items()}
+    return _FUNCTION.format(rules=pprint.pformat(pairs, sort_dicts=False))
