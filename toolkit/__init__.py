@@ -13,6 +13,7 @@ from toolkit.report import write_report
 from toolkit.results import Results, read_adapter_output, read_results
 from toolkit.sampling import sample_for_labeling
 from toolkit.storage import connect
+from toolkit.summarize import CollectionSummary, summarize
 from toolkit.truth import Truth, make_truth, read_truth
 from toolkit.tuning import Choice, choose_threshold
 from toolkit.workspace import Run, Workspace
@@ -20,6 +21,7 @@ from toolkit.workspace import Run, Workspace
 __all__ = [
     "Adapter",
     "Choice",
+    "CollectionSummary",
     "Comparison",
     "Job",
     "JobGroup",
@@ -50,6 +52,7 @@ __all__ = [
     "read_truth",
     "sample_for_labeling",
     "storage",
+    "summarize",
     "taxonomy",
     "threshold_curve",
     "thumbnail",

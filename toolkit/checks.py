@@ -1,6 +1,8 @@
 """What a caller gave, held against what is taken. On the lowest floor, so that all refuse in the same words."""
 
-from toolkit.errors import InvalidArgument
+import numpy as np
+
+from toolkit.errors import BelowFloor, InvalidArgument
 
 
 def within(name: str, value: float, low: float, high: float, *, ends: bool = True) -> None:
@@ -41,3 +43,26 @@ def within(name: str, value: float, low: float, high: float, *, ends: bool = Tru
 def confidence_level(value: float) -> None:
     """Refuses what is no probability strictly between 0 and 1. Raises as `within`."""
     within("confidence_level", value, 0, 1, ends=False)
+
+
+def not_below(floor: float, threshold: float, name: str) -> None:
+    """Refuses a threshold that a run cannot speak about.
+
+    Parameters
+    ----------
+    floor
+        The run's, percent: nothing below it was reported.
+    threshold
+        What was asked for, percent; compared as float32, as confidences are.
+    name
+        Of the label; begins the message.
+
+    Raises
+    ------
+    BelowFloor
+    """
+    if np.float32(threshold) < np.float32(floor):
+        raise BelowFloor(
+            f"{name} at {threshold:g}: this run reported nothing below {floor:g}; "
+            f"rerun the job with MinConfidence {threshold:g} or lower."
+        )

@@ -194,13 +194,9 @@ class ThresholdCurve:
         BelowFloor
             The run reported nothing there, or the threshold is above 100.
         """
-        if not np.float32(self.min_confidence) <= np.float32(threshold) <= 100:
-            raise BelowFloor(
-                f"{self.label} at {threshold:g}: this run reported nothing below {self.min_confidence:g}; "
-                f"rerun the job with MinConfidence {threshold:g} or lower."
-                if threshold < self.min_confidence
-                else f"{self.label} at {threshold:g}: confidences end at 100; name a threshold up to 100."
-            )
+        checks.not_below(self.min_confidence, threshold, self.label)
+        if not np.float32(threshold) <= 100:  # NaN is not either
+            raise BelowFloor(f"{self.label} at {threshold:g}: confidences end at 100; name a threshold up to 100.")
         row = int(np.searchsorted(self.thresholds, np.float32(threshold)))
         group = np.concatenate(
             [self.cells[:1] + self.cells[1 : row + 1].sum(axis=0), self.cells[row + 1 :].sum(axis=0)[None]]

@@ -1,18 +1,52 @@
 """How the confidences of one label are spread over a run's images."""
 
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from toolkit import checks
+from toolkit.errors import InvalidArgument
 from toolkit.plots import look
-from toolkit.results import Results
+from toolkit.results import Results, histogram_of
 from toolkit.truth import Truth
+
+_GROUPS: Final = (
+    ("label is there", look.ORANGE),
+    ("label is not there", look.BLUE),
+    ("not judged", look.GREY),
+)
+
+
+class Counted(Protocol):
+    """`Results`, and what stands for more of them than fit in memory (`CollectionSummary`)."""
+
+    @property
+    def n_images(self) -> int:
+        """Number of analyzed images."""
+
+    @property
+    def min_confidence(self) -> float:
+        """Nothing is known below it (percent)."""
+
+    def histogram(self, label: str) -> pd.Series:
+        """Numbers of images by confidence."""
+
+
+class _Group(NamedTuple):
+    """Images that are drawn in one colour: how many have each confidence, and how many there are."""
+
+    name: str
+    histogram: pd.Series
+    total: int
+    colour: str
 
 
 def distribution(
-    results: Results,
+    results: Counted,
     label: str,
     truth: Truth | None = None,
     *,
@@ -24,11 +58,11 @@ def distribution(
     Parameters
     ----------
     results
-        A run.
+        A run, or the summary of a collection.
     label
         A moderation label.
     truth
-        Colours the images by what people said of them: present, absent, not judged.
+        For a run: colours the images by what people said of them: present, absent, not judged.
     threshold
         Draws a line at this confidence (percent).
     bin_width
@@ -44,17 +78,16 @@ def distribution(
     NotLabelled
         With truth: nobody judged `label`, or none of the judged images is in this run.
     InvalidArgument
-        `bin_width` or `threshold` is out of its range.
+        `bin_width` or `threshold` is out of its range, or a summary was given with truth.
     """
     checks.within("bin_width", bin_width, 0.1, 100)
     if threshold is not None:
         checks.within("threshold", threshold, 0, 100)
-    scores = results.scores(label)
-    reported = ~np.isnan(scores)
+    groups = _groups(results, label, truth)
     edges = _edges(results.min_confidence, bin_width)
     figure = go.Figure()
-    for name, rows, colour in _groups(results, label, truth):
-        counts, _ = np.histogram(scores[rows & reported], bins=edges)
+    for name, histogram, _, colour in groups:
+        counts, _ = np.histogram(histogram.index, bins=edges, weights=histogram)
         figure.add_bar(
             x=(edges[:-1] + edges[1:]) / 2,
             y=counts,
@@ -65,22 +98,23 @@ def distribution(
             customdata=np.column_stack([edges[:-1], edges[1:]]),
             hovertemplate="%{y} images from %{customdata[0]:.4~g} to %{customdata[1]:.4~g}<extra>" + name + "</extra>",
         )
-    _finish(figure, results, label, threshold)
-    below = int((~reported).sum())
+    reported = sum(int(group.histogram.sum()) for group in groups)
+    _finish(figure, results, label, threshold, reported)
     return look.dress(
         figure,
-        f"{label}: confidence of {int(reported.sum()):,} images",
-        f"{below:,} more were not reported (below {results.min_confidence:g}, or not at all)",
+        f"{label}: confidence of {reported:,} images",
+        f"{results.n_images - reported:,} more were not reported (below {results.min_confidence:g}, or not at all)",
     ).update_layout(barmode="stack", bargap=0, yaxis={"title": "images", "rangemode": "tozero"})
 
 
-def ecdf(results: Results, label: str, truth: Truth | None = None, *, threshold: float | None = None) -> go.Figure:
+def ecdf(results: Counted, label: str, truth: Truth | None = None, *, threshold: float | None = None) -> go.Figure:
     """Share of all images that reach each confidence: what a threshold there would flag.
 
     Parameters
     ----------
     results
-        A run. Images on which the label was not reported count, as below the floor; images that failed do not.
+        A run, or the summary of a collection. Images on which the label was not reported count, as below the floor;
+        images that failed do not.
     label
         A moderation label.
     truth
@@ -100,24 +134,24 @@ def ecdf(results: Results, label: str, truth: Truth | None = None, *, threshold:
     NotLabelled
         With truth: nobody judged `label`, or none of the judged images is in this run.
     InvalidArgument
-        `threshold` is out of its range.
+        `threshold` is out of its range, or a summary was given with truth.
     """
     if threshold is not None:
         checks.within("threshold", threshold, 0, 100)
-    scores = results.scores(label)
+    groups = _groups(results, label, truth)
     figure = go.Figure()
-    for name, rows, colour in _groups(results, label, truth):
-        line = look.thinned(_reaching(scores[rows], results.min_confidence), "confidence", "share")
+    for name, histogram, total, colour in groups:
+        line = look.thinned(_reaching(histogram, total, results.min_confidence), "confidence", "share")
         figure.add_scatter(
             x=line["confidence"],
             y=line["share"],
-            name=f"{name} ({int(rows.sum()):,})",
+            name=f"{name} ({total:,})",
             mode="lines",
             line={"color": colour, "width": 2.5, "shape": "vh"},  # a share holds back to the confidence before it
             hovertemplate="%{y:.2%} have %{x:.2f} or more<extra>" + name + "</extra>",
         )
-    _finish(figure, results, label, threshold)
-    missing = int(np.isnan(scores).sum())
+    missing = results.n_images - sum(int(group.histogram.sum()) for group in groups)
+    _finish(figure, results, label, threshold, results.n_images - missing)
     return look.dress(
         figure,
         f"{label}: images at or above each confidence",
@@ -125,11 +159,10 @@ def ecdf(results: Results, label: str, truth: Truth | None = None, *, threshold:
     ).update_layout(showlegend=True, yaxis=look.percent_axis(title="share with confidence ≥ x"))
 
 
-def _reaching(scores: NDArray[np.float32], floor: float) -> pd.DataFrame:
+def _reaching(histogram: pd.Series, total: int, floor: float) -> pd.DataFrame:
     """Share of the images with at least each confidence that occurs, from the floor up to 100."""
-    values, counts = np.unique(scores[~np.isnan(scores)], return_counts=True)
-    share = counts[::-1].cumsum()[::-1] / max(len(scores), 1)
-    line = pd.DataFrame({"confidence": values.astype(float), "share": share})
+    share = histogram.to_numpy()[::-1].cumsum()[::-1] / max(total, 1)
+    line = pd.DataFrame({"confidence": histogram.index.to_numpy(float), "share": share})
     if line.empty or line["confidence"].iloc[0] > floor:  # nothing changes before the lowest confidence seen
         start = pd.DataFrame({"confidence": [float(floor)], "share": share[:1] if len(share) else [0.0]})
         line = pd.concat([start, line])
@@ -138,11 +171,11 @@ def _reaching(scores: NDArray[np.float32], floor: float) -> pd.DataFrame:
     return line
 
 
-def _finish(figure: go.Figure, results: Results, label: str, threshold: float | None) -> None:
+def _finish(figure: go.Figure, results: Counted, label: str, threshold: float | None, reported: int) -> None:
     """What is drawn over confidence, whatever it is: the floor, the threshold, the axis."""
     if not results.n_images:
         look.nothing_to_show(figure, "this run has no images")
-    elif np.isnan(results.scores(label)).all():
+    elif not reported:
         look.nothing_to_show(figure, f"{label} was reported on no image")
     look.shade_unknown(figure, results.min_confidence)
     if threshold is not None:
@@ -150,16 +183,18 @@ def _finish(figure: go.Figure, results: Results, label: str, threshold: float | 
     figure.update_xaxes(title="confidence (%)", range=[0, 100])
 
 
-def _groups(results: Results, label: str, truth: Truth | None) -> list[tuple[str, NDArray[np.bool_], str]]:
+def _groups(results: Counted, label: str, truth: Truth | None) -> Sequence[_Group]:
     if truth is None:
-        return [("all images", np.ones(results.n_images, dtype=bool), look.BLUE)]
+        return [_Group("all images", results.histogram(label), results.n_images, look.BLUE)]
+    if not isinstance(results, Results):
+        raise InvalidArgument("images are coloured by what people said only for a run; leave truth out for a summary.")
     known, present = truth.matched(label, results.images["source_ref"])
-    groups = [
-        ("label is there", known & present, look.ORANGE),
-        ("label is not there", known & ~present, look.BLUE),
-        ("not judged", ~known, look.GREY),
-    ]
-    return [group for group in groups if group[1].any()]
+    scores = results.scores(label)
+    groups = []
+    for (name, colour), rows in zip(_GROUPS, (known & present, known & ~present, ~known), strict=True):
+        if rows.any():
+            groups.append(_Group(name, histogram_of(scores[rows]), int(rows.sum()), colour))
+    return groups
 
 
 def _edges(floor: float, width: float) -> NDArray[np.float64]:

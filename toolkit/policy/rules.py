@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 import numpy as np
 import pandas as pd
 
-from toolkit import storage, taxonomy
+from toolkit import checks, storage, taxonomy
 from toolkit.curves import binomial_interval
 from toolkit.errors import InvalidPolicy
 from toolkit.policy import export
@@ -47,6 +47,19 @@ class Policy:
         values = [v for rule in self.rules.values() for v in (rule.block, rule.review) if v is not None]
         return min(values, default=None)
 
+    def require(self, floor: float) -> None:
+        """Refuses to speak about a run that reported nothing below `floor` (percent).
+
+        Raises
+        ------
+        BelowFloor
+            A threshold lies there.
+        """
+        for label, rule in self.rules.items():
+            for threshold in (rule.review, rule.block):
+                if threshold is not None:
+                    checks.not_below(floor, threshold, label)
+
     def decide(self, results: Results) -> pd.DataFrame:
         """One decision an analyzed image: the strictest that any label asks for.
 
@@ -68,10 +81,7 @@ class Policy:
         BelowFloor
             The run cannot speak about one of the thresholds.
         """
-        for label, rule in self.rules.items():
-            for threshold in (rule.review, rule.block):
-                if threshold is not None:
-                    results.require(threshold, label)
+        self.require(results.min_confidence)
         severity = np.zeros(results.n_images, dtype=np.int8)
         decided = np.full(results.n_images, None, dtype=object)
         confidence = np.full(results.n_images, np.nan, dtype=np.float32)

@@ -3,7 +3,7 @@
 from toolkit.results.adapter import read_adapter_output
 from toolkit.results.reading import HasResults, Opener, list_manifests, read_results
 from toolkit.results.scan import UNREADABLE_LINE
-from toolkit.results.table import NO_SUMMARY, Results
+from toolkit.results.table import NO_SUMMARY, Results, histogram_of
 
 __all__ = [
     "NO_SUMMARY",
@@ -11,6 +11,7 @@ __all__ = [
     "HasResults",
     "Opener",
     "Results",
+    "histogram_of",
     "list_manifests",
     "read_adapter_output",
     "read_results",

@@ -225,16 +225,16 @@ def _stack(parts: Sequence[scan.Tables]) -> scan.Tables:
     if len(parts) == 1:
         return parts[0]
     offsets = np.cumsum([0, *(len(part.images) for part in parts[:-1])])
-    images = _concat([part.images for part in parts])
+    images = concat([part.images for part in parts])
     images["image"] = np.arange(len(images))
-    labels = _concat([part.labels for part in parts])
+    labels = concat([part.labels for part in parts])
     labels["image"] += np.repeat(offsets, [len(part.labels) for part in parts])
     errors = pd.concat([part.errors for part in parts], ignore_index=True)
     return scan.Tables(images, labels, errors)
 
 
-def _concat(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """As pandas does it, but a category stays one."""
+def concat(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of the same columns, one below the other; as pandas does it, but a category stays one."""
     whole = {
         name: union_categoricals([table[name] for table in tables])
         if isinstance(first, pd.CategoricalDtype)

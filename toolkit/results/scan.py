@@ -253,7 +253,7 @@ def _owners(lists: pa.ChunkedArray) -> NDArray[np.int64]:
 
 def _category(column: pa.ChunkedArray) -> pd.Categorical:
     encoded = column.dictionary_encode().unify_dictionaries()
-    names = pd.Index(encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else [], dtype=object)
+    names = pd.Index(encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else [], dtype="str")
     codes = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
     return pd.Categorical.from_codes(np.concatenate(codes) if codes else [], categories=names)
 
@@ -282,7 +282,7 @@ def _respell(table: pd.DataFrame, column: str) -> None:
     old = list(table[column].cat.categories)
     new = [taxonomy.canonical(name) for name in old]
     if new != old:
-        merged = pd.Index(dict.fromkeys(new), dtype=object)
+        merged = pd.Index(dict.fromkeys(new), dtype="str")
         codes = merged.get_indexer(pd.Index(new))[table[column].cat.codes]
         table[column] = pd.Categorical.from_codes(codes, categories=merged)
 

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-from toolkit import manifests, taxonomy
-from toolkit.errors import BelowFloor, InvalidArgument
+from toolkit import checks, manifests, taxonomy
+from toolkit.errors import InvalidArgument
 from toolkit.results.lift import lifted
 
 NO_SUMMARY: Final = f"no {manifests.SUMMARY_NAME} beside the results"
@@ -107,9 +107,7 @@ class Results:
             Numbers of images, indexed by confidence (float32, percent, ascending). Images on which the label was not
             reported are not in it.
         """
-        scores = self.scores(label)
-        values, counts = np.unique(scores[~np.isnan(scores)], return_counts=True)
-        return pd.Series(counts, index=pd.Index(values, name="confidence"), name="images")
+        return histogram_of(self.scores(label))
 
     def cooccurrence(self) -> pd.DataFrame:
         """Which labels come together.
@@ -162,11 +160,7 @@ class Results:
         BelowFloor
             It is under `min_confidence`.
         """
-        if np.float32(threshold) < np.float32(self.min_confidence):
-            raise BelowFloor(
-                f"{label} at {threshold:g}: this run reported nothing below {self.min_confidence:g}; "
-                f"rerun the job with MinConfidence {threshold:g} or lower."
-            )
+        checks.not_below(self.min_confidence, threshold, label)
 
     def overview(self) -> pd.DataFrame:
         """Every reported label with its counts, the tree's top first.
@@ -198,3 +192,9 @@ class Results:
             f"Results({self.n_images:,} images, {flagged:,} with labels, {self.failures}; "
             f"nothing known below {self.min_confidence:g} ({self.floor_source}){adapter})"
         )
+
+
+def histogram_of(scores: NDArray[np.float32]) -> pd.Series:
+    """Numbers of images by confidence, as `Results.histogram`; NaN is not counted."""
+    values, counts = np.unique(scores[~np.isnan(scores)], return_counts=True)
+    return pd.Series(counts, index=pd.Index(values, name="confidence"), name="images")

@@ -1,0 +1,353 @@
+"""What thousands of manifests say together, without all of their rows ever being in one place.
+
+Each manifest is reduced where it is read to counts: how many images have each confidence of each label, how many of
+the judged ones with that confidence have it rightly, how many a policy would block. Counts add up exactly, in whatever
+order and on however many machines, and from them come the same distributions, curves and forecasts as from the rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from os import PathLike
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit import checks, parallel, taxonomy
+from toolkit.curves import Interval, ThresholdCurve, curve_of_scores
+from toolkit.errors import InvalidArgument, NotLabelled
+from toolkit.policy import Policy, forecast_of
+from toolkit.results import Opener, Results, list_manifests, read_results
+from toolkit.results.reading import concat, floor_of, smallest
+from toolkit.results.table import NO_SUMMARY, Floor
+from toolkit.truth import Truth
+
+_LABEL: Final = ["name", "parent", "level"]
+_JUDGED: Final = ["label", "confidence", "present", "weight"]
+_UNKNOWN: Final = -1
+
+
+@dataclass(frozen=True, repr=False)
+class CollectionSummary:
+    """Counts that stand for any number of manifests; two of them add up to a third with `+`.
+
+    Attributes
+    ----------
+    n_images
+        Number of analyzed images.
+    n_flagged
+        Of these, with any label.
+    counts
+        One row a label and distinct confidence: `name`, `parent`, `level`, `confidence` (float32, percent), `images`.
+        Of an image that names a label twice, the higher confidence counts.
+    judged
+        One row a label, confidence (NaN where not reported), truth (`present`) and `weight`: `images`, of those that
+        people judged. Empty without truth.
+    seen
+        Which of the truth's images (sorted by source_ref) are in the collection, bool.
+    decisions
+        Images by decision of the policy; empty without one.
+    errors
+        Lines not analyzed, by error code.
+    errors_known
+        Whether a summary that can be read stands beside every manifest.
+    min_confidence, floor_source
+        As in `Results`.
+    truth, policy
+        What was counted with.
+    """
+
+    n_images: int
+    n_flagged: int
+    counts: pd.DataFrame
+    judged: pd.DataFrame
+    seen: NDArray[np.bool_]
+    decisions: pd.Series
+    errors: pd.Series
+    errors_known: bool
+    min_confidence: float
+    floor_source: Floor
+    truth: Truth | None = None
+    policy: Policy | None = None
+
+    def __add__(self, other: "CollectionSummary") -> "CollectionSummary":
+        return _sum([self, other])
+
+    @property
+    def failures(self) -> str:
+        """How many images failed, in words; where that is not known, that it is not."""
+        lines = int(self.errors.sum())
+        if self.errors_known:
+            return f"{lines:,} failed"
+        return f"at least {lines:,} failed, others unknown: {NO_SUMMARY}"
+
+    def label_names(self) -> list[str]:
+        """Every label that was reported at least once, the most frequent first."""
+        images = self.counts.groupby("name", observed=True)["images"].sum().sort_values(ascending=False, kind="stable")
+        return [str(name) for name in images.index]
+
+    def histogram(self, label: str) -> pd.Series:
+        """How many images have each confidence of a label, at full resolution; as `Results.histogram`."""
+        rows = self.counts[self.counts["name"] == taxonomy.canonical(label)]
+        images: pd.Series = rows.groupby("confidence")["images"].sum()
+        return images
+
+    def overview(self) -> pd.DataFrame:
+        """Every reported label with its counts, the tree's top first; as `Results.overview`."""
+        groups = self.counts.groupby("name", observed=True)
+        table = groups[["parent", "level"]].first().assign(images=groups["images"].sum())
+        table["share"] = table["images"] / max(self.n_images, 1)
+        table["median_confidence"] = [_median(self.histogram(str(name))) for name in table.index]
+        table = table.rename_axis("label").reset_index().astype({"label": "str", "parent": "str", "level": "int64"})
+        return table.sort_values(["level", "images", "label"], ascending=[True, False, True], ignore_index=True)
+
+    def curve(
+        self, label: str, *, confidence_level: float = 0.95, interval: Interval = "clopper-pearson"
+    ) -> ThresholdCurve:
+        """The curve of one label on the judged images; as `threshold_curve`.
+
+        Raises
+        ------
+        NotLabelled
+            There is no truth, nobody judged `label`, or none of the judged images is in the collection.
+        InvalidArgument
+            `confidence_level` or `interval` is not usable.
+        """
+        if self.truth is None:
+            raise NotLabelled(f"{label}: summarized without labelled samples; give `truth` to summarize.")
+        judged = self.truth.of(label)
+        rows = self.judged[self.judged["label"] == taxonomy.canonical(label)]
+        if rows.empty:
+            raise NotLabelled(
+                f"{label}: none of the {len(judged):,} labelled images is among the {self.n_images:,} analyzed ones "
+                f"(labelled: {judged.index[0]}); the source_ref of both must be written the same way."
+            )
+        each = rows.loc[rows.index.repeat(rows["images"])]
+        return curve_of_scores(
+            label,
+            each["confidence"].to_numpy(),
+            each["present"].to_numpy(bool),
+            weights=None if self.truth.weights is None else each["weight"].to_numpy(),
+            min_confidence=self.min_confidence,
+            confidence_level=confidence_level,
+            interval=interval,
+            unmatched=int((~self.seen[_images_of(self.truth).get_indexer(judged.index)]).sum()),
+        )
+
+    def forecast(self, *, confidence_level: float = 0.95) -> pd.DataFrame:
+        """What the policy would do with a thousand images like these; as `Policy.forecast`.
+
+        Raises
+        ------
+        BelowFloor
+            The collection cannot speak about one of the thresholds.
+        InvalidArgument
+            There is no policy, or `confidence_level` is not between 0 and 1.
+        """
+        if self.policy is None:
+            raise InvalidArgument("summarized without a policy; give `policy` to summarize.")
+        checks.confidence_level(confidence_level)
+        self.policy.require(self.min_confidence)
+        return forecast_of(self.decisions, confidence_level)
+
+    def __repr__(self) -> str:
+        return (
+            f"CollectionSummary({self.n_images:,} images, {self.n_flagged:,} with labels, {self.failures}; "
+            f"nothing known below {self.min_confidence:g} ({self.floor_source}))"
+        )
+
+
+def summarize(
+    sources: str | PathLike[str] | Sequence[str | PathLike[str]],
+    truth: Truth | None = None,
+    policy: Policy | None = None,
+    *,
+    min_confidence: float | None = None,
+    session: Opener | None = None,
+    executor: Executor | None = None,
+) -> CollectionSummary:
+    """Reads and reduces any number of manifests; what comes back fits in memory however many they are.
+
+    Parameters
+    ----------
+    sources
+        As in `read_results`: paths, S3 URIs, globs, folders, prefixes.
+    truth
+        Labelled samples, for curves.
+    policy
+        For forecasts.
+    min_confidence
+        The floor of the runs in percent; None takes the smallest confidence seen, and the summary says so.
+    session
+        For S3; for an executor with other processes, a function that makes one (`functools.partial(tk.connect, …)`).
+    executor
+        Any `concurrent.futures.Executor`, such as `distributed.Client(…).get_executor()`; None does the work here.
+
+    Returns
+    -------
+    CollectionSummary
+        The same to the last digit, wherever the work was done.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused, UnreadableManifest
+        As `read_results`.
+    InvalidArgument
+        `min_confidence` is out of its range, or above a confidence in a file.
+    """
+    if min_confidence is not None:
+        checks.within("min_confidence", min_confidence, 0, 100)
+    batches = parallel.batches(list_manifests(sources, session=session))
+    work = partial(_reduce, asked=_Asked.of(truth), policy=policy, session=session)
+    parts = map(work, batches) if executor is None else parallel.spread(work, batches, executor)
+    whole = _fold(parts)
+    floor, floor_source = floor_of(whole.min_confidence, min_confidence)
+    return replace(whole, min_confidence=floor, floor_source=floor_source, truth=truth, policy=policy)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a worker has to know of the truth: three values by judged image (sorted) and label."""
+
+    images: pd.Index
+    labels: list[str]
+    said: NDArray[np.int8]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, truth: Truth | None) -> "_Asked":
+        if truth is None:
+            return cls(pd.Index([], dtype="str"), [], np.zeros((0, 0), dtype=np.int8), np.zeros(0))
+        images = _images_of(truth)
+        known = _known(truth)
+        said = np.full((len(images), len(known)), _UNKNOWN, dtype=np.int8)
+        for column, judged in enumerate(known.values()):
+            said[images.get_indexer(judged.index), column] = judged
+        weights = truth.weights_of(images.to_series())
+        return cls(images, list(known), said, np.ones(len(images)) if weights is None else weights)
+
+
+def _known(truth: Truth) -> dict[str, pd.Series]:
+    """What is known of every label of which anything is, by itself or through the tree."""
+    kin = {name for label in truth.labels for name in (label, *taxonomy.ancestors(label), *taxonomy.descendants(label))}
+    found = {}
+    for label in sorted(kin):
+        with suppress(NotLabelled):  # one above another that is absent: nothing follows for it
+            found[label] = truth.of(label)
+    return found
+
+
+def _images_of(truth: Truth) -> pd.Index:
+    images: pd.Index = pd.Index(np.unique(truth.table["source_ref"].to_numpy(object)), dtype="str")
+    return images
+
+
+def _reduce(uris: Sequence[str], asked: _Asked, policy: Policy | None, session: Opener | None) -> CollectionSummary:
+    """What a worker does: some manifests in, counts out."""
+    opened = session() if callable(session) else session
+    return _sum([_counted(read_results(uri, session=opened), asked, policy) for uri in uris])
+
+
+def _counted(results: Results, asked: _Asked, policy: Policy | None) -> CollectionSummary:
+    decisions = pd.Series(dtype="int64")
+    if policy is not None:  # whether the floor allows it is asked once, of all the manifests together
+        decisions = policy.decide(replace(results, min_confidence=0.0))["decision"].astype("str").value_counts()
+    place = asked.images.get_indexer(pd.Index(results.images["source_ref"]))
+    seen = np.zeros(len(asked.images), dtype=bool)
+    seen[place[place >= 0]] = True
+    return CollectionSummary(
+        n_images=results.n_images,
+        n_flagged=int(results.labels["image"].nunique()),
+        counts=_highest(results.labels).assign(images=1),
+        judged=_judged(results, asked, place),
+        seen=seen,
+        decisions=decisions,
+        errors=results.errors["code"].value_counts(),
+        errors_known=results.errors_known,
+        min_confidence=smallest(results.labels),
+        floor_source="smallest confidence seen",
+    )
+
+
+def _highest(labels: pd.DataFrame) -> pd.DataFrame:
+    """One row an image and label: the higher confidence where an image names a label twice."""
+    columns = [*_LABEL, "confidence"]
+    if not labels.duplicated(["image", "name"]).any():
+        return labels[columns]
+    return labels.sort_values("confidence").drop_duplicates(["image", "name"], keep="last")[columns]
+
+
+def _judged(results: Results, asked: _Asked, place: NDArray[np.intp]) -> pd.DataFrame:
+    """One row a judged image and label."""
+    rows = np.flatnonzero(place >= 0)
+    said = asked.said[place[rows]]
+    image, label = np.nonzero(said != _UNKNOWN)
+    scores = np.full(said.shape, np.nan, dtype=np.float32)
+    for column, name in enumerate(asked.labels):
+        scores[:, column] = results.scores(name)[rows]
+    return pd.DataFrame(
+        {
+            "label": pd.Categorical.from_codes(label, categories=pd.Index(asked.labels, dtype="str")),
+            "confidence": scores[image, label],
+            "present": said[image, label] == 1,
+            "weight": asked.weights[place[rows[image]]],
+            "images": 1,
+        }
+    )
+
+
+# -- adding up --------------------------------------------------------------------------------------------------------
+
+
+def _fold(parts: Iterable[CollectionSummary]) -> CollectionSummary:
+    """Adds up as in merge sort, like with like: each count is touched a few times, not once a part."""
+    piles: list[tuple[int, CollectionSummary]] = []
+    for part in parts:
+        size = 1
+        while piles and piles[-1][0] == size:
+            part, size = piles.pop()[1] + part, 2 * size
+        piles.append((size, part))
+    return reduce(lambda right, left: left + right, (part for _, part in reversed(piles)))
+
+
+def _sum(parts: Sequence[CollectionSummary]) -> CollectionSummary:
+    """The counts of all parts; sorted, so that the order of the parts leaves no trace in what is computed from them."""
+    return CollectionSummary(
+        n_images=sum(part.n_images for part in parts),
+        n_flagged=sum(part.n_flagged for part in parts),
+        counts=_total([part.counts for part in parts], [*_LABEL, "confidence"]),
+        judged=_total([part.judged for part in parts], _JUDGED),
+        seen=np.logical_or.reduce([part.seen for part in parts]),
+        decisions=_added([part.decisions for part in parts]),
+        errors=_added([part.errors for part in parts]),
+        errors_known=all(part.errors_known for part in parts),
+        min_confidence=min(part.min_confidence for part in parts),
+        floor_source=parts[0].floor_source,
+        truth=parts[0].truth,
+        policy=parts[0].policy,
+    )
+
+
+def _total(tables: Sequence[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
+    """Numbers of images by key, in the order of the keys."""
+    whole = concat(tables)
+    for key in whole.select_dtypes("category"):
+        names = pd.Index(sorted(whole[key].cat.categories), dtype="str")
+        whole[key] = whole[key].cat.reorder_categories(names)
+    return whole.groupby(keys, dropna=False, observed=True)["images"].sum().reset_index()
+
+
+def _added(counts: Sequence[pd.Series]) -> pd.Series:
+    whole: pd.Series = pd.concat(counts).groupby(level=0).sum()
+    return whole
+
+
+def _median(histogram: pd.Series) -> float:
+    """Of the confidences that a histogram counts; the mean of the middle two."""
+    upto, total = histogram.cumsum().to_numpy(), int(histogram.sum())
+    middle = np.searchsorted(upto, [(total - 1) // 2, total // 2], side="right")
+    return float(histogram.index.to_numpy()[middle].mean(dtype=np.float64))
