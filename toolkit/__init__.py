@@ -4,6 +4,7 @@ from toolkit import errors, plots, storage, taxonomy
 from toolkit.adapters import Adapter, list_adapters, read_evaluation, train_adapter
 from toolkit.compare import Comparison, compare
 from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, ranking_intervals, threshold_curve
+from toolkit.drift import Drift, drift
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
 from toolkit.jobs import Job, JobGroup, MediaAnalysis, wait_for
@@ -23,6 +24,7 @@ __all__ = [
     "Choice",
     "CollectionSummary",
     "Comparison",
+    "Drift",
     "Job",
     "JobGroup",
     "MediaAnalysis",
@@ -41,6 +43,7 @@ __all__ = [
     "compare",
     "connect",
     "curve_of_scores",
+    "drift",
     "errors",
     "list_adapters",
     "make_truth",

@@ -1,0 +1,182 @@
+"""Two runs and no truth: has what the model says shifted?"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit import checks
+from toolkit.errors import InvalidArgument
+from toolkit.policy import DECISIONS, Policy
+from toolkit.results import Results
+
+Floats = NDArray[np.float64]
+
+_MODERATE: Final = 0.1
+_LARGE: Final = 0.25
+
+
+class Counted(Protocol):
+    """`Results`, or a `CollectionSummary`: whatever can say how many images have each confidence of a label."""
+
+    @property
+    def n_images(self) -> int:
+        """Number of analyzed images."""
+
+    @property
+    def min_confidence(self) -> float:
+        """Nothing is known below it (percent)."""
+
+    def label_names(self) -> list[str]:
+        """Every label that was reported."""
+
+    def histogram(self, label: str) -> pd.Series:
+        """Numbers of images by confidence."""
+
+
+@dataclass(frozen=True, repr=False)
+class Drift:
+    """How a later run differs from an earlier one.
+
+    Attributes
+    ----------
+    labels
+        One row a label, the largest shift first: `label`, `before` and `after` (share of the images with the label,
+        0–1), `psi` (population stability index), `shift` (none below 0.1, moderate below 0.25, else large: the usual
+        reading of the index), `ks` (Kolmogorov–Smirnov statistic, 0–1) and its `p_value`.
+    decisions
+        Images by decision before (rows) and after (columns), of those in both runs; None without a policy.
+    flips
+        One row an image in both runs on which the policy decides differently: `source_ref`, `before`, `after`; None
+        without a policy.
+    min_confidence
+        The higher of the two floors, percent; below it nothing was compared.
+    """
+
+    labels: pd.DataFrame
+    decisions: pd.DataFrame | None
+    flips: pd.DataFrame | None
+    min_confidence: float
+
+    def __repr__(self) -> str:
+        large = self.labels[self.labels["shift"] == "large"]["label"].tolist()
+        flipped = "" if self.flips is None else f", {len(self.flips):,} decisions changed"
+        return f"Drift({len(self.labels)} labels, large shift in {', '.join(large) or 'none'}{flipped})"
+
+
+def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins: int = 10) -> Drift:
+    """How a later run differs from an earlier one: another month, another model, another MinConfidence.
+
+    Parameters
+    ----------
+    before, after
+        Two runs (or summaries of collections), of the same images or of others.
+    policy
+        Also says which images it would decide differently; takes two runs with images in common.
+    bins
+        Into how many the confidences of the earlier run are cut, at their quantiles; 2 to 100. Images on which the
+        label was not reported are a bin of their own.
+
+    Returns
+    -------
+    Drift
+
+    Raises
+    ------
+    BelowFloor
+        A run cannot speak about one of the policy's thresholds.
+    InvalidArgument
+        `bins` is out of its range, a run has no images, or with a policy: a summary was given, or there is no image in
+        both runs.
+
+    Notes
+    -----
+    The index [1]_ is the sum over the bins of (a - b) ln(a / b), where b and a are the shares of the images in a bin
+    before and after; half an image is added to each bin, so that an empty one does not make it infinite. The
+    Kolmogorov–Smirnov test is the two-sample one with its asymptotic p-value; images on which the label was not
+    reported are tied below the floor, which makes the p-value an upper bound. One of twenty labels has a p-value below
+    0.05 by chance.
+
+    References
+    ----------
+    .. [1] B. Yurdakul (2018). Statistical Properties of Population Stability Index. Western Michigan University.
+    """
+    checks.within("bins", bins, 2, 100)
+    if not (before.n_images and after.n_images):
+        raise InvalidArgument("one of the two runs has no images; compare runs that have some.")
+    floor = max(before.min_confidence, after.min_confidence)
+    labels = dict.fromkeys([*before.label_names(), *after.label_names()])
+    table = pd.DataFrame(
+        [_shift(label, before, after, floor, int(bins)) for label in labels],
+        columns=["label", "before", "after", "psi", "ks", "p_value"],
+    )
+    reading = np.select([table["psi"] < _MODERATE, table["psi"] < _LARGE], ["none", "moderate"], "large")
+    table.insert(4, "shift", reading)
+    table = table.sort_values(["psi", "label"], ascending=[False, True], ignore_index=True)
+    decisions, flips = (None, None) if policy is None else _decided(before, after, policy)
+    return Drift(table, decisions, flips, floor)
+
+
+def _shift(
+    label: str, before: Counted, after: Counted, floor: float, bins: int
+) -> tuple[str, float, float, float, float, float]:
+    histograms = [run.histogram(label) for run in (before, after)]
+    histograms = [each[each.index >= np.float32(floor)] for each in histograms]
+    totals = [before.n_images, after.n_images]
+    one, two = (float(each.sum()) / total for each, total in zip(histograms, totals, strict=True))
+    ks = _ks(histograms, totals)
+    return label, one, two, _psi(histograms, totals, bins), ks, _p_value(ks, totals)
+
+
+def _psi(histograms: list[pd.Series], totals: list[int], bins: int) -> float:
+    edges = _quantiles(histograms[0], bins)
+    shares = []
+    for histogram, total in zip(histograms, totals, strict=True):
+        place = np.searchsorted(edges, histogram.index.to_numpy(), side="right")
+        reported: Floats = np.bincount(place, histogram.to_numpy(float), minlength=len(edges) + 1).astype(float)
+        counts = np.append(reported, total - reported.sum()) + 0.5
+        shares.append(counts / counts.sum())
+    return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
+
+
+def _quantiles(histogram: pd.Series, bins: int) -> NDArray[np.float32]:
+    """Inner edges that cut the counted images into about equal parts; fewer where many are tied."""
+    if histogram.empty:
+        return np.zeros(0, dtype=np.float32)
+    upto = histogram.cumsum().to_numpy() / histogram.sum()
+    rows = np.searchsorted(upto, np.arange(1, bins) / bins)
+    return np.unique(histogram.index.to_numpy(np.float32)[rows])
+
+
+def _ks(histograms: list[pd.Series], totals: list[int]) -> float:
+    """The largest distance between the shares at or above a confidence."""
+    values = np.unique(np.concatenate([each.index.to_numpy() for each in histograms]))
+    reached = []
+    for histogram, total in zip(histograms, totals, strict=True):
+        counts = np.zeros(len(values))
+        counts[np.searchsorted(values, histogram.index.to_numpy())] = histogram.to_numpy()
+        reached.append(counts[::-1].cumsum() / total)
+    return float(np.max(np.abs(reached[0] - reached[1]), initial=0.0))
+
+
+def _p_value(ks: float, totals: list[int]) -> float:
+    from scipy.stats import kstwo  # loads slowly, and few who import the toolkit compare runs
+
+    return float(kstwo.sf(ks, max(1, round(totals[0] * totals[1] / sum(totals)))))
+
+
+def _decided(before: Counted, after: Counted, policy: Policy) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if not (isinstance(before, Results) and isinstance(after, Results)):
+        raise InvalidArgument("decisions are compared image by image, so of two runs; leave the policy out.")
+    each = [
+        policy.decide(run).drop_duplicates("source_ref").set_index("source_ref")["decision"].astype("str")
+        for run in (before, after)
+    ]
+    pairs = pd.concat(each, axis=1, keys=["before", "after"], join="inner").rename_axis("source_ref").reset_index()
+    if pairs.empty:
+        raise InvalidArgument("the two runs have no image in common; leave the policy out, or compare its forecasts.")
+    table = pd.crosstab(pairs["before"], pairs["after"])
+    table = table.reindex(index=list(DECISIONS), columns=list(DECISIONS), fill_value=0)
+    return table, pairs[pairs["before"] != pairs["after"]].reset_index(drop=True)
