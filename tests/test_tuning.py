@@ -1,13 +1,17 @@
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mapie.risk_control import BinaryClassificationController, control_fwer
+from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
 from scipy.stats import binom, binomtest
 
 import toolkit as tk
 from toolkit.errors import InvalidArgument, InvalidObjective
 from toolkit.tuning import OBJECTIVES
-from toolkit.tuning.guarantee import fewest
+from toolkit.tuning.guarantee import fewest, guaranteed
 from toolkit.tuning.objective import Bound
 
 
@@ -183,6 +187,59 @@ def test_every_promised_threshold_passes_its_exact_test(pairs, data) -> None:
         point = choice.point
         total = point.tp + (point.fp if rate == "precision" else point.fn)
         assert binomtest(point.tp, total, 0.6, alternative="greater").pvalue <= 0.2 + 1e-12
+
+
+answers = st.lists(
+    st.tuples(st.integers(5, 100).map(float) | st.sampled_from([50.0, 60.0]), st.integers(0, 1)),
+    min_size=5,
+    max_size=80,
+).filter(lambda pairs: len({there for _, there in pairs}) == 2)
+
+
+@given(answers, st.sampled_from(["recall", "fpr"]), st.sampled_from([0.3, 0.6, 0.8]), st.sampled_from([0.7, 0.9]))
+@settings(max_examples=60, deadline=None)
+def test_the_promise_is_that_of_mapie_where_a_rate_only_moves_one_way(pairs, rate, limit, level) -> None:
+    scores, there = (np.array(values) for values in zip(*pairs, strict=True))
+    curve = tk.curve_of_scores("label", scores, there)
+    mapie = BinaryClassificationController(
+        lambda scores: np.stack([1 - scores / 100, scores / 100], axis=1),
+        risk=rate,
+        target_level=limit,
+        confidence_level=level,
+        list_predict_params=curve.thresholds.astype(float) / 100,
+        fwer_method="fixed_sequence",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where it can promise nothing
+        mapie.calibrate(scores, there)
+    expected = curve.thresholds[np.isin(curve.thresholds.astype(float) / 100, mapie.valid_predict_params)]
+    found = curve.thresholds[guaranteed(curve, Bound(rate, limit), level)]
+    assert found.tolist() == expected.tolist()
+
+
+def test_a_precision_is_promised_where_the_defaults_of_mapie_offer_nothing() -> None:
+    # FACTS: 600 labelled images, "precision >= 0.7 with confidence 0.9", 41 thresholds; judged on what is true.
+    random = np.random.default_rng(0)
+    grid = np.linspace(0, 99, 41).astype(np.float32)
+    world = random.random(100_000) < 0.15
+    world_scores = np.where(world, 100 * random.beta(4, 2, 100_000), 100 * random.beta(1.5, 4, 100_000))
+    offered, broken = {"toolkit": 0, "bonferroni_holm": 0, "fixed_sequence": 0}, 0
+    for _ in range(60):
+        rows = random.integers(0, 100_000, 600)
+        curve = tk.curve_of_scores("label", world_scores[rows], world[rows])
+        choice = tk.choose_threshold(curve, "precision>=0.7", confidence_level=0.9)
+        if choice.threshold is not None:
+            offered["toolkit"] += 1
+            broken += world[world_scores >= choice.threshold].mean() < 0.7
+        points = [curve.at(threshold) for threshold in grid]
+        flagged = np.array([point.tp + point.fp for point in points])
+        usable = flagged > 0
+        risk = np.array([point.fp for point in points])[usable] / flagged[usable]
+        p_values = compute_hoeffding_bentkus_p_value(risk, flagged[usable], 0.3, binary=True)[:, 0]
+        for method in ("bonferroni_holm", "fixed_sequence"):
+            offered[method] += len(control_fwer(p_values[::-1], 0.1, fwer_method=method)) > 0
+    assert broken <= binom.ppf(0.999, 60, 0.1)
+    assert offered["toolkit"] > 1.2 * max(offered["bonferroni_holm"], offered["fixed_sequence"])
 
 
 @pytest.mark.parametrize(

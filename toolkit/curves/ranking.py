@@ -14,8 +14,6 @@ from toolkit.errors import InvalidArgument
 Floats = NDArray[np.float64]
 
 MEASURES: Final = {"average_precision": average_precision, "roc_auc": roc_auc}
-_AT_ONCE: Final = 4_000_000
-"""Counts that are held at a time: some 100 MB."""
 
 
 def ranking_intervals(
@@ -54,7 +52,7 @@ def ranking_intervals(
     checks.within("replicates", replicates, 1, 1_000_000)
     if curve.weighted:
         raise InvalidArgument(f"{curve.label}: weighted samples are not drawn again; label images picked uniformly.")
-    drawn = bootstrap(curve, replicates, seed)
+    drawn = _bootstrap(curve, replicates, seed)
     tail = (1 - confidence_level) / 2
     rows = {}
     for name, measure in MEASURES.items():
@@ -64,16 +62,21 @@ def ranking_intervals(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("measure")
 
 
-def bootstrap(curve: ThresholdCurve, replicates: int, seed: int) -> dict[str, Floats]:
-    """Each measure of each replicate, shape (replicates,)."""
-    counts = curve.groups
-    total = int(counts.sum())
+def _bootstrap(curve: ThresholdCurve, replicates: int, seed: int) -> dict[str, Floats]:
+    """Each measure of each replicate, shape (replicates,).
+
+    Only images on which the label was reported are drawn one by one; of the others, who are all tied, it is enough to
+    know how many there are with the label and without.
+    """
+    counts = curve.groups.astype(np.int64)
+    reported = np.repeat(np.arange(2, counts.size), counts[1:].ravel())  # the cell of each image
+    chances = np.array([*counts[0], len(reported)]) / counts.sum()
     random = np.random.default_rng(seed)
-    step = max(1, _AT_ONCE // counts.size)
-    parts: dict[str, list[Floats]] = {name: [] for name in MEASURES}
-    for start in range(0, replicates, step):
-        size = min(step, replicates - start)
-        again = random.multinomial(total, counts.ravel() / total, size=size).reshape(size, *counts.shape).astype(float)
+    found = {name: np.empty(replicates) for name in MEASURES}
+    for row in range(replicates):
+        *tied, drawn = random.multinomial(counts.sum(), chances)
+        again = np.bincount(reported[random.integers(0, max(len(reported), 1), drawn)], minlength=counts.size)
+        again[:2] = tied
         for name, measure in MEASURES.items():
-            parts[name].append(measure(again))
-    return {name: np.concatenate(found) for name, found in parts.items()}
+            found[name][row] = measure(again.reshape(counts.shape).astype(float))
+    return found
