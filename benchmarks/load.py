@@ -34,9 +34,9 @@ LABELS = [name for name in taxonomy.PARENTS if taxonomy.PARENTS[name] is not Non
 ANSWER = "detect-moderation-labels"
 
 
-def write(path: Path, images: int) -> None:
+def write(path: Path, images: int, seed: int = 0) -> None:
     """A manifest like those of a job: half of the images with labels, each with its ancestors."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     with path.open("w", encoding="utf-8") as file:
         for number in range(images):
             labels = []

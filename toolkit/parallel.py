@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 Item = TypeVar("Item")
@@ -11,15 +11,40 @@ Result = TypeVar("Result")
 _AHEAD: Final = 64
 """Pieces that are handed out before the first has come back: enough for a cluster, and not ten thousand at once."""
 _BATCH: Final = 16
+_THREADS: Final = 4
 
 
-def batches(items: Sequence[Item]) -> list[Sequence[Item]]:
-    """Pieces of work that are worth a journey.
-
-    >>> [len(batch) for batch in batches(range(20))]
-    [16, 4]
-    """
+def _batches(items: Sequence[Item]) -> list[Sequence[Item]]:
+    """Pieces of work that are worth a journey."""
     return [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
+
+
+def in_batches(
+    function: Callable[[Sequence[Item]], Result], items: Sequence[Item], executor: Executor | None
+) -> Iterator[Result]:
+    """Results of batches of items, in their order.
+
+    Parameters
+    ----------
+    function
+        Takes several items.
+    items
+        All of them.
+    executor
+        Where to work. None takes threads of this process, which get one item at a time: there is no journey to save.
+
+    Raises
+    ------
+    Exception
+        As `spread`.
+    """
+    if executor is not None:
+        yield from spread(function, _batches(items), executor)
+    elif len(items) == 1:
+        yield function(items)
+    else:
+        with ThreadPoolExecutor(min(_THREADS, len(items))) as threads:
+            yield from spread(function, [[item] for item in items], threads)
 
 
 def spread(function: Callable[[Item], Result], items: Iterable[Item], executor: Executor) -> Iterator[Result]:

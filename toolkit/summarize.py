@@ -185,7 +185,8 @@ def summarize(
     session
         For S3; for an executor with other processes, a function that makes one (`functools.partial(tk.connect, …)`).
     executor
-        Any `concurrent.futures.Executor`, such as `distributed.Client(…).get_executor()`; None does the work here.
+        Any `concurrent.futures.Executor`, such as `distributed.Client(…).get_executor()`; None takes threads of
+        this process.
 
     Returns
     -------
@@ -201,10 +202,9 @@ def summarize(
     """
     if min_confidence is not None:
         checks.within("min_confidence", min_confidence, 0, 100)
-    batches = parallel.batches(list_manifests(sources, session=session))
+    uris = list_manifests(sources, session=session)
     work = partial(_reduce, asked=_Asked.of(truth), policy=policy, session=session)
-    parts = map(work, batches) if executor is None else parallel.spread(work, batches, executor)
-    whole = _fold(parts)
+    whole = _fold(parallel.in_batches(work, uris, executor))
     floor, floor_source = floor_of(whole.min_confidence, min_confidence)
     return replace(whole, min_confidence=floor, floor_source=floor_source, truth=truth, policy=policy)
 

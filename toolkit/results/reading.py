@@ -3,7 +3,7 @@
 import glob
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from fnmatch import fnmatchcase
 from functools import partial
 from os import PathLike
@@ -25,7 +25,6 @@ Opener = storage.Session | Callable[[], storage.Session]
 as `functools.partial(tk.connect, "http://127.0.0.1:4555")`: a session cannot travel."""
 
 _NAMES: Final = (manifests.RESULTS_NAME, f"{manifests.RESULTS_NAME}.gz")
-_THREADS: Final = 8
 
 
 @runtime_checkable
@@ -149,14 +148,8 @@ def _open(session: Opener | None) -> storage.Session | None:
 
 
 def _read_all(uris: Sequence[str], session: Opener | None, executor: Executor | None) -> list[Read]:
-    read = partial(read_many, session=session)
-    if executor is not None:
-        batches = parallel.batches(uris)
-        return [one for batch in parallel.spread(read, batches, executor) for one in batch]
-    if len(uris) == 1:
-        return read(uris)
-    with ThreadPoolExecutor(min(_THREADS, len(uris))) as threads:
-        return [one for batch in parallel.spread(read, [[uri] for uri in uris], threads) for one in batch]
+    batches = parallel.in_batches(partial(read_many, session=session), uris, executor)
+    return [one for batch in batches for one in batch]
 
 
 # -- what is meant ----------------------------------------------------------------------------------------------------
