@@ -3,9 +3,9 @@
     python benchmarks/summarize.py [--manifests 1000] [--lines 10000] [--workers 2] [--json]
 
 The same numbers three times, each in a process of its own: every row read into memory (`read_results`), reduced to
-counts in one process (`summarize`), and reduced on a Dask LocalCluster (`summarize(executor=…)`, its start not counted).
-Memory is the peak of the process that asks; of the cluster's, the largest worker's is given too. Twenty
-different manifests stand under many names each; the three answers must be the same.
+counts in one process (`summarize`), and reduced on a Dask LocalCluster (`executor=…`; its start is not counted).
+Memory is the peak of the process that asks; of the cluster's, the largest worker's is given too. Twenty different
+manifests stand under many names each; the three answers must be the same.
 """
 
 import argparse

@@ -1,3 +1,4 @@
+import re
 import warnings
 
 import numpy as np
@@ -154,9 +155,21 @@ def test_where_nothing_can_be_promised_the_reason_says_how_many_labels_are_missi
     curve, _ = labelled_at_random(random, 100)
     missing = tk.choose_threshold(curve, "recall>=0.98", confidence_level=0.95)
     assert missing.threshold is None
-    assert "positive images would do, should recall stay at 1.000" in missing.reason
+    more = next(n for n in range(1, 300) if 0.98 ** (curve.positives + n) <= 0.05)
+    assert f"about {more} more images with label would do, should recall stay at 1.000" in missing.reason
     hopeless = tk.choose_threshold(curve, "precision>=0.999", confidence_level=0.95)
     assert hopeless.threshold is None
+
+
+def test_the_images_that_are_said_to_be_missing_are_enough() -> None:
+    scores, there = [80.0] * 45 + [10.0] * 50, [True] * 43 + [False] * 52
+    missing = tk.choose_threshold(tk.curve_of_scores("A", scores, there), "precision>=0.9", confidence_level=0.95)
+    said = re.search(r"about (\d+) more that reach (\S+) \(some (\d+) of them with A\) would do", missing.reason)
+    more, reach, rightly = int(said[1]), float(said[2]), int(said[3])
+    scores += [reach] * more
+    there += [True] * rightly + [False] * (more - rightly)
+    enough = tk.choose_threshold(tk.curve_of_scores("A", scores, there), "precision>=0.9", confidence_level=0.95)
+    assert enough.threshold is not None
 
 
 def test_a_model_whose_surest_answers_are_wrong_is_still_promised_what_it_keeps() -> None:

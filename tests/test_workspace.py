@@ -62,3 +62,10 @@ def test_what_is_no_workspace_is_said_in_one_sentence(tmp_path, text: str) -> No
         tk.Workspace.load(tmp_path)
     with pytest.raises(NotFound):
         tk.Workspace.load(tmp_path / "none")
+
+
+def test_a_run_that_was_not_answered_by_its_adapter_is_loud(make) -> None:
+    make.write([result_line(0, {}, project_version="arn:a"), result_line(1, {})], "results.jsonl")
+    workspace = tk.Workspace(make.folder, {"run": tk.Run("results.jsonl", 0, "job", "arn:a")})
+    with pytest.warns(UserWarning, match=r"1 of 2 images were not answered by the adapter .*arn:a.*has it expired"):
+        workspace.results("run")

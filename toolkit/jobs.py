@@ -3,7 +3,6 @@
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -266,7 +265,7 @@ class JobGroup:
             raise NotFound("this group has no jobs, so no results; start at least one job.")
         uris = [job._finished(job.results_uri) for job in self.jobs]
         results = read_results(uris, session=self.jobs[0].session)
-        _warn_of_other_models(results, {job.project_version for job in self.jobs})
+        results.warn_unless_answered_by({job.project_version for job in self.jobs})
         return replace(results, min_confidence=max(job.min_confidence for job in self.jobs), floor_source="job")
 
 
@@ -471,19 +470,6 @@ def wait_for(
             pause = min(pause * 1.2, 10.0)  # polite: a long job is asked for every ten seconds
     for job in jobs:
         job.raise_if_failed()
-
-
-def _warn_of_other_models(results: Results, asked: set[str | None]) -> None:
-    """An expired adapter is silently ignored by AWS: the base model answers. That must not stay silent."""
-    answered = results.images["project_version"]
-    strangers = int((~answered.isin(asked - {None})).sum()) if asked != {None} else 0
-    if strangers:
-        names = ", ".join(sorted(name for name in asked if name))
-        warnings.warn(
-            f"{strangers:,} of {results.n_images:,} images were not answered by the adapter that was asked for "
-            f"({names}); has it expired?",
-            stacklevel=3,
-        )
 
 
 def _short_name(job: Job) -> str:

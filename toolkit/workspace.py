@@ -110,11 +110,15 @@ class Workspace:
         return path
 
     def results(self, name: str) -> Results:
-        """The results of one run. Raises NotFound for a run that is not here, else as `read_results`."""
+        """The results of one run. Warns as `Job.results`; raises NotFound for a run that is not here, else as
+        `read_results`.
+        """
         if name not in self.runs:
             raise NotFound(f"{name}: no such run in {self.folder}; there are: {', '.join(self.runs) or 'none'}.")
         run = self.runs[name]
         results = read_results(self.path(run.results), min_confidence=run.min_confidence)
+        if run.project_version is not None:
+            results.warn_unless_answered_by({run.project_version})
         return replace(results, floor_source="job") if run.job_id else results
 
     def samples(self) -> Truth | None:

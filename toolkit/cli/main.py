@@ -236,8 +236,17 @@ def _report_saved(job: tk.Job, results: Path, as_json: bool) -> None:
     """
     place = results.with_name(manifests.SUMMARY_NAME)
     found = manifests.parse_summary(storage.read(place), str(place))
+    strangers = tk.read_results(results).not_answered_by({job.project_version}) if job.project_version else 0
     document = output.job_record(job) | {"images": found.valid, "errors": len(found.errors), "file": str(results)}
+    document["not_answered_by_adapter"] = strangers
     _print(document, as_json, lambda: typer.echo(f"{job.id} {job.status} {results}"))
+    if strangers:
+        output.people.print(
+            Text(
+                f"{strangers:,} of {found.valid:,} images were not answered by {job.project_version}; has it expired?"
+            ),
+            style="bold red",
+        )
     if found.complaint:
         rest = shlex.join(["modkit", "summary", str(results)])
         raise NotAnalyzed(

@@ -1,5 +1,6 @@
 """What a model said about a collection of images, as tables."""
 
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -72,6 +73,32 @@ class Results:
     def project_versions(self) -> list[str]:
         """ARNs of the adapters that answered; empty when the base model answered everywhere."""
         return sorted(self.images["project_version"].dropna().unique())
+
+    def not_answered_by(self, asked: Collection[str | None]) -> int:
+        """Number of images that another model answered than the adapters that were asked for.
+
+        Parameters
+        ----------
+        asked
+            ARNs; None among them is the base model.
+        """
+        adapters = {arn for arn in asked if arn}
+        if not adapters or None in asked:  # which images were meant for the base model is not known
+            return int((~self.images["project_version"].isin(adapters) & self.images["project_version"].notna()).sum())
+        return int((~self.images["project_version"].isin(adapters)).sum())
+
+    def warn_unless_answered_by(self, asked: Collection[str | None]) -> None:
+        """An expired adapter is silently ignored by AWS, and the base model answers: that must not stay silent.
+
+        Warns (UserWarning) where another model answered; parameters as in `not_answered_by`.
+        """
+        if strangers := self.not_answered_by(asked):
+            names = ", ".join(sorted(arn for arn in asked if arn)) or "the base model"
+            warnings.warn(
+                f"{strangers:,} of {self.n_images:,} images were not answered by the adapter that was asked for "
+                f"({names}); has it expired?",
+                stacklevel=3,
+            )
 
     def label_names(self) -> list[str]:
         """Every label that was reported at least once, the most frequent first."""

@@ -17,7 +17,7 @@ from toolkit import storage
 from toolkit.curves import ThresholdCurve, threshold_curve
 from toolkit.errors import NotLabelled, ToolkitError
 from toolkit.manifests import SUMMARY_NAME
-from toolkit.results import Results, read_results
+from toolkit.results import Results, list_manifests, read_results
 from toolkit.truth import Truth, read_truth
 from toolkit.workspace import FILE_NAME, Workspace
 
@@ -260,7 +260,10 @@ def session(endpoint: str | None) -> storage.Session:
 
 
 def _stamp_of(source: Source) -> Stamp:
-    return _stamp(source.results, Path(source.results).with_name(SUMMARY_NAME))
+    if storage.is_s3(source.results):
+        return ()
+    files = list_manifests(source.results)  # a folder or a glob may hold more of them than the last time
+    return _stamp(*files, *(Path(file).with_name(SUMMARY_NAME) for file in files))
 
 
 def _stamp(*files: str | Path) -> Stamp:

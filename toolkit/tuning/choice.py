@@ -1,5 +1,6 @@
 """Choosing a threshold, and saying why, or why there is none."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,11 +160,24 @@ def _none_promised(curve: ThresholdCurve, bound: Bound, rows: Rows, level: float
     promise = f"{bound.wish.partition(' with ')[2]} cannot be promised with probability {level:g}"
     if bound.rate == "precision" and flagged < (least := fewest(bound, level)):
         return f"{promise}: {flagged} judged images are flagged at most, and it takes {least} without a mistake."
-    rate = float(curve.rates[bound.rate].iloc[nearest(curve, bound)])
+    row = nearest(curve, bound)
+    rate = float(curve.rates[bound.rate].iloc[row])
     needed = enough(bound, rate, level)
     if needed is None:
         return f"{promise}: {bound.rate} is {rate:.3f} at best on this sample; more labels will not help."
-    counted = {"precision": "flagged", "recall": "positive", "fpr": "negative"}.get(bound.rate, "judged")
-    return (
-        f"{promise} on this sample; about {needed:,} {counted} images would do, should {bound.rate} stay at {rate:.3f}."
-    )
+    missing = _missing(curve, bound, row, needed)
+    return f"{promise} on this sample; {missing} would do, should {bound.rate} stay at {rate:.3f}."
+
+
+def _missing(curve: ThresholdCurve, bound: Bound, row: int, needed: int) -> str:
+    """How many more images the sample would need, and of which kind."""
+    at = curve.rates.iloc[row]
+    if bound.rate == "precision":
+        more = max(1, needed - int(at["tp"] + at["fp"]))
+        rightly = math.ceil(more * at["precision"])
+        return f"about {more:,} more that reach {at['threshold']:.2f} (some {rightly:,} of them with {curve.label})"
+    have, kind = {
+        "recall": (curve.positives, f"with {curve.label}"),
+        "fpr": (curve.negatives, f"without {curve.label}"),
+    }.get(bound.rate, (curve.positives + curve.negatives, "of any kind"))
+    return f"about {max(1, needed - have):,} more images {kind}"

@@ -91,10 +91,11 @@ def enough(bound: Bound, rate: float, confidence_level: float) -> int | None:
     """
     if (rate <= bound.limit) if bound.at_least else (rate >= bound.limit):
         return None
+    share = _DOWN if bound.rate == "precision" else 1.0
     n = 1
     while n < _MOST:
         count = math.floor(rate * n + 1e-9) if bound.at_least else math.ceil(rate * n - 1e-9)
-        if _tail(np.array([count]), np.array([n]), bound)[0] <= 1 - confidence_level:
+        if _tail(np.array([count]), np.array([n]), bound)[0] <= share * (1 - confidence_level):
             return n
         n = max(n + 1, math.ceil(n * 1.02))
     return None
