@@ -75,7 +75,7 @@ def main() -> None:
             for objective, level, floor in (
                 ("precision>=0.9", 0.95, 0.0), ("precision>=0.7", 0.9, 50.0), ("recall>=0.8", 0.95, 0.0),
             ):  # fmt: skip
-                print(line(world, objective, level, n, floor, sets if n < 5000 else sets // 4), flush=True)
+                print(line(world, objective, level, n, floor, sets), flush=True)
 
 
 def line(world: World, objective: str, level: float, n: int, floor: float, sets: int) -> str:

@@ -11,12 +11,12 @@ Result = TypeVar("Result")
 _AHEAD: Final = 64
 """Pieces that are handed out before the first has come back: enough for a cluster, and not ten thousand at once."""
 _BATCH: Final = 16
+"""Items in a piece of work that is worth a journey."""
 _THREADS: Final = 4
 
 
-def _batches(items: Sequence[Item]) -> list[Sequence[Item]]:
-    """Pieces of work that are worth a journey."""
-    return [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
+def _batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def in_batches(
@@ -31,7 +31,7 @@ def in_batches(
     items
         All of them.
     executor
-        Where to work. None takes threads of this process, which get one item at a time: there is no journey to save.
+        Where to work. None takes threads of this process.
 
     Raises
     ------
@@ -39,12 +39,14 @@ def in_batches(
         As `spread`.
     """
     if executor is not None:
-        yield from spread(function, _batches(items), executor)
+        yield from spread(function, _batches(items, _BATCH), executor)
     elif len(items) == 1:
         yield function(items)
     else:
         with ThreadPoolExecutor(min(_THREADS, len(items))) as threads:
-            yield from spread(function, [[item] for item in items], threads)
+            # Few items are shared out one by one, so that every thread has some.
+            size = min(_BATCH, max(1, len(items) // (4 * _THREADS)))
+            yield from spread(function, _batches(items, size), threads)
 
 
 def spread(function: Callable[[Item], Result], items: Iterable[Item], executor: Executor) -> Iterator[Result]:

@@ -21,8 +21,8 @@ from toolkit import checks, parallel, taxonomy
 from toolkit.curves import Interval, ThresholdCurve, curve_of_scores
 from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.policy import Policy, forecast_of
-from toolkit.results import Opener, Results, list_manifests, read_results
-from toolkit.results.reading import concat, floor_of, smallest
+from toolkit.results import Opener, Results, list_manifests
+from toolkit.results.reading import concat, floor_of, put_together, read_each, smallest
 from toolkit.results.table import NO_SUMMARY, Floor
 from toolkit.truth import Truth
 
@@ -248,8 +248,8 @@ def _images_of(truth: Truth) -> pd.Index:
 
 def _reduce(uris: Sequence[str], asked: _Asked, policy: Policy | None, session: Opener | None) -> CollectionSummary:
     """What a worker does: some manifests in, counts out."""
-    opened = session() if callable(session) else session
-    return _sum([_counted(read_results(uri, session=opened), asked, policy) for uri in uris])
+    read = zip(uris, read_each(uris, session), strict=True)
+    return _sum([_counted(put_together([uri], [one]), asked, policy) for uri, one in read])
 
 
 def _counted(results: Results, asked: _Asked, policy: Policy | None) -> CollectionSummary:

@@ -1,7 +1,7 @@
 """What a training wrote about its test images: two models on the same images, in one file."""
 
 from toolkit.results import scan
-from toolkit.results.reading import Opener, read_many
+from toolkit.results.reading import Opener, read_each
 from toolkit.results.table import Results
 
 OUTPUT_FLOOR = 5.0
@@ -36,6 +36,6 @@ def read_adapter_output(source: str, *, session: Opener | None = None) -> tuple[
 
 
 def _run(source: str, session: Opener | None, layout: scan.Layout) -> Results:
-    [(tables, failed)] = read_many([str(source)], session, layout)
+    [(tables, failed)] = read_each([str(source)], session, layout)
     errors = tables.errors if failed is None else failed
     return Results(tables.images, tables.labels, errors, OUTPUT_FLOOR, "job", failed is not None, (str(source),))

@@ -2,7 +2,7 @@
 
 import glob
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from fnmatch import fnmatchcase
 from functools import partial
@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+import duckdb
 import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
@@ -23,6 +24,9 @@ Source = str | PathLike[str]
 Opener = storage.Session | Callable[[], storage.Session]
 """How to reach S3: a session, or, for work on other processes, a function without arguments that makes one there, such
 as `functools.partial(tk.connect, "http://127.0.0.1:4555")`: a session cannot travel."""
+
+Read = tuple[scan.Tables, pd.DataFrame | None]
+"""A manifest, and the errors that the summary beside it names; None where there is no summary."""
 
 _NAMES: Final = (manifests.RESULTS_NAME, f"{manifests.RESULTS_NAME}.gz")
 
@@ -85,7 +89,12 @@ def read_results(
     if isinstance(source, HasResults):
         return source.results()
     uris = list_manifests(source, session=session)
-    parts = _read_all(uris, session, executor)
+    batches = parallel.in_batches(partial(_read_many, session=session), uris, executor)
+    return put_together(uris, [one for batch in batches for one in batch], min_confidence)
+
+
+def put_together(uris: Sequence[str], parts: Sequence[Read], min_confidence: float | None = None) -> Results:
+    """One run from its manifests. Raises as `read_results`."""
     tables = _stack([tables for tables, _ in parts])
     _require_one_model(tables.images, uris)
     failed = [table for _, table in parts]
@@ -133,23 +142,20 @@ def smallest(labels: pd.DataFrame) -> float:
     return float(labels["confidence"].min()) if len(labels) else 100.0
 
 
-Read = tuple[scan.Tables, pd.DataFrame | None]
-"""A manifest, and the errors that the summary beside it names; None where there is no summary."""
-
-
-def read_many(uris: Sequence[str], session: Opener | None = None, layout: scan.Layout | None = None) -> list[Read]:
-    """Several manifests, one after the other, with one session."""
+def read_each(uris: Iterable[str], session: Opener | None = None, layout: scan.Layout | None = None) -> Iterator[Read]:
+    """Several manifests, one after the other, with one session and one connection."""
     opened = _open(session)
-    return [(_tables(uri, opened, layout), _summary_errors(uri, opened)) for uri in uris]
+    with duckdb.connect() as connection:
+        for uri in uris:
+            yield _tables(connection, uri, opened, layout), _summary_errors(uri, opened)
+
+
+def _read_many(uris: Sequence[str], session: Opener | None) -> list[Read]:
+    return list(read_each(uris, session))
 
 
 def _open(session: Opener | None) -> storage.Session | None:
     return session if session is None or isinstance(session, storage.Session) else session()
-
-
-def _read_all(uris: Sequence[str], session: Opener | None, executor: Executor | None) -> list[Read]:
-    batches = parallel.in_batches(partial(read_many, session=session), uris, executor)
-    return [one for batch in batches for one in batch]
 
 
 # -- what is meant ----------------------------------------------------------------------------------------------------
@@ -190,13 +196,15 @@ def _found_in_s3(uri: str, session: Opener | None) -> Iterator[str]:
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _tables(uri: str, session: storage.Session | None, layout: scan.Layout | None) -> scan.Tables:
+def _tables(
+    connection: duckdb.DuckDBPyConnection, uri: str, session: storage.Session | None, layout: scan.Layout | None
+) -> scan.Tables:
     if not storage.is_s3(uri):
-        return scan.scan(Path(uri), uri, layout)
+        return scan.scan(connection, Path(uri), uri, layout)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "results.jsonl.gz" if uri.endswith(".gz") else "results.jsonl")
         path.write_bytes(storage.read(uri, session=session))
-        return scan.scan(path, uri, layout)
+        return scan.scan(connection, path, uri, layout)
 
 
 def _summary_errors(uri: str, session: storage.Session | None) -> pd.DataFrame | None:

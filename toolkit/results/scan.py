@@ -98,11 +98,13 @@ RESPONSES: Final = Layout(
 """Responses of DetectModerationLabels, one a line, that may or may not name their image."""
 
 
-def scan(path: Path, name: str, layout: Layout | None = None) -> Tables:
+def scan(connection: duckdb.DuckDBPyConnection, path: Path, name: str, layout: Layout | None = None) -> Tables:
     """Reads one manifest.
 
     Parameters
     ----------
+    connection
+        To any database; nothing is kept there. One for many manifests saves the time that opening one takes.
     path
         On this machine; decompressed first if its name ends in `.gz`.
     name
@@ -120,11 +122,11 @@ def scan(path: Path, name: str, layout: Layout | None = None) -> Tables:
             path = _decompressed(path, Path(folder, "whole.jsonl"), name)
         layout = layout or _layout(path)
         try:
-            return Tables(*_strictly(path, name, layout), error_table([]))
+            return Tables(*_strictly(connection, path, name, layout), error_table([]))
         except _Amiss:
             sound = Path(folder, "sound.jsonl")
             broken = _sort_out(path, sound, name, layout)
-            return Tables(*_strictly(sound, name, layout, sound=True), error_table(broken))
+            return Tables(*_strictly(connection, sound, name, layout, sound=True), error_table(broken))
 
 
 def error_table(rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
@@ -163,7 +165,9 @@ class _Amiss(Exception):
     """A line somewhere is not what it should be."""
 
 
-def _strictly(path: Path, name: str, layout: Layout, *, sound: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _strictly(
+    connection: duckdb.DuckDBPyConnection, path: Path, name: str, layout: Layout, *, sound: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Images and labels.
 
     Nothing is unnested in SQL, and no chunk is copied into one: flattening lists in Arrow costs half of what UNNEST
@@ -181,8 +185,7 @@ def _strictly(path: Path, name: str, layout: Layout, *, sound: bool = False) -> 
                        columns={columns})
     """  # noqa: S608  (made of constants only; the path is a parameter)
     try:
-        with duckdb.connect() as connection:
-            table = connection.sql(query, params={"path": str(path)}).to_arrow_table()
+        table = connection.sql(query, params={"path": str(path)}).to_arrow_table()
     except duckdb.Error as error:
         raise _Amiss from error
     refs, answer = table.column("source_ref"), table.column("answer")
@@ -206,7 +209,8 @@ def _require_types(path: Path, refs: pa.ChunkedArray, labels: pd.DataFrame) -> N
         _require(not pc.any(pc.match_substring_regex(refs, _ANOTHER_TYPE)).as_py())
         _require(not pc.any(pc.equal(refs, "")).as_py())
     _require(all(name and not re.search(_ANOTHER_TYPE, name) for name in labels["name"].cat.categories))
-    whole = bool(labels["confidence"].isin([0, 1]).any())
+    confidences = labels["confidence"].to_numpy()
+    whole = bool(((confidences == 0) | (confidences == 1)).any())
     with path.open("rb") as file:
         if file.seek(0, 2):  # an empty one cannot be mapped
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
