@@ -126,6 +126,17 @@ def test_a_policy_is_applied_and_exported(run) -> None:
     assert "rerun the job with MinConfidence 30" in below
 
 
+def test_drift_says_what_the_library_says(run, make) -> None:
+    later = make.write([result_line(n, {"Gambling": 95}) for n in range(6)], "later.jsonl")
+    tk.Policy({"Gambling": tk.Rule(block=80)}).save(run / "p.json")
+    command = ("drift", run / "results.jsonl", later, "--policy", run / "p.json", "--min-confidence", 50)
+    answer = json.loads(modkit(*command, "--json").stdout)
+    (row,) = answer["labels"]
+    assert (row["before"], row["after"], row["shift"], row["ks"]) == (4 / 6, 1, "large", 1)
+    assert (answer["decisions"]["allow"]["block"], len(answer["flips"])) == (4, 4)
+    assert "4 images would be decided differently" in modkit(*command).stdout
+
+
 def test_a_policy_is_chosen_for_all_labels_or_for_one(run) -> None:
     command = ("policy", "choose", run / "results.jsonl", run / "p.json", "--truth", run / "truth.csv")
     bands = ("--block", "precision>=0.99", "--review", "f1", "--review", "Gambling: recall>=0.9")

@@ -394,6 +394,33 @@ def compare(
 
 
 @app.command()
+def drift(
+    before: Annotated[str, typer.Argument(help="Results of the earlier run: as in summary.")],
+    after: Annotated[str, typer.Argument(help="Results of the later run.")],
+    policy: Annotated[
+        Path | None, typer.Option(help="A policy file: also say which images it would decide differently.")
+    ] = None,
+    min_confidence: Floor = None,
+    endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Say how far what the model reports has shifted between two runs; no labelled samples needed."""
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    rules = tk.Policy.load(policy) if policy else None
+    runs = [tk.read_results(uri, min_confidence=min_confidence, session=session) for uri in (before, after)]
+    found = tk.drift(runs[0], runs[1], policy=rules)
+    document = {
+        "labels": output.records(found.labels),
+        "min_confidence": found.min_confidence,
+        "decisions": None if found.decisions is None else found.decisions.to_dict("index"),
+        "flips": None if found.flips is None else output.records(found.flips),
+    }
+    _print(document, as_json, lambda: output.show_drift(output.screen, found))
+
+
+@app.command()
 def report(
     results: ResultsFile,
     destination: Annotated[str, typer.Argument(help="The HTML file to write.")],

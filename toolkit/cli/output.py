@@ -19,6 +19,7 @@ from rich.text import Text
 from toolkit import storage
 from toolkit.compare import Comparison
 from toolkit.curves import OperatingPoint, ThresholdCurve
+from toolkit.drift import Drift
 from toolkit.errors import NotFound
 from toolkit.jobs import Job
 from toolkit.tuning import Choice
@@ -184,3 +185,21 @@ def show_comparison(console: Console, found: Comparison) -> None:
         f"{len(found.flips)} images flagged differently in all.",
         soft_wrap=True,
     )
+
+
+def show_drift(console: Console, found: Drift) -> None:
+    """Label by label, the largest shift first; then what a policy would decide differently."""
+    columns = ["label", "before", "after", "stability index", "shift", "KS", "p"]
+    rows = [
+        [row["label"], f"{row['before']:.2%}", f"{row['after']:.2%}", f"{row['psi']:.3f}", row["shift"],
+         f"{row['ks']:.3f}", f"{row['p_value']:.3g}"]
+        for row in found.labels.to_dict("records")
+    ]  # fmt: skip
+    title = f"From one run to the next, from {found.min_confidence:g} up"
+    console.print(table(title, columns, rows, numbers=[name for name in columns[1:] if name != "shift"]))
+    if found.decisions is None or found.flips is None:
+        return
+    names = list(found.decisions.columns)
+    counts = [[before, *(f"{n:,}" for n in row)] for before, row in zip(names, found.decisions.to_numpy(), strict=True)]
+    console.print(table("Images by decision, before (rows) and after", ["before", *names], counts, numbers=names))
+    console.print(f"{len(found.flips):,} images would be decided differently.")
