@@ -4,7 +4,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -203,3 +203,11 @@ def show_drift(console: Console, found: Drift) -> None:
     counts = [[before, *(f"{n:,}" for n in row)] for before, row in zip(names, found.decisions.to_numpy(), strict=True)]
     console.print(table("Images by decision, before (rows) and after", ["before", *names], counts, numbers=names))
     console.print(f"{len(found.flips):,} images would be decided differently.")
+
+
+def show(document: Mapping[str, object], as_json: bool, in_words: Callable[[], object]) -> None:
+    """What a command has to say: as JSON, or in words."""
+    if as_json:
+        print_json(dict(document))
+    else:
+        in_words()
