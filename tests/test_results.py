@@ -244,7 +244,7 @@ def test_a_folder_or_a_glob_means_every_manifest_in_it(make, tmp_path) -> None:
     assert tk.read_results(tmp_path / "jobs/*/*.jsonl").images["source_ref"].tolist() == [ref(2), ref(0)]
     assert tk.read_results(str(tmp_path / "jobs/**/results.jsonl")).n_images == 2
     assert tk.read_results(tmp_path / "jobs/*").n_images == 2
-    with pytest.raises(NotFound, match=r"no results\.jsonl there"):
+    with pytest.raises(NotFound, match="no such file"):
         tk.read_results(tmp_path / "jobs/*.csv")
 
 

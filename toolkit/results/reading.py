@@ -163,22 +163,26 @@ def _open(session: Opener | None) -> storage.Session | None:
 
 def _named(source: Source, session: Opener | None) -> list[str]:
     uri = str(source)
-    found = list(_found_in_s3(uri, session) if storage.is_s3(uri) else _found_here(Path(source)))
+    found = list(_found_in_s3(uri, session) if storage.is_s3(uri) else _found_here(uri))
     if not found:
         raise NotFound(f"{uri}: no {manifests.RESULTS_NAME} there; point at a job's results, or where jobs put them.")
     return found
 
 
-def _found_here(path: Path) -> Iterator[str]:
+def _found_here(name: str) -> Iterator[str]:
+    path = Path(name)
     if path.is_dir():
         yield from (str(file) for file in sorted(path.rglob("*")) if file.name in _NAMES and file.is_file())
-    elif path.is_file() or not glob.has_magic(str(path)):
-        if not path.is_file():
-            raise NotFound(f"reading {path}: no such file; point at a job's {manifests.RESULTS_NAME}.")
-        yield str(path)
-    else:
-        for match in sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207  (Path.glob takes no absolute pattern)
-            yield from _found_here(Path(match))
+        return
+    # A name that is there stands for itself, whatever it looks like.
+    matches = [str(path)] if path.is_file() else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+    if not matches:
+        raise NotFound(f"reading {name}: no such file; point at a job's {manifests.RESULTS_NAME}.")
+    for match in matches:
+        if Path(match).is_dir():
+            yield from _found_here(match)
+        else:
+            yield match
 
 
 def _found_in_s3(uri: str, session: Opener | None) -> Iterator[str]:
