@@ -177,6 +177,8 @@ def test_an_adapter_output_manifest_is_two_runs_and_their_truth(make) -> None:
     assert (comparison.fixed, comparison.broken) == (2, 1)
     assert tk.read_results(path).scores("Gambling").tolist() == [90, 91, 92]
     assert tk.read_adapter_output(make.write([*lines, "x\n"], "o.jsonl"))[0].errors["line"].tolist() == [4]
+    with pytest.raises(UnreadableManifest, match="not an adapter's output on its test images"):
+        tk.read_adapter_output(make.write([result_line(0, {})]))
 
 
 def test_a_file_that_is_mostly_broken_is_refused_with_its_first_lines(make) -> None:
@@ -246,6 +248,12 @@ def test_a_folder_or_a_glob_means_every_manifest_in_it(make, tmp_path) -> None:
     assert tk.read_results(tmp_path / "jobs/*").n_images == 2
     with pytest.raises(NotFound, match="no such file"):
         tk.read_results(tmp_path / "jobs/*.csv")
+
+
+def test_a_manifest_that_is_named_twice_is_read_once(make, monkeypatch) -> None:
+    path = make.write([result_line(0, {"Gambling": 90})])
+    monkeypatch.chdir(make.folder)
+    assert tk.read_results([path, "results.jsonl", make.folder / "*.jsonl", make.folder]).n_images == 1
 
 
 def test_a_prefix_or_a_glob_in_s3_means_every_manifest_below_it(make, endpoint, bucket) -> None:

@@ -97,7 +97,7 @@ def test_what_failed_is_counted_by_code_and_unknown_where_a_summary_is_missing(m
     bare = make.write([result_line(5, {}), "broken\n", result_line(6, {})], "other/results.jsonl")
     both = tk.summarize([make.folder / "results.jsonl", bare])
     assert both.errors.to_dict() == {"INVALID_IMAGE_FORMAT": 1, "UNREADABLE_LINE": 1}
-    assert "at least 2 failed, others unknown" in repr(both)
+    assert "at least 2 failed, other failures unknown" in repr(both)
 
 
 def test_a_summary_refuses_what_it_cannot_know(make) -> None:

@@ -23,7 +23,7 @@ from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.policy import Policy, forecast_of
 from toolkit.results import Opener, Results, list_manifests
 from toolkit.results.reading import concat, floor_of, put_together, read_each, smallest
-from toolkit.results.table import NO_SUMMARY, Floor
+from toolkit.results.table import Floor, failures_in_words
 from toolkit.truth import Truth
 
 _LABEL: Final = ["name", "parent", "level"]
@@ -80,10 +80,7 @@ class CollectionSummary:
     @property
     def failures(self) -> str:
         """How many images failed, in words; where that is not known, that it is not."""
-        lines = int(self.errors.sum())
-        if self.errors_known:
-            return f"{lines:,} failed"
-        return f"at least {lines:,} failed, others unknown: {NO_SUMMARY}"
+        return failures_in_words(int(self.errors.sum()), known=self.errors_known)
 
     def label_names(self) -> list[str]:
         """Every label that was reported at least once, the most frequent first."""

@@ -105,7 +105,7 @@ def put_together(uris: Sequence[str], parts: Sequence[Read], min_confidence: flo
 
 
 def list_manifests(source: Source | Sequence[Source], *, session: Opener | None = None) -> list[str]:
-    """The manifests that a person means: globs, folders and prefixes become what is in them.
+    """The manifests that a person means: globs, folders and prefixes become what is in them; none is named twice.
 
     Raises
     ------
@@ -116,7 +116,8 @@ def list_manifests(source: Source | Sequence[Source], *, session: Opener | None 
     sources: list[Source] = [source] if isinstance(source, (str, PathLike)) else list(source)
     if not sources:
         raise NotFound("no results manifest given; name at least one.")
-    return [uri for one in sources for uri in _named(one, session)]
+    found = [uri for one in sources for uri in _named(one, session)]
+    return list({uri if storage.is_s3(uri) else str(Path(uri).absolute()): uri for uri in found}.values())
 
 
 def floor_of(seen: float, min_confidence: float | None) -> tuple[float, Floor]:

@@ -71,6 +71,8 @@ class Layout:
         The answer, in SQL.
     parse
         Reads and checks one line; raises ValueError.
+    meant
+        What such a file is, for errors.
     named
         Whether every line must name its image.
     """
@@ -78,16 +80,20 @@ class Layout:
     columns: Mapping[str, str]
     answer: str
     parse: Callable[[bytes], object]
+    meant: str = f"the results of a moderation job; point at a job's {manifests.RESULTS_NAME}"
     named: bool = True
 
 
-def _under(key: str) -> Layout:
-    return Layout({key: _STRUCT}, f'"{key}"', lambda raw: manifests.parse_result_line(raw, key))
+_TEST_IMAGES: Final = "an adapter's output on its test images; point at what TestingDataResult.Output names"
+
+
+def _under(key: str, **settings: Any) -> Layout:
+    return Layout({key: _STRUCT}, f'"{key}"', lambda raw: manifests.parse_result_line(raw, key), **settings)
 
 
 RESULTS: Final = _under(manifests.RESULT_KEY)
 """A results manifest; also what the adapter said in an adapter output manifest."""
-BASE: Final = _under(manifests.BASE_KEY)
+BASE: Final = _under(manifests.BASE_KEY, meant=_TEST_IMAGES)
 """What the base model said in an adapter output manifest."""
 RESPONSES: Final = Layout(
     _ANSWER,
@@ -324,7 +330,6 @@ def _sort_out(path: Path, sound: Path, name: str, layout: Layout) -> list[tuple[
     if len(broken) > lines / 2:
         first = "; ".join(f"line {row[1]}: {row[4]}" for row in broken[:3])
         raise UnreadableManifest(
-            f"{name}: {len(broken)} of {lines} lines are not results of a moderation job ({first}); "
-            f"point at a job's {manifests.RESULTS_NAME}."
+            f"{name}: {len(broken)} of {lines} lines cannot be read ({first}); this is not {layout.meant}."
         )
     return broken

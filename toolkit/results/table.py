@@ -59,10 +59,7 @@ class Results:
     @property
     def failures(self) -> str:
         """How many images failed, in words; where that is not known, that it is not."""
-        if self.errors_known:
-            return f"{len(self.errors):,} failed"
-        at_least = f"at least {len(self.errors):,} failed, other " if len(self.errors) else ""
-        return f"{at_least}failures unknown: {NO_SUMMARY}"
+        return failures_in_words(len(self.errors), known=self.errors_known)
 
     @property
     def n_images(self) -> int:
@@ -225,3 +222,11 @@ def histogram_of(scores: NDArray[np.float32]) -> pd.Series:
     """Numbers of images by confidence, as `Results.histogram`; NaN is not counted."""
     values, counts = np.unique(scores[~np.isnan(scores)], return_counts=True)
     return pd.Series(counts, index=pd.Index(values, name="confidence"), name="images")
+
+
+def failures_in_words(lines: int, *, known: bool) -> str:
+    """How many images failed; where not every manifest has its summary, that there may be more."""
+    if known:
+        return f"{lines:,} failed"
+    at_least = f"at least {lines:,} failed, other " if lines else ""
+    return f"{at_least}failures unknown: {NO_SUMMARY}"
