@@ -1,7 +1,7 @@
 """Two runs and no truth: has what the model says shifted?"""
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,30 +10,12 @@ from numpy.typing import NDArray
 from toolkit import checks
 from toolkit.errors import InvalidArgument
 from toolkit.policy import DECISIONS, Policy
-from toolkit.results import Results
+from toolkit.results import Counted, Results
 
 Floats = NDArray[np.float64]
 
 _MODERATE: Final = 0.1
 _LARGE: Final = 0.25
-
-
-class Counted(Protocol):
-    """`Results`, or a `CollectionSummary`: whatever can say how many images have each confidence of a label."""
-
-    @property
-    def n_images(self) -> int:
-        """Number of analyzed images."""
-
-    @property
-    def min_confidence(self) -> float:
-        """Nothing is known below it (percent)."""
-
-    def label_names(self) -> list[str]:
-        """Every label that was reported."""
-
-    def histogram(self, label: str) -> pd.Series:
-        """Numbers of images by confidence."""
 
 
 @dataclass(frozen=True, repr=False)

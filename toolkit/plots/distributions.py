@@ -1,7 +1,7 @@
 """How the confidences of one label are spread over a run's images."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from toolkit import checks
 from toolkit.errors import InvalidArgument
 from toolkit.plots import look
-from toolkit.results import Results, histogram_of
+from toolkit.results import Counted, Results, histogram_of
 from toolkit.truth import Truth
 
 _GROUPS: Final = (
@@ -19,21 +19,6 @@ _GROUPS: Final = (
     ("label is not there", look.BLUE),
     ("not judged", look.GREY),
 )
-
-
-class Counted(Protocol):
-    """`Results`, and what stands for more of them than fit in memory (`CollectionSummary`)."""
-
-    @property
-    def n_images(self) -> int:
-        """Number of analyzed images."""
-
-    @property
-    def min_confidence(self) -> float:
-        """Nothing is known below it (percent)."""
-
-    def histogram(self, label: str) -> pd.Series:
-        """Numbers of images by confidence."""
 
 
 class _Group(NamedTuple):

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,24 @@ NO_SUMMARY: Final = f"no {manifests.SUMMARY_NAME} beside the results"
 """Why it is not known which images failed."""
 
 Floor = Literal["job", "caller", "smallest confidence seen"]
+
+
+class Counted(Protocol):
+    """`Results`, or a `CollectionSummary`: whatever can say how many images have each confidence of a label."""
+
+    @property
+    def n_images(self) -> int:
+        """Number of analyzed images."""
+
+    @property
+    def min_confidence(self) -> float:
+        """Nothing is known below it (percent)."""
+
+    def label_names(self) -> list[str]:
+        """Every label that was reported."""
+
+    def histogram(self, label: str) -> pd.Series:
+        """Numbers of images by confidence."""
 
 
 @dataclass(frozen=True, repr=False)
