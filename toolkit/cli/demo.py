@@ -23,6 +23,7 @@ from toolkit.cli import output
 from toolkit.cli.options import named_folder
 from toolkit.cli.studio import open_studio
 from toolkit.errors import NotFound, Unreachable
+from toolkit.policy import policy_of
 from toolkit.service import ServiceProcess
 
 BUCKET: Final = "modkit-demo"
@@ -275,18 +276,13 @@ def _write_files(
     ]
     columns = ["model", "source_ref", "name", "parent", "level", "confidence"]
     output.save_table(pd.concat(tables, ignore_index=True)[columns], paths["labels.parquet"])
-    rules = {c.label: tk.Rule(block=c.threshold) for _, c in judged[ADAPTER] if c.threshold is not None}
-    provenance = {
-        "results": workspace.runs[ADAPTER].results,
-        "truth": workspace.truth,
-        "objective": OBJECTIVE,
-        "written": _now().isoformat(timespec="seconds"),
-    }
-    tk.Policy(rules, provenance).save(paths["policy.json"])
+    samples = tk.read_truth(workspace.path(str(workspace.truth)))
+    choices = {(choice.label, "block"): choice for _, choice in judged[ADAPTER]}
+    policy_of(choices, runs[ADAPTER], samples).save(paths["policy.json"])
     tk.write_report(
         paths["report.html"],
         runs,
-        workspace.samples(),
+        samples,
         labels=[curve.label for curve, _ in judged[ADAPTER]],
         objective=OBJECTIVE,
         title="Sample images: base model and custom adapter",

@@ -9,6 +9,7 @@ from rich.text import Text
 import toolkit as tk
 from toolkit.cli import output
 from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile
+from toolkit.policy import policy_of
 
 
 def summary(
@@ -81,10 +82,7 @@ def tune(
         },
     }
     if save is not None:  # before anything is printed: nobody may be listening
-        rules = {c.label: tk.Rule(block=c.threshold) for c in choices if c.threshold is not None}
-        tk.Policy(
-            rules, {"results": results, "truth": truth, "objective": objective, "confidence_level": confidence_level}
-        ).save(save)
+        policy_of({(choice.label, "block"): choice for choice in choices}, found, samples).save(save)
     output.show(
         document, as_json, lambda: output.show_choices(output.screen, {"": list(zip(curves, choices, strict=True))})
     )

@@ -1,7 +1,7 @@
 """Thresholds per label become decisions per image."""
 
-from toolkit.policy.choose import PolicyChoice, choose_policy
+from toolkit.policy.choose import PolicyChoice, choose_policy, policy_of
 from toolkit.policy.rule import Rule
 from toolkit.policy.rules import DECISIONS, Policy, forecast_of
 
-__all__ = ["DECISIONS", "Policy", "PolicyChoice", "Rule", "choose_policy", "forecast_of"]
+__all__ = ["DECISIONS", "Policy", "PolicyChoice", "Rule", "choose_policy", "forecast_of", "policy_of"]

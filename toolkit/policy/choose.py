@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 import pandas as pd
@@ -117,12 +117,22 @@ def choose_policy(
         (label, band): choose_threshold(curves[label], objective, confidence_level=each)
         for (label, band), objective in wanted.items()
     }
-    rules = {label: _rule(label, choices) for label in curves}
-    policy = Policy(
-        {label: rule for label, rule in rules.items() if rule is not None},
-        _provenance(results, truth, choices, confidence_level),
-    )
-    return PolicyChoice(policy, choices, confidence_level)
+    return PolicyChoice(policy_of(choices, results, truth), choices, confidence_level)
+
+
+def policy_of(choices: Mapping[tuple[str, str], Choice], results: Results, truth: Truth) -> Policy:
+    """The policy that thresholds make, with where they come from.
+
+    Parameters
+    ----------
+    choices
+        (label, band) to what was chosen; band is block or review.
+    results, truth
+        What they were chosen on.
+    """
+    rules = {label: _rule(label, choices) for label, _ in choices}
+    found = {label: rule for label, rule in rules.items() if rule is not None}
+    return Policy(found, _provenance(results, truth, choices))
 
 
 def _wanted(objectives: Objectives, truth: Truth) -> dict[tuple[str, str], str]:
@@ -149,9 +159,7 @@ def _rule(label: str, choices: Mapping[tuple[str, str], Choice]) -> Rule | None:
     return Rule(block, review) if block is not None or review is not None else None
 
 
-def _provenance(
-    results: Results, truth: Truth, choices: Mapping[tuple[str, str], Choice], confidence_level: float | None
-) -> dict[str, Any]:
+def _provenance(results: Results, truth: Truth, choices: Mapping[tuple[str, str], Choice]) -> dict[str, Any]:
     """Which results, which truth, which objectives, when: what an auditor asks."""
     return {
         "results": {
@@ -163,9 +171,16 @@ def _provenance(
         "truth": {"source": truth.source, "images": truth.n_images, "judgements": len(truth.table)},
         "objectives": [
             {"label": label, "band": band, "objective": choice.objective, "threshold": choice.threshold}
+            | {"confidence_level": choice.confidence_level}
             for (label, band), choice in choices.items()
         ],
-        "confidence_level": confidence_level,
         "chosen": datetime.now(UTC).isoformat(timespec="seconds"),
-        "toolkit": version("moderation-toolkit"),
+        "toolkit": _toolkit_version(),
     }
+
+
+def _toolkit_version() -> str:
+    try:
+        return version("moderation-toolkit")
+    except PackageNotFoundError:  # used from a checkout
+        return "not installed"
