@@ -56,6 +56,18 @@ def test_summary_counts_and_names_what_failed(run) -> None:
     assert "INVALID_IMAGE_FORMAT" in shown
 
 
+def test_the_floor_of_a_saved_run_is_known_to_its_workspace(run, make) -> None:
+    saved = make.folder / "saved"
+    (saved / "run").mkdir(parents=True)
+    make.write([result_line(0, {"Gambling": 90})], "saved/run/results.jsonl")
+    tk.Workspace(saved, {"run": tk.Run("run/results.jsonl", 5.0, "a-job")}).save()
+    answer = json.loads(modkit("summary", saved / "run/results.jsonl", "--json").stdout)
+    assert (answer["min_confidence"], answer["floor_source"]) == (5, "job")
+    (saved / "workspace.json").write_text("{}")
+    answer = json.loads(modkit("summary", saved / "run/results.jsonl", "--json").stdout)
+    assert (answer["min_confidence"], answer["floor_source"]) == (90, "smallest confidence seen")
+
+
 def test_summary_says_that_failures_are_unknown_where_no_summary_is(run) -> None:
     assert json.loads(modkit("summary", run / "results.jsonl", "--json").stdout)["errors_known"] is True
     (run / "manifest-summary.json").unlink()

@@ -5,13 +5,14 @@ The folder can be moved or handed on: every path in its `workspace.json` is rela
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
 
 from toolkit import storage
-from toolkit.errors import NotFound, UnreadableManifest
+from toolkit.errors import NotFound, ToolkitError, UnreadableManifest
 from toolkit.results import Results, read_results
 from toolkit.truth import Truth, read_truth
 
@@ -140,6 +141,24 @@ class Workspace:
                     raise NotFound(f"{source_ref}: leads out of the workspace's images.")
                 return storage.read(path) if _is_file(path) else None
         return None
+
+
+def run_of(results: str | PathLike[str]) -> Run | None:
+    """What a workspace around a results manifest knows of it; None where it lies in none.
+
+    Parameters
+    ----------
+    results
+        Path of a manifest on this machine. Runs lie one or two folders below their workspace.
+    """
+    path = Path(results).resolve()
+    for folder in path.parents[:3]:
+        if _is_file(folder / FILE_NAME):
+            with suppress(ToolkitError):  # whoever reads a manifest need not hear of what is wrong beside it
+                for run in Workspace.load(folder).runs.values():
+                    if (folder / run.results).resolve() == path:
+                        return run
+    return None
 
 
 def _is_file(path: Path) -> bool:

@@ -1,11 +1,15 @@
 """Options and arguments that several commands take."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import toolkit as tk
+from toolkit import storage
 from toolkit.errors import NotFound
+from toolkit.workspace import run_of
 
 
 def named_folder(text: str | Path) -> Path:
@@ -29,9 +33,26 @@ Region = Annotated[str | None, typer.Option(help="AWS region. Default: your AWS 
 Profile = Annotated[str | None, typer.Option(help="AWS profile. Default: your AWS configuration's.")]
 Floor = Annotated[
     float | None,
-    typer.Option("--min-confidence", min=0, max=100, help="The run's MinConfidence. Default: the smallest seen."),
+    typer.Option(
+        "--min-confidence",
+        min=0,
+        max=100,
+        help="The run's MinConfidence. Default: what its workspace knows, else the smallest seen.",
+    ),
 ]
 TruthFile = Annotated[str, typer.Option("--truth", help="Labelled samples: CSV, Parquet or a ground-truth manifest.")]
 ResultsFile = Annotated[
     str, typer.Argument(help="A results manifest (path or S3 URI); a glob, folder or s3://bucket/prefix/ of them.")
 ]
+
+
+def read_run(results: str, min_confidence: float | None, session: storage.Session) -> tk.Results:
+    """A run, with the floor that the caller gives, or else the one that the workspace around it knows.
+
+    Raises as `read_results`.
+    """
+    run = None if storage.is_s3(results) or min_confidence is not None else run_of(results)
+    if run is None:
+        return tk.read_results(results, min_confidence=min_confidence, session=session)
+    found = tk.read_results(results, min_confidence=run.min_confidence, session=session)
+    return replace(found, floor_source="job")

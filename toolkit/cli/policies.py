@@ -11,7 +11,7 @@ from rich.text import Text
 
 import toolkit as tk
 from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile
+from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, read_run
 
 app = typer.Typer(help="Choose a policy, apply it to a run, or export it.", no_args_is_help=True)
 
@@ -48,7 +48,7 @@ def choose(
 ) -> None:
     """Choose block and review thresholds for many labels at once, and write them as a policy."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    found = read_run(results, min_confidence, session)
     samples = tk.read_truth(truth, session=session)
     wanted = _objectives({"block": block or [], "review": review or []}, samples)
     chosen = tk.choose_policy(found, samples, wanted, confidence_level=confidence_level)
@@ -99,7 +99,7 @@ def apply(
     """Say how many images would be allowed, reviewed and blocked, per thousand and with intervals."""
     rules = tk.Policy.load(policy)
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    found = read_run(results, min_confidence, session)
     forecast = rules.forecast(found)
     if save is not None:
         output.save_table(rules.decide(found), save)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 import toolkit as tk
 from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile
+from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, read_run
 from toolkit.policy import policy_of
 
 
@@ -22,7 +22,7 @@ def summary(
 ) -> None:
     """Say what a run found: images, failures, labels."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    found = read_run(results, min_confidence, session)
     overview = found.overview()
     document = {
         "images": found.n_images,
@@ -70,7 +70,7 @@ def tune(
 ) -> None:
     """Pick a threshold for each label that people judged, and say how sure its rates are."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    found = read_run(results, min_confidence, session)
     samples = tk.read_truth(truth, session=session)
     curves = [tk.threshold_curve(found, samples, name) for name in (label or samples.tunable_labels())]
     choices = [tk.choose_threshold(curve, objective, confidence_level=confidence_level) for curve in curves]
@@ -106,7 +106,7 @@ def sample(
 ) -> None:
     """Pick images to label; fill in the column `present` (1 or 0) and keep the column `weight`."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    found = read_run(results, min_confidence, session)
     picked = tk.sample_for_labeling(found, n, label, strategy=strategy, threshold=threshold, seed=seed)
     output.save_table(picked.assign(present=""), destination)
     output.show({"images": len(picked), "file": str(destination)}, as_json, lambda: typer.echo(destination))
@@ -130,7 +130,7 @@ def compare(
     """Say what a candidate model changes for one label, and whether that is more than chance."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     at = (threshold, threshold if candidate_threshold is None else candidate_threshold)
-    runs = [tk.read_results(uri, min_confidence=min_confidence, session=session) for uri in (base, candidate)]
+    runs = [read_run(uri, min_confidence, session) for uri in (base, candidate)]
     found = tk.compare(runs[0], runs[1], tk.read_truth(truth, session=session), label, at)
     document = {
         "label": label,
@@ -161,7 +161,7 @@ def drift(
     """Say how far what the model reports has shifted between two runs; no labelled samples needed."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     rules = tk.Policy.load(policy) if policy else None
-    runs = [tk.read_results(uri, min_confidence=min_confidence, session=session) for uri in (before, after)]
+    runs = [read_run(uri, min_confidence, session) for uri in (before, after)]
     found = tk.drift(runs[0], runs[1], policy=rules)
     document = {
         "labels": output.records(found.labels),
@@ -185,7 +185,7 @@ def report(
 ) -> None:
     """Write one self-contained HTML file about a run."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    found = read_run(results, min_confidence, session)
     samples = tk.read_truth(truth, session=session) if truth else None
     tk.write_report(destination, {Path(results).parent.name or "run": found}, samples, objective=objective)
     output.show({"report": destination}, as_json, lambda: typer.echo(destination))
