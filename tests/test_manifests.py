@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import toolkit as tk
 from toolkit import manifests
 from toolkit.errors import NotFound, UnreadableManifest
 
@@ -103,7 +104,7 @@ def test_an_input_manifest_is_split_at_the_limit_of_size() -> None:
 
 def test_parts_are_named_and_every_image_is_written_duplicates_too(tmp_path) -> None:
     refs = ["s3://b/1.jpg"] * 3 + [f"s3://b/{number}.jpg" for number in range(10_000)]
-    parts = manifests.write_manifest(refs, tmp_path / "input.jsonl")
+    parts = tk.write_manifest(refs, tmp_path / "input.jsonl")
     assert [part.rpartition("/")[2] for part in parts] == ["input-1.jsonl", "input-2.jsonl"]
     lines = [line for part in parts for line in Path(part).read_bytes().splitlines()]
     assert [manifests.parse_input_line(line) for line in lines] == refs
@@ -112,7 +113,7 @@ def test_parts_are_named_and_every_image_is_written_duplicates_too(tmp_path) -> 
 @pytest.mark.parametrize("images", [[], ["photo.jpg"], ["s3://bucket"], "nowhere"])
 def test_a_manifest_without_images_in_s3_is_refused(images, tmp_path) -> None:
     with pytest.raises(NotFound, match=";"):
-        manifests.write_manifest(images, tmp_path / "input.jsonl")
+        tk.write_manifest(images, tmp_path / "input.jsonl")
 
 
 answers = st.builds(manifests.Answer, st.lists(labels, max_size=3).map(tuple), st.just("7.0"), st.none() | texts)
@@ -147,4 +148,4 @@ def test_what_is_no_evaluation_is_refused_in_a_sentence(document: bytes) -> None
 def test_where_the_manifest_of_a_folder_cannot_go_is_said_before_anything_is_copied(tmp_path, destination: str) -> None:
     (tmp_path / "1.jpg").write_bytes(b"")
     with pytest.raises(NotFound, match=r"write it as s3://bucket/manifest\.jsonl\.$"):
-        manifests.write_manifest(tmp_path, destination)
+        tk.write_manifest(tmp_path, destination)

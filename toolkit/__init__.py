@@ -2,13 +2,13 @@
 
 from toolkit import errors, plots, storage, taxonomy
 from toolkit.adapters import Adapter, list_adapters, read_evaluation, train_adapter
+from toolkit.collection import Collection, collect, write_manifest
 from toolkit.compare import Comparison, compare
 from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, ranking_intervals, threshold_curve
 from toolkit.drift import Drift, drift
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
 from toolkit.jobs import Job, JobGroup, MediaAnalysis, wait_for
-from toolkit.manifests import write_manifest
 from toolkit.policy import Policy, PolicyChoice, Rule, choose_policy
 from toolkit.report import write_report
 from toolkit.results import Results, read_adapter_output, read_results
@@ -22,6 +22,7 @@ from toolkit.workspace import Run, Workspace
 __all__ = [
     "Adapter",
     "Choice",
+    "Collection",
     "CollectionSummary",
     "Comparison",
     "Drift",
@@ -40,6 +41,7 @@ __all__ = [
     "Workspace",
     "choose_policy",
     "choose_threshold",
+    "collect",
     "compare",
     "connect",
     "curve_of_scores",

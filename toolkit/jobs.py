@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from toolkit import manifests, storage
+from toolkit.collection import write_manifest
 from toolkit.errors import JobFailed, NotFound, TimedOut
 from toolkit.results import Results, read_results
 
@@ -376,7 +377,7 @@ class MediaAnalysis:
         NotFound, Unreachable, RequestRefused
         """
         name = f"manifests/{uuid.uuid4().hex}.jsonl"
-        parts = manifests.write_manifest(images, storage.join(output, name), session=self.session)
+        parts = write_manifest(images, storage.join(output, name), session=self.session)
         token = settings.pop("client_request_token", None) or uuid.uuid4().hex
         return JobGroup(
             [

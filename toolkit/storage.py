@@ -6,16 +6,16 @@ endpoint, such as the local service.
 
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -49,6 +49,11 @@ _IN_WORDS: Final = {
 }  # fmt: skip
 """What botocore calls a parameter, and what the toolkit's users call it."""
 
+
+_UPLOADS: Final = 8
+"""Requests at a time."""
+_AHEAD: Final = 256
+"""Files that are handed out before the first has arrived."""
 
 _UNREAD: Final = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
 """Has botocore look for neither a profile nor a configuration file."""
@@ -413,16 +418,22 @@ def list_files(uri: str | os.PathLike[str], *, session: boto3.Session | None = N
     RequestRefused
         S3 answered with another error, such as throttling.
     """
+    return list(list_sizes(uri, session=session))
+
+
+def list_sizes(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> dict[str, int]:
+    """What `list_files` lists, in its order, each with its size in bytes. Raises as `list_files`."""
     if is_s3(uri):
         bucket, prefix = split_s3(str(uri))
         with translated(f"listing {uri}"):
             client: Any = (session or boto3.Session()).client("s3")
             pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            return sorted(f"s3://{bucket}/{item['Key']}" for page in pages for item in page.get("Contents", []))
+            items = (item for page in pages for item in page.get("Contents", []))
+            return dict(sorted((f"s3://{bucket}/{item['Key']}", int(item["Size"])) for item in items))
     folder = Path(uri)
     if not folder.is_dir():
         raise NotFound(f"listing {uri}: no such folder; check the path.")
-    return sorted(str(path) for path in folder.rglob("*") if path.is_file())
+    return dict(sorted((str(path), path.stat().st_size) for path in folder.rglob("*") if path.is_file()))
 
 
 def upload(
@@ -461,33 +472,57 @@ def upload(
     chosen = names if names is not None else [Path(p).relative_to(root).as_posix() for p in list_files(root)]
     bucket, key = split_s3(prefix)
     uris = [join(f"s3://{bucket}/{key}".rstrip("/"), name) for name in chosen]
-    with translated(f"writing to {prefix}"):
-        client: Any = (session or boto3.Session()).client("s3")  # threads may share a client, but not a session
-
-    failed = Event()  # what one thread has waited for in vain, the others need not wait for once more
-
-    def put(name: str, uri: str) -> None:
-        if failed.is_set():
-            return
-        try:
-            body = read(root / name)
-            with translated(f"writing {uri}"):
-                client.put_object(Bucket=bucket, Key=split_s3(uri)[1], Body=body)
-        except ToolkitError:
-            failed.set()
-            raise
-
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        running = [pool.submit(put, name, uri) for name, uri in zip(chosen, uris, strict=True)]
-        try:
-            for done, future in enumerate(running, start=1):
-                future.result()
-                if on_done is not None:
-                    on_done(done, len(running))
-        finally:
-            for future in running:
-                future.cancel()
+    upload_files([(root / name, uri) for name, uri in zip(chosen, uris, strict=True)], session=session, on_done=on_done)
     return uris
+
+
+def upload_files(
+    files: Sequence[tuple[str | os.PathLike[str], str]],
+    *,
+    session: boto3.Session | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> None:
+    """Copies files to S3, several at a time and large ones in parts. The first failure stops what has not begun.
+
+    Parameters
+    ----------
+    files
+        Pairs of a path on this machine and the `s3://bucket/key` that it becomes.
+    session
+        None is boto3's default.
+    on_done
+        Called after each file with the number done and the number in total.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+    """
+    if not files:
+        return
+    with translated(f"writing to {files[0][1].rpartition('/')[0]}/"):
+        client: Any = (session or boto3.Session()).client("s3")
+        manager = create_transfer_manager(client, TransferConfig(max_concurrency=_UPLOADS))
+    todo = iter(files)
+    running: deque[tuple[str | os.PathLike[str], str, Any]] = deque()
+    try:
+        for done in range(1, len(files) + 1):
+            while len(running) < _AHEAD and (file := next(todo, None)) is not None:
+                running.append((*file, manager.upload(os.fspath(file[0]), *split_s3(file[1]))))
+            _finish_upload(*running.popleft())
+            if on_done is not None:
+                on_done(done, len(files))
+    finally:
+        for _, _, upload in running:
+            upload.cancel()
+        manager.shutdown()
+
+
+def _finish_upload(path: str | os.PathLike[str], uri: str, upload: Any) -> None:
+    try:
+        with translated(f"writing {uri}"):
+            upload.result()
+    except OSError as error:
+        raise NotFound(f"reading {path}: {error.strerror or error}; check the path.") from error
 
 
 def make_bucket(name: str, *, versioned: bool = False, session: boto3.Session | None = None) -> None:

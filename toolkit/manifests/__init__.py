@@ -24,7 +24,6 @@ from toolkit.manifests.images import (
     is_image_name,
     parse_input_line,
     split_lines,
-    write_manifest,
 )
 from toolkit.manifests.lines import MAX_LINE_BYTES, lines_of, to_line
 from toolkit.manifests.results import (
@@ -75,5 +74,4 @@ __all__ = [
     "result_record",
     "split_lines",
     "to_line",
-    "write_manifest",
 ]

@@ -1,13 +1,10 @@
 """The input manifest of a job: one image a line."""
 
-import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final
 
 from toolkit import storage
-from toolkit.errors import NotFound
-from toolkit.manifests.lines import parse_object, source_ref_of, to_line
+from toolkit.manifests.lines import parse_object, source_ref_of
 
 MAX_LINES: Final = 10_000
 """Images in one job."""
@@ -62,75 +59,3 @@ def is_image_name(name: str) -> bool:
     (True, False)
     """
     return name.lower().endswith(IMAGE_SUFFIXES)
-
-
-def write_manifest(
-    images: str | os.PathLike[str] | Sequence[str],
-    destination: str | os.PathLike[str],
-    *,
-    session: storage.Session | None = None,
-) -> list[str]:
-    """Writes the input manifest of a job, in as many parts as the service's limits ask for.
-
-    Parameters
-    ----------
-    images
-        S3 URIs of images (every one is written, duplicates too), one `s3://bucket/prefix/` (its JPEG and PNG objects,
-        sorted), or a folder on this machine, whose JPEG and PNG files are first copied to `images/` beside the
-        manifest.
-    destination
-        S3 URI of the manifest (or a path, for images that are in S3 already). One part keeps this name; several get
-        `-1`, `-2`, … before the suffix.
-    session
-        For S3; None is boto3's default.
-
-    Returns
-    -------
-    list of str
-        URIs of the parts, at most 10,000 lines and 50 MB each.
-
-    Raises
-    ------
-    NotFound
-        No image was found, one is not an S3 URI, or the destination is not where a manifest can be.
-    """
-    _require_place(images, str(destination))
-    if isinstance(images, (str, os.PathLike)):
-        refs = [ref for ref in storage.list_files(images, session=session) if is_image_name(ref)]
-        if not refs:
-            raise NotFound(f"{images}: no JPEG or PNG there; name a prefix or folder that holds images.")
-        if not storage.is_s3(images):
-            names = [Path(ref).relative_to(images).as_posix() for ref in refs]
-            beside = storage.join(str(destination).rpartition("/")[0], "images")
-            refs = storage.upload(images, beside, names=names, session=session)
-    else:
-        refs = list(images)
-        if not refs:
-            raise NotFound("no images given; name at least one s3://bucket/key.")
-    for ref in refs:
-        if not all(storage.split_s3(ref)):
-            raise NotFound(f"{ref}: not an image in S3; write it as s3://bucket/key.")
-    parts = split_lines(to_line({"source-ref": ref}) for ref in refs)
-    targets = _part_names(str(destination), len(parts))
-    for name, part in zip(targets, parts, strict=True):
-        storage.write(name, part, session=session)
-    return targets
-
-
-def _require_place(images: str | os.PathLike[str] | Sequence[str], destination: str) -> None:
-    """Refuses a destination before anything is copied."""
-    if storage.is_s3(destination):
-        if not all(storage.split_s3(destination)):
-            raise NotFound(f"{destination}: a bucket, not an object in it; write it as s3://bucket/manifest.jsonl.")
-    elif isinstance(images, (str, os.PathLike)) and not storage.is_s3(images):
-        raise NotFound(
-            f"{destination}: not in S3, where the images of a folder are copied beside their manifest; write it as "
-            f"s3://bucket/manifest.jsonl."
-        )
-
-
-def _part_names(destination: str, parts: int) -> list[str]:
-    if parts == 1:
-        return [destination]
-    stem, suffix = os.path.splitext(destination)  # noqa: PTH122  (a URI, not a path)
-    return [f"{stem}-{number}{suffix}" for number in range(1, parts + 1)]

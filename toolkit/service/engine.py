@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from toolkit.service.model import MAX_IMAGE_BYTES, BadImage, FloatArray, Network, glance, prepare
+from toolkit import image_limits
+from toolkit.service.model import BadImage, FloatArray, Network, glance, prepare
 from toolkit.service.objects import ObjectError, ObjectStore, ObjectTooLarge
 from toolkit.storage import split_s3
 
@@ -215,7 +216,7 @@ def read_image(store: ObjectStore, bucket: str, name: str, version: str | None =
         Not there (INVALID_S3_OBJECT) or over 15 MB (IMAGE_TOO_LARGE).
     """
     try:
-        return store.read(bucket, name, version, max_bytes=MAX_IMAGE_BYTES).data
+        return store.read(bucket, name, version, max_bytes=image_limits.MAX_BYTES).data
     except ObjectTooLarge as error:
         raise BadImage("IMAGE_TOO_LARGE", str(error)) from error
     except ObjectError as error:

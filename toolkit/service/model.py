@@ -22,15 +22,13 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from toolkit import image_limits
+
 FloatArray = NDArray[np.float32]
 
 LABEL: Final = "Explicit"
 """The moderation label that the base model reports."""
 FEATURES: Final = 1024
-MAX_IMAGE_BYTES: Final = 15 * 1024 * 1024
-"""An image in S3; as bytes in a request, the service model allows 5 MB."""
-MIN_SIDE: Final = 80
-MAX_SIDE: Final = 10_000
 MAX_SCANS: Final = 100
 """Of a JPEG; encoders make ten."""
 GLANCE_SIDE: Final = 512
@@ -114,15 +112,12 @@ def glance(data: bytes) -> tuple[FloatArray, bool]:
 
 def _checked(data: bytes) -> Image.Image:
     """The image, of which nothing but the header has been read."""
-    if len(data) > MAX_IMAGE_BYTES:
-        raise BadImage("IMAGE_TOO_LARGE", f"{len(data):,} bytes; an image may have {MAX_IMAGE_BYTES:,}.")
+    if (problem := image_limits.size_problem(len(data))) is not None:
+        raise BadImage(*problem)
     image = _open(data)
-    width, height = image.size
     # The header says the size, so a decompression bomb is turned away before a pixel of it is decoded.
-    if max(width, height) > MAX_SIDE:
-        raise BadImage("IMAGE_TOO_LARGE", f"{width} × {height} pixels; each side may have {MAX_SIDE:,}.")
-    if min(width, height) < MIN_SIDE:
-        raise BadImage("IMAGE_TOO_SMALL", f"{width} × {height} pixels; each side must have {MIN_SIDE}.")
+    if (problem := image_limits.side_problem(*image.size)) is not None:
+        raise BadImage(*problem)
     # Each scan of a progressive JPEG goes over all of its pixels: a small file with thousands of them takes hours.
     if isinstance(image, JpegImageFile) and _scans(data) > MAX_SCANS:
         raise BadImage("INVALID_IMAGE_FORMAT", f"a JPEG of more than {MAX_SCANS} scans.")
@@ -152,7 +147,7 @@ def _open(data: bytes) -> Image.Image:
                 return opener(BytesIO(data))
             except _UNDECODABLE as error:
                 raise _undecodable(error) from error
-    raise BadImage("INVALID_IMAGE_FORMAT", "not a JPEG or PNG file." if data else "an empty file.")
+    raise BadImage("INVALID_IMAGE_FORMAT", "not a JPEG or PNG file.")
 
 
 def _undecodable(error: Exception) -> BadImage:
