@@ -1,8 +1,13 @@
 """Helpers that make small data in few lines, and the truths to hold it against."""
 
 import io
+import json
+import random
 import signal
 import subprocess
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,3 +90,69 @@ def picture(number: int, shape: str = "ellipse") -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG")
     return out.getvalue()
+
+
+class Unreliable:
+    """Stands before a service's door and turns some DetectModerationLabels away, as AWS does on a bad day.
+
+    Parameters
+    ----------
+    app
+        The service's WSGI application.
+    share
+        Of requests that get an error, 0–1; of them half are throttled, half are answered with a 500 or 503.
+    seed
+        Makes the same weather again.
+
+    Attributes
+    ----------
+    asked
+        Images that were let through, each time, by key (or by content, where the request brings the bytes).
+    times
+        When each request came, in seconds.
+    """
+
+    ERRORS = (
+        (400, "ProvisionedThroughputExceededException"),
+        (500, "InternalServerError"),
+        (400, "ThrottlingException"),
+        (503, "ServiceUnavailable"),
+    )
+
+    def __init__(self, app: Any, share: float = 0.0, seed: int = 0) -> None:
+        self._app = app
+        self._share = share
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+        self.asked: Counter[str] = Counter()
+        self.times: list[float] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if not environ.get("HTTP_X_AMZ_TARGET", "").endswith(".DetectModerationLabels"):
+            return self._app(environ, start_response)
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        environ["wsgi.input"] = io.BytesIO(body)
+        with self._lock:
+            self.times.append(time.monotonic())
+            refused = self._random.random() < self._share
+            status, code = self._random.choice(self.ERRORS)
+            if not refused:
+                image = json.loads(body)["Image"]
+                self.asked[image["S3Object"]["Name"] if "S3Object" in image else image["Bytes"]] += 1
+        if not refused:
+            return self._app(environ, start_response)
+        start_response(f"{status} {code}", [("x-amzn-ErrorType", code), ("Content-Type", "application/x-amz-json-1.1")])
+        return [json.dumps({"__type": code, "message": "a bad day"}).encode()]
+
+
+@contextmanager
+def unreliable(folder: Path, share: float, *, tps: float | None = None) -> Iterator[tuple[str, Unreliable]]:
+    """A local service behind `Unreliable`: its URL, and the door."""
+    from toolkit.service import LocalService
+    from toolkit.service.limits import Limits
+
+    with LocalService(folder, limits=Limits(tps)) as service:
+        assert service._server is not None
+        door = Unreliable(service._server.app, share)
+        service._server.app = door
+        yield service.endpoint_url, door

@@ -5,6 +5,7 @@ from toolkit.adapters import Adapter, list_adapters, read_evaluation, train_adap
 from toolkit.collection import Collection, collect, write_manifest
 from toolkit.compare import Comparison, compare
 from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, ranking_intervals, threshold_curve
+from toolkit.detect import DetectRun, detect
 from toolkit.drift import Drift, drift
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
@@ -25,6 +26,7 @@ __all__ = [
     "Collection",
     "CollectionSummary",
     "Comparison",
+    "DetectRun",
     "Drift",
     "Job",
     "JobGroup",
@@ -45,6 +47,7 @@ __all__ = [
     "compare",
     "connect",
     "curve_of_scores",
+    "detect",
     "drift",
     "errors",
     "list_adapters",

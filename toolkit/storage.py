@@ -151,6 +151,24 @@ def _is_loopback(endpoint_url: str) -> bool:
     return urlsplit(endpoint_url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
+def is_local(session: boto3.Session | None = None) -> bool:
+    """Whether this session's Rekognition is on this machine.
+
+    Parameters
+    ----------
+    session
+        None is boto3's default.
+
+    Raises
+    ------
+    Unreachable
+        There is no region.
+    """
+    with translated("connecting"):
+        client: Any = (session or boto3.Session()).client("rekognition")
+        return _is_loopback(client.meta.endpoint_url)
+
+
 @contextmanager
 def translated(what: str, advice: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turns what boto3 raises inside the block into the toolkit's errors.

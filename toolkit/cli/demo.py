@@ -21,6 +21,7 @@ import toolkit as tk
 from toolkit import manifests, storage
 from toolkit.cli import output
 from toolkit.cli.options import named_folder
+from toolkit.cli.saving import save_run
 from toolkit.cli.studio import open_studio
 from toolkit.errors import NotFound, Unreachable
 from toolkit.policy import policy_of
@@ -201,38 +202,6 @@ def _analyze(inputs: _Inputs, adapter: tk.Adapter, session: storage.Session) -> 
     }
     tk.wait_for(list(jobs.values()))
     return jobs
-
-
-def save_run(job: tk.Job, folder: Path, name: str = "run") -> tk.Workspace:
-    """Copies a finished job's results and summary into a folder, as one run of the workspace there.
-
-    Parameters
-    ----------
-    job
-        One that has SUCCEEDED.
-    folder
-        A workspace; made where there is none yet.
-    name
-        Of the run, and of its subfolder; a run of that name is replaced.
-
-    Raises
-    ------
-    JobFailed
-        It failed, or has not ended.
-    NotFound, Unreachable, RequestRefused
-        Its files cannot be had, or the folder cannot be written.
-    UnreadableManifest
-        The folder's `workspace.json` is not one that this toolkit writes.
-    """
-    job.fetch(str(folder / name))
-    try:
-        known = tk.Workspace.load(folder)
-    except NotFound:
-        known = tk.Workspace(folder)
-    run = tk.Run(f"{name}/{manifests.RESULTS_NAME}", job.min_confidence, job.id, job.project_version)
-    workspace = tk.Workspace(folder, {**known.runs, name: run}, known.truth, known.images)
-    workspace.save()
-    return workspace
 
 
 def save_workspace(directory: Path, samples: Path, jobs: Mapping[str, tk.Job]) -> tk.Workspace:

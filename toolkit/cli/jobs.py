@@ -11,11 +11,10 @@ import typer
 from rich.text import Text
 
 import toolkit as tk
-from toolkit import manifests, storage
 from toolkit.cli import output
-from toolkit.cli.demo import save_run
 from toolkit.cli.options import Endpoint, Json, Profile, Region, named_folder
-from toolkit.errors import NotAnalyzed, ToolkitError
+from toolkit.cli.saving import report_run, save_run
+from toolkit.errors import ToolkitError
 
 
 def manifest(
@@ -72,12 +71,12 @@ def start(
     later = _fetch_command(job, save, {"--endpoint": endpoint, "--region": region, "--profile": profile})
     try:
         output.people.print(Text(f"job {job.id} has started; `{later}` gets its results later."), soft_wrap=True)
-        saved = _save(job, save)
+        results = _save(job.wait(), save)
     except (ToolkitError, KeyboardInterrupt):
         if as_json:
             output.print_json(output.job_record(job))
         raise
-    _report_saved(job, saved, as_json)
+    _report(job, results, as_json)
 
 
 def jobs(
@@ -114,7 +113,7 @@ def fetch(
     What could be analyzed is copied; if some lines were not, the last word is a sentence that says so, and exit code 2.
     """
     job = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile)).job(job_id)
-    _report_saved(job, _save(job, directory), as_json)
+    _report(job, _save(job.wait(), directory), as_json)
 
 
 def _fetch_command(job: tk.Job, directory: Path, options: Mapping[str, str | None]) -> str:
@@ -124,33 +123,10 @@ def _fetch_command(job: tk.Job, directory: Path, options: Mapping[str, str | Non
 
 
 def _save(job: tk.Job, directory: Path) -> Path:
-    """Waits for a job and saves it as the run of a folder; where its results manifest is."""
-    workspace = save_run(job.wait(), directory)
-    return directory / workspace.runs["run"].results
+    """Saves a job as the run of a folder; where its results manifest is."""
+    return directory / save_run(job, directory).runs["run"].results
 
 
-def _report_saved(job: tk.Job, results: Path, as_json: bool) -> None:
-    """Says where a job's results are, and then which lines have none.
-
-    Raises
-    ------
-    NotAnalyzed
-    """
-    place = results.with_name(manifests.SUMMARY_NAME)
-    found = manifests.parse_summary(storage.read(place), str(place))
-    strangers = tk.read_results(results).not_answered_by({job.project_version}) if job.project_version else 0
-    document = output.job_record(job) | {"images": found.valid, "errors": len(found.errors), "file": str(results)}
-    document["not_answered_by_adapter"] = strangers
-    output.show(document, as_json, lambda: typer.echo(f"{job.id} {job.status} {results}"))
-    if strangers:
-        output.people.print(
-            Text(
-                f"{strangers:,} of {found.valid:,} images were not answered by {job.project_version}; has it expired?"
-            ),
-            style="bold red",
-        )
-    if found.complaint:
-        rest = shlex.join(["modkit", "summary", str(results)])
-        raise NotAnalyzed(
-            f"job {job.id}: {found.complaint}; what was is in {results.parent.parent}, `{rest}` names the rest."
-        )
+def _report(job: tk.Job, results: Path, as_json: bool) -> None:
+    kept = str(results.parent.parent)
+    report_run(job, f"job {job.id}", str(results), kept, output.job_record(job), as_json)

@@ -9,6 +9,7 @@ import typer
 import toolkit as tk
 from toolkit.cli import adapters, jobs, output, policies, results
 from toolkit.cli.demo import demo
+from toolkit.cli.detect import detect
 from toolkit.cli.options import Endpoint, Json, named_folder
 from toolkit.cli.studio import open_studio
 from toolkit.errors import ToolkitError
@@ -36,6 +37,7 @@ def main() -> None:
 
 
 app.command()(demo)
+app.command()(detect)
 for command in (
     jobs.manifest, jobs.start, jobs.jobs, jobs.fetch,
     results.summary, results.tune, results.sample, results.compare, results.drift, results.report,

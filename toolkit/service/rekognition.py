@@ -8,18 +8,16 @@ from typing import Any, Final
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.request import Request
 from moto.core.responses import ActionResult, BaseResponse
-from moto.core.utils import get_service_model
 
-from toolkit import taxonomy
+from toolkit import constraints, taxonomy
 from toolkit.manifests import SUMMARY_NAME
 from toolkit.service.analysis import results_description
 from toolkit.service.backend import Backend
 from toolkit.service.caller import Caller
-from toolkit.service.faults import Fault, InternalServerError
+from toolkit.service.faults import Fault, InternalServerError, InvalidParameter
 from toolkit.service.projects import EVALUATION, FEATURE, TESTING_OUTPUT, TRAINING_OUTPUT, output_place
 from toolkit.service.records import JobRecord, ProjectRecord, VersionRecord
 from toolkit.service.training import confidence_threshold
-from toolkit.service.validation import check
 
 OPERATIONS: Final = (
     "CreateProject",
@@ -87,8 +85,10 @@ class Rekognition(BaseResponse):
     def parse_parameters(self, request: Request) -> None:
         """Counts the request and checks it against the service model, before moto converts it."""
         self._backend.throttle.admit(self._caller.listing(self._get_action()))
-        model = get_service_model("rekognition").operation_model(self._get_action())
-        check(model.input_shape, json.loads(request.data or b"{}"))
+        try:
+            constraints.check_request(self._get_action(), json.loads(request.data or b"{}"))
+        except constraints.ConstraintBroken as error:
+            raise InvalidParameter(str(error)) from error
         super().parse_parameters(request)
 
     @property

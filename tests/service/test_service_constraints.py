@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.core.utils import get_service_model
 
-from toolkit.service.faults import InvalidParameter
+from toolkit.constraints import ConstraintBroken, check, pattern
 from toolkit.service.rekognition import OPERATIONS
-from toolkit.service.validation import check, pattern
 
 _MODEL: Any = get_service_model("rekognition")
 _START = {
@@ -42,9 +41,9 @@ _ALL = [shape for seen in [set[str]()] for operation in OPERATIONS for shape in 
 
 
 def _refusal(shape: Any, value: Any) -> str:
-    with pytest.raises(InvalidParameter) as refused:
+    with pytest.raises(ConstraintBroken) as refused:
         check(shape, value, "Member")
-    return str(refused.value.message)
+    return str(refused.value)
 
 
 def test_a_good_request_passes() -> None:
@@ -54,7 +53,7 @@ def test_a_good_request_passes() -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_required_member_is_required(operation: str) -> None:
     for name in _input(operation).required_members:
-        with pytest.raises(InvalidParameter, match=name):
+        with pytest.raises(ConstraintBroken, match=name):
             check(_input(operation), {})
         break
 
@@ -139,7 +138,7 @@ def test_javas_unicode_classes_mean_what_they_mean(tag: str, good: bool) -> None
 def test_the_message_says_where(client: Any) -> None:
     request = json.loads(json.dumps(_START))
     request["OperationsConfig"]["DetectModerationLabels"]["MinConfidence"] = 101
-    with pytest.raises(InvalidParameter, match=r"OperationsConfig\.DetectModerationLabels\.MinConfidence.*100"):
+    with pytest.raises(ConstraintBroken, match=r"OperationsConfig\.DetectModerationLabels\.MinConfidence.*100"):
         check(_input("StartMediaAnalysisJob"), request)
     refused = client.rekognition.exceptions.InvalidParameterException
     with pytest.raises(refused, match="MinConfidence"):

@@ -1,7 +1,8 @@
 """Holds a request against botocore's service model: required, type, min, max, pattern and enum, all read from there.
 
-It looks at the JSON as it came over the wire, before anything is converted: a converter would turn `"50"` into 50.0 and
-hide that the client sent the wrong type.
+It looks at JSON as it goes over the wire, before anything is converted: a converter would turn `"50"` into 50.0 and
+hide that the client sent the wrong type. The local service refuses by it what AWS would refuse, and the toolkit's own
+requests are held against it before they cost a round trip.
 """
 
 import base64
@@ -12,9 +13,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
-from toolkit.service.faults import InvalidParameter
+import botocore.session
+from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
 # Java's Unicode classes, which Python's `re` lacks, as what stands for them inside a character class. `\w` is exactly
 # letters, numbers and the underscore; the rest are all characters of category Z.
@@ -23,6 +23,28 @@ _JAVA_CLASSES: Final = {
     r"\p{N}": r"\w",
     r"\p{Z}": " \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
 }
+
+
+class ConstraintBroken(ValueError):
+    """A member of a request breaks a constraint of its shape; the message names both."""
+
+
+@cache
+def rekognition() -> ServiceModel:
+    """Botocore's model of Rekognition."""
+    return botocore.session.Session().get_service_model("rekognition")
+
+
+def check_request(operation: str, request: dict[str, Any]) -> None:
+    """Refuses a request that an operation of Rekognition would refuse. Raises as `check`.
+
+    >>> check_request("GetMediaAnalysisJob", {"JobId": "no id!"})
+    Traceback (most recent call last):
+    toolkit.constraints.ConstraintBroken: JobId: 'no id!' does not match the pattern ^[a-zA-Z0-9-_]+$.
+    """
+    shape = rekognition().operation_model(operation).input_shape
+    if shape is not None:  # an operation that takes nothing has none
+        check(shape, request)
 
 
 @cache
@@ -47,7 +69,7 @@ def check(shape: Shape, value: Any, member: str = "request") -> None:
 
     Raises
     ------
-    InvalidParameter
+    ConstraintBroken
         Its message names the member and the constraint.
     """
     _CHECKS[shape.type_name](shape, value, member)
@@ -58,7 +80,7 @@ def _structure(shape: StructureShape, value: Any, member: str) -> None:
         raise _wrong_type(member, "an object")
     for name in shape.required_members:
         if value.get(name) is None:
-            raise InvalidParameter(f"{_inside(member, name)}: required, but missing.")
+            raise ConstraintBroken(f"{_inside(member, name)}: required, but missing.")
     for name, inner in shape.members.items():
         if value.get(name) is not None:
             check(inner, value[name], _inside(member, name))
@@ -87,10 +109,10 @@ def _string(shape: Shape, value: Any, member: str) -> None:
     _bounds(shape, len(value), member, "length")
     allowed = shape.metadata.get("enum")
     if allowed and value not in allowed:
-        raise InvalidParameter(f"{member}: {value!r:.80} is none of {', '.join(allowed)}.")
+        raise ConstraintBroken(f"{member}: {value!r:.80} is none of {', '.join(allowed)}.")
     source = shape.metadata.get("pattern")
     if source and not pattern(source).fullmatch(value):
-        raise InvalidParameter(f"{member}: {value!r:.80} does not match the pattern {source}.")
+        raise ConstraintBroken(f"{member}: {value!r:.80} does not match the pattern {source}.")
 
 
 def _blob(shape: Shape, value: Any, member: str) -> None:
@@ -140,14 +162,14 @@ _CHECKS: Final[dict[str, Callable[[Any, Any, str], None]]] = {
 def _bounds(shape: Shape, size: float, member: str, what: str) -> None:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if low is not None and size < low:
-        raise InvalidParameter(f"{member}: {what} {size} is below the minimum of {low}.")
+        raise ConstraintBroken(f"{member}: {what} {size} is below the minimum of {low}.")
     if high is not None and size > high:
-        raise InvalidParameter(f"{member}: {what} {size} is above the maximum of {high}.")
+        raise ConstraintBroken(f"{member}: {what} {size} is above the maximum of {high}.")
 
 
 def _inside(member: str, name: str) -> str:
     return name if member == "request" else f"{member}.{name}"
 
 
-def _wrong_type(member: str, wanted: str) -> InvalidParameter:
-    return InvalidParameter(f"{member}: not {wanted}.")
+def _wrong_type(member: str, wanted: str) -> ConstraintBroken:
+    return ConstraintBroken(f"{member}: not {wanted}.")

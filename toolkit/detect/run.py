@@ -1,0 +1,288 @@
+"""A whole collection through DetectModerationLabels."""
+
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import astuple
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from toolkit import checks, collection, constraints, manifests, storage
+from toolkit.collection import Collection, Images
+from toolkit.detect.ask import Entry, Outcome, Settings
+from toolkit.detect.journal import FILE_NAME as JOURNAL_NAME
+from toolkit.detect.journal import Journal
+from toolkit.detect.outcome import DetectRun
+from toolkit.detect.quota import DEFAULT_TPS, account_tps
+from toolkit.detect.work import ask_elsewhere, ask_here
+from toolkit.errors import InvalidArgument, NotFound
+from toolkit.results import Opener
+
+RUN_NAME: Final = "detect.json"
+DEFAULT_MIN_CONFIDENCE: Final = 50.0
+
+
+def detect(
+    images: Images,
+    output: str | PathLike[str],
+    *,
+    min_confidence: float | None = None,
+    project_version: str | None = None,
+    tps: float | None = None,
+    concurrency: int | None = None,
+    journal: str | PathLike[str] | None = None,
+    session: Opener | None = None,
+    executor: Executor | None = None,
+    workers: int = 4,
+    progress: bool = True,
+) -> DetectRun:
+    """Analyzes a collection image by image, and leaves what a job leaves: `results.jsonl` and `manifest-summary.json`.
+
+    Every answer is journaled as it arrives. Running the same again goes on where it was, and once it has ended, asks
+    for nothing.
+
+    Parameters
+    ----------
+    images
+        What `collect` takes: S3 URIs, a prefix, an input manifest, or a folder on this machine, whose files (5 MB at
+        most) are sent along with the requests.
+    output
+        Folder, or `s3://bucket/prefix/`, of this run alone.
+    min_confidence
+        Percent, 0–100; None is Rekognition's 50. Nothing below it will ever be known of these images.
+    project_version
+        ARN of a custom moderation adapter; None is the base model.
+    tps
+        Requests per second, at most. None asks Service Quotas for the account's limit; where nobody says, it is
+        `DEFAULT_TPS`, and no limit on an endpoint of this machine. It falls while the service throttles.
+    concurrency
+        Requests at a time, at most; None takes one for every request of a second, and no more than 64.
+    journal
+        Folder for the journal, on this machine. None is the output, or, for one in S3, a folder in `modkit-detect/`.
+    session
+        For Rekognition and S3; None is boto3's default. For an executor with other processes, a function that makes
+        one.
+    executor
+        Machines or processes that ask instead of this one. An answer is journaled when its batch comes back, ten
+        seconds of work: if this process is killed, the batches that are out are asked about again.
+    workers
+        How many of the executor's workers ask at a time; each gets its share of `tps`.
+    progress
+        Whether to draw a bar on stderr.
+
+    Returns
+    -------
+    DetectRun
+
+    Raises
+    ------
+    NotFound
+        There are no images, or the output cannot be written.
+    InvalidArgument
+        A setting is out of its range, or the output holds another run.
+    Unreachable, RequestRefused
+        The run cannot go on. What was answered is kept.
+
+    Examples
+    --------
+    >>> run = detect("photos", "run", min_confidence=5, tps=50)  # doctest: +SKIP
+    >>> run.results().overview()  # doctest: +SKIP
+    """
+    settings = _checked(Settings(min_confidence, project_version), tps, concurrency, workers)
+    opened = session if session is None or isinstance(session, boto3.Session) else session()
+    found = collection.collect(images, session=opened)
+    path = (Path(journal) if journal is not None else _journal_folder(str(output))) / JOURNAL_NAME
+    run = _Run(str(output), found, settings, opened)
+    if (ended := run.ended(unfinished=path.exists())) is not None:
+        return ended
+    with Journal(path, run.identity) as kept:
+        for problem in found.problems.values():
+            kept.keep(Outcome(Entry(problem.line, problem.source_ref or ""), None, problem, requests=0))
+        done = kept.done()
+        todo = [Entry(line, ref) for line, ref in enumerate(found.refs, start=1) if line not in done]
+        limit = tps if tps is not None else _limit(opened)
+        with _tally(kept, len(found), progress) as tally:
+            if executor is None:
+                ask_here(todo, settings, limit, tally.deliver, session=opened, concurrency=concurrency)
+            else:
+                ask_elsewhere(
+                    todo, settings, limit, tally.deliver, session=session, executor=executor, workers=workers,
+                    concurrency=concurrency,
+                )  # fmt: skip
+        outcome = run.write(kept, tally.requests)
+        if not outcome.unsettled:
+            kept.remove()
+    return outcome
+
+
+def _checked(settings: Settings, tps: float | None, concurrency: int | None, workers: int) -> Settings:
+    if settings.min_confidence is not None:
+        checks.within("min_confidence", settings.min_confidence, 0, 100)
+    for name, value in (("tps", tps), ("concurrency", concurrency), ("workers", workers)):
+        if value is not None:
+            checks.within(name, value, 0.001 if name == "tps" else 1, 100_000)
+    try:
+        constraints.check_request("DetectModerationLabels", {"Image": {}} | settings.request())
+    except constraints.ConstraintBroken as error:
+        raise InvalidArgument(f"{str(error).rstrip('.')}; check the adapter's ARN (modkit adapter list).") from error
+    return settings
+
+
+def _limit(session: boto3.Session | None) -> float | None:
+    """Requests per second where the caller names no limit."""
+    return None if storage.is_local(session) else account_tps(session) or DEFAULT_TPS
+
+
+def _journal_folder(output: str) -> Path:
+    if not storage.is_s3(output):
+        return Path(output)
+    return Path("modkit-detect", hashlib.sha256(output.rstrip("/").encode()).hexdigest()[:16])
+
+
+# -- what is written --------------------------------------------------------------------------------------------------
+
+
+class _Run:
+    """A collection, what is asked about it, and the place for what comes of it."""
+
+    def __init__(self, output: str, found: Collection, settings: Settings, session: boto3.Session | None) -> None:
+        self._output = output
+        self._found = found
+        self._settings = settings
+        self._session = session
+        self.identity = _identity(found, settings)
+
+    def ended(self, *, unfinished: bool) -> DetectRun | None:
+        """The run, if it ended earlier and nothing is left to ask about; None if it has to be run.
+
+        Parameters
+        ----------
+        unfinished
+            Whether there is a journal: what lies in the output is then of a run that was interrupted as it wrote.
+
+        Raises
+        ------
+        InvalidArgument
+            The output holds something else.
+        """
+        try:
+            text = storage.read(storage.join(self._output, RUN_NAME), session=self._session)
+            known = json.loads(text)
+            identity, counts = known["identity"], (known["images"], known["failed"], 0, known["unsettled"])
+        except NotFound:
+            results = storage.join(self._output, manifests.RESULTS_NAME)
+            if unfinished or not storage.exists(results, session=self._session):
+                return None
+            identity, counts = None, (0, 0, 0, 0)
+        except (ValueError, KeyError, TypeError):
+            identity, counts = None, (0, 0, 0, 0)
+        if identity != self.identity:
+            raise InvalidArgument(
+                f"{self._output}: holds results of other images or settings; name another output for this run."
+            )
+        return None if counts[-1] else self._outcome(*counts)
+
+    def write(self, journal: Journal, requests: int) -> DetectRun:
+        """Summary, results and the run's own record, in this order: results never stand without the summary."""
+        errors = journal.errors()
+        self._put(manifests.SUMMARY_NAME, manifests.Summary(len(self._found), tuple(errors)).to_json())
+        self._put_lines(manifests.RESULTS_NAME, journal)
+        outcome = self._outcome(len(self._found), len(errors), requests, journal.unsettled())
+        record = {
+            "version": 1, "identity": self.identity, "images": outcome.images, "failed": outcome.failed,
+            "unsettled": outcome.unsettled, "min_confidence": outcome.min_confidence,
+            "project_version": outcome.project_version,
+        }  # fmt: skip
+        self._put(RUN_NAME, (json.dumps(record, indent=2) + "\n").encode())
+        return outcome
+
+    def _outcome(self, images: int, failed: int, requests: int, unsettled: int) -> DetectRun:
+        floor = self._settings.min_confidence
+        return DetectRun(
+            self._output,
+            DEFAULT_MIN_CONFIDENCE if floor is None else float(floor),
+            self._settings.project_version,
+            images, failed, requests, unsettled,
+            session=self._session,
+        )  # fmt: skip
+
+    def _put(self, name: str, data: bytes) -> None:
+        storage.write(storage.join(self._output, name), data, session=self._session)
+
+    def _put_lines(self, name: str, journal: Journal) -> None:
+        """Line by line, as a collection's results need not fit in memory."""
+        part = journal.folder / f".{name}.part"
+        target = storage.join(self._output, name)
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                file.writelines(journal.results())
+            if storage.is_s3(target):
+                storage.upload_files([(part, target)], session=self._session)
+            else:
+                shutil.move(part, target)
+        except OSError as error:
+            raise NotFound(f"writing {target}: {error.strerror or error}; check the space on the disk.") from error
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _identity(found: Collection, settings: Settings) -> str:
+    """What tells one run from another: its images, those on this machine with their sizes and times, and settings."""
+    whole = hashlib.sha256(repr(astuple(settings)).encode())
+    for ref in found.refs:
+        stamp: Any = ""
+        if found.folder is not None:
+            state = Path(ref).stat()
+            stamp = state.st_size, state.st_mtime_ns
+        whole.update(f"{ref}\0{stamp}\n".encode())
+    return whole.hexdigest()
+
+
+# -- while it runs ----------------------------------------------------------------------------------------------------
+
+
+class _Tally:
+    """Keeps outcomes in the journal, counts requests, and moves the bar. From any thread."""
+
+    def __init__(self, journal: Journal, failed: int, on_change: Callable[[int], None]) -> None:
+        self._journal = journal
+        self._failed = failed
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self.requests = 0
+
+    def deliver(self, outcome: Outcome) -> None:
+        self._journal.keep(outcome)
+        with self._lock:
+            self.requests += outcome.requests
+            self._failed += outcome.error is not None
+            self._on_change(self._failed)
+
+
+@contextmanager
+def _tally(journal: Journal, total: int, progress: bool) -> Iterator[_Tally]:
+    done, failed = journal.counts()
+    columns = (
+        TextColumn("asking about images"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
+        row = bar.add_task("", total=total, completed=done, failed=_in_words(failed))
+
+        def on_change(failed: int) -> None:
+            bar.update(row, advance=1, failed=_in_words(failed))
+
+        yield _Tally(journal, failed, on_change)
+
+
+def _in_words(failed: int) -> str:
+    return f"{failed:,} failed" if failed else ""
