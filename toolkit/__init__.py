@@ -9,8 +9,9 @@ from toolkit.detect import DetectRun, detect
 from toolkit.drift import Drift, drift
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
-from toolkit.jobs import Job, JobGroup, MediaAnalysis, wait_for
+from toolkit.jobs import Job, JobGroup, MediaAnalysis, Preflight, wait_for
 from toolkit.policy import Policy, PolicyChoice, Rule, choose_policy
+from toolkit.prices import Prices
 from toolkit.report import write_report
 from toolkit.results import Results, read_adapter_output, read_results
 from toolkit.sampling import sample_for_labeling
@@ -34,6 +35,8 @@ __all__ = [
     "OperatingPoint",
     "Policy",
     "PolicyChoice",
+    "Preflight",
+    "Prices",
     "Results",
     "Rule",
     "Run",

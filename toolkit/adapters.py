@@ -11,7 +11,7 @@ import boto3
 from rich.console import Console
 
 from toolkit import manifests, storage
-from toolkit.errors import JobFailed, TimedOut
+from toolkit.errors import JobFailed, NotFound, TimedOut
 
 USABLE: Final = frozenset({"TRAINING_COMPLETED", "DEPRECATED"})
 """Statuses in which an adapter answers. An EXPIRED one is silently ignored by AWS."""
@@ -33,6 +33,16 @@ class Adapter:
     project_arn: str
     arn: str
     description: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of its project."""
+        return self.arn.partition(":project/")[2].partition("/")[0]
+
+    @property
+    def version(self) -> str:
+        """Its version's name."""
+        return self.arn.partition("/version/")[2].partition("/")[0]
 
     @property
     def status(self) -> str:
@@ -121,6 +131,34 @@ def list_adapters(session: boto3.Session | None = None) -> Iterator[Adapter]:
             versions = client.get_paginator("describe_project_versions").paginate(ProjectArn=project)
             for version in versions.search("ProjectVersionDescriptions[]"):
                 yield Adapter(session, project, version["ProjectVersionArn"], version)
+
+
+def find_adapter(name: str, *, session: boto3.Session | None = None) -> Adapter:
+    """The adapter of that name.
+
+    Parameters
+    ----------
+    name
+        Of its project, which takes the newest version that can be used; or `project/version`.
+    session
+        None is boto3's default.
+
+    Raises
+    ------
+    NotFound
+        There is none, or it cannot be used: it still trains, failed, or has expired.
+    Unreachable, RequestRefused
+    """
+    project, _, version = name.partition("/")
+    known = list(list_adapters(session))
+    named = [a for a in known if a.name == project and version in ("", a.version)]
+    usable = [adapter for adapter in named if adapter.status in USABLE]
+    if usable:
+        return max(usable, key=lambda adapter: adapter.arn.rpartition("/")[2])  # ends with the time of its making
+    if named:
+        raise NotFound(f"{name}: {named[0].status}, so it cannot be used; `modkit adapter list` shows which can.")
+    names = ", ".join(dict.fromkeys(adapter.name for adapter in known)) or "none"
+    raise NotFound(f"{name}: no such adapter in this account and region; there are: {names}.")
 
 
 def train_adapter(

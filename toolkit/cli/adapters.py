@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 import toolkit as tk
-from toolkit.adapters import Adapter
+from toolkit import storage
+from toolkit.adapters import Adapter, find_adapter
 from toolkit.cli import output
 from toolkit.cli.options import Endpoint, Json, Profile, Region
 from toolkit.service.lifecycle import AdapterStatus, mark_adapter
@@ -56,3 +57,10 @@ def mark(
 
 def _record(adapter: Adapter) -> dict[str, Any]:
     return {"arn": adapter.arn, "project_arn": adapter.project_arn, "status": adapter.status, "f1": adapter.f1}
+
+
+def arn_of(adapter: str | None, session: storage.Session) -> str | None:
+    """The ARN of an adapter that a person names; None for None. Raises as `find_adapter`."""
+    if adapter is None or adapter.startswith("arn:"):
+        return adapter
+    return find_adapter(adapter, session=session).arn

@@ -7,8 +7,9 @@ import typer
 from rich.text import Text
 
 import toolkit as tk
-from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Json, Profile, Region, named_folder
+from toolkit.cli import costs, output
+from toolkit.cli.adapters import arn_of
+from toolkit.cli.options import AdapterName, Endpoint, Json, PriceTable, Profile, Region, Yes, named_folder
 from toolkit.cli.saving import report_run, save_run
 
 
@@ -20,7 +21,7 @@ def detect(
         str, typer.Argument(metavar="OUTPUT", help="Folder or s3://bucket/prefix/ for the results of this run alone.")
     ],
     min_confidence: Annotated[float | None, typer.Option(min=0, max=100, help="Default: Rekognition's 50.")] = None,
-    adapter: Annotated[str | None, typer.Option(help="ARN of a custom moderation adapter.")] = None,
+    adapter: AdapterName = None,
     tps: Annotated[
         float | None, typer.Option(min=0.001, help="Requests per second. Default: what Service Quotas says, else 5.")
     ] = None,
@@ -36,6 +37,8 @@ def detect(
             metavar="FOLDER",
         ),
     ] = None,
+    yes: Yes = False,
+    prices: PriceTable = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
@@ -47,12 +50,14 @@ def detect(
     is asked about twice. If some images have no result, the last word says so, and exit code 2.
     """
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    found = tk.collect(images, session=session)
+    costs.confirm(len(found.usable), session, prices, yes, adapter=adapter is not None)
     try:
         run = tk.detect(
-            images,
+            found,
             destination,
             min_confidence=min_confidence,
-            project_version=adapter,
+            project_version=arn_of(adapter, session),
             tps=tps,
             concurrency=concurrency,
             journal=journal,

@@ -3,7 +3,9 @@
 import shlex
 import uuid
 from collections.abc import Mapping
-from datetime import UTC
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +13,10 @@ import typer
 from rich.text import Text
 
 import toolkit as tk
-from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Json, Profile, Region, named_folder
+from toolkit import storage
+from toolkit.cli import costs, output
+from toolkit.cli.adapters import arn_of
+from toolkit.cli.options import AdapterName, Endpoint, Json, PriceTable, Profile, Region, Yes, named_folder
 from toolkit.cli.saving import report_run, save_run
 from toolkit.errors import ToolkitError
 
@@ -35,7 +39,7 @@ def start(
     manifest: Annotated[str, typer.Argument(help="S3 URI of an input manifest.")],
     destination: Annotated[str, typer.Argument(metavar="OUTPUT", help="s3://bucket/prefix/ for the results.")],
     min_confidence: Annotated[float | None, typer.Option(min=0, max=100, help="Default: Rekognition's 50.")] = None,
-    adapter: Annotated[str | None, typer.Option(help="ARN of a custom moderation adapter.")] = None,
+    adapter: AdapterName = None,
     job_name: Annotated[str | None, typer.Option(help="To find the job again.")] = None,
     kms_key_id: Annotated[str | None, typer.Option(help="Key that encrypts the results.")] = None,
     save: Annotated[
@@ -46,6 +50,8 @@ def start(
             metavar="FOLDER",
         ),
     ] = None,
+    yes: Yes = False,
+    prices: PriceTable = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
@@ -55,12 +61,14 @@ def start(
 
     What could be analyzed is saved; if some lines were not, the last word is a sentence that says so, and exit code 2.
     """
-    client = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile))
-    job = client.start(
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    if not storage.is_local(session):
+        costs.confirm(len(tk.collect(manifest, session=session)), session, prices, yes, adapter=adapter is not None)
+    job = tk.MediaAnalysis(session).start(
         manifest,
         destination,
         min_confidence=min_confidence,
-        project_version=adapter,
+        project_version=arn_of(adapter, session),
         job_name=job_name,
         kms_key_id=kms_key_id,
         client_request_token=uuid.uuid4().hex,
@@ -80,6 +88,12 @@ def start(
 
 
 def jobs(
+    status: Annotated[str | None, typer.Option(help="CREATED, QUEUED, IN_PROGRESS, SUCCEEDED or FAILED.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the job; * stands for anything.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Started then or later (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Started then or earlier (UTC).")] = None,
+    cost: Annotated[bool, typer.Option(help="Show what each costs at most; reads the summaries.")] = True,
+    prices: PriceTable = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
@@ -88,11 +102,31 @@ def jobs(
 ) -> None:
     """List media analysis jobs, newest first."""
     client = tk.MediaAnalysis(tk.connect(endpoint, region_name=region, profile_name=profile))
-    found = [job for job, _ in zip(client.jobs(), range(limit), strict=False)]
-    row = "{:%Y-%m-%d %H:%M:%S}  {:11}  {:5g}  {}  {}"
-    lines = [row.format(j.created.astimezone(UTC), j.status, j.min_confidence, j.id, j.name or "") for j in found]
-    shown = ["started (UTC)        status       floor  job", *lines] if found else ["no jobs yet"]
-    output.show({"jobs": [output.job_record(job) for job in found]}, as_json, lambda: typer.echo("\n".join(shown)))
+    found = list(islice(client.jobs(status=status, name=name, since=since, until=until), limit))
+    table = tk.Prices.load(prices)
+    with ThreadPoolExecutor(8) as threads:
+        amounts = list(threads.map(lambda job: _cost(job, table) if cost else None, found))
+    row = "{:%Y-%m-%d %H:%M:%S}  {:11}  {:5g}  {:>9}  {}  {}"
+    lines = [
+        row.format(
+            job.created.astimezone(UTC), job.status, job.min_confidence, "" if amount is None else f"{amount:.2f}",
+            job.id, job.name or "",
+        )
+        for job, amount in zip(found, amounts, strict=True)
+    ]  # fmt: skip
+    header = f"started (UTC)        status       floor  {table.currency:>9}  job"
+    records = [output.job_record(job) | {"cost": amount} for job, amount in zip(found, amounts, strict=True)]
+    shown = [header, *lines] if found else ["no jobs" if any((status, name, since, until)) else "no jobs yet"]
+    document = {"jobs": records, "currency": table.currency, "prices_as_of": table.as_of}
+    output.show(document, as_json, lambda: typer.echo("\n".join(shown)))
+
+
+def _cost(job: tk.Job, prices: tk.Prices) -> float | None:
+    """What a job costs at most; None where its summary is not to be had."""
+    try:
+        return job.cost(prices)
+    except ToolkitError:
+        return None
 
 
 def fetch(

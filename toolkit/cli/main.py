@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import toolkit as tk
-from toolkit.cli import adapters, jobs, output, policies, results
+from toolkit.cli import adapters, groups, jobs, output, policies, results
 from toolkit.cli.demo import demo
 from toolkit.cli.detect import detect
 from toolkit.cli.options import Endpoint, Json, named_folder
@@ -39,12 +39,13 @@ def main() -> None:
 app.command()(demo)
 app.command()(detect)
 for command in (
-    jobs.manifest, jobs.start, jobs.jobs, jobs.fetch,
+    jobs.manifest, groups.preflight, groups.analyze, groups.resume, jobs.start, jobs.jobs, jobs.fetch,
     results.summary, results.tune, results.sample, results.compare, results.drift, results.report,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(policies.app, name="policy")
-app.add_typer(adapters.app, name="adapters")
+app.add_typer(adapters.app, name="adapter")
+app.add_typer(adapters.app, name="adapters", hidden=True)
 
 
 @app.command()

@@ -40,6 +40,13 @@ Floor = Annotated[
         help="The run's MinConfidence. Default: what its workspace knows, else the smallest seen.",
     ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")]
+PriceTable = Annotated[
+    Path | None, typer.Option("--prices", help="Price table of your own. Default: the toolkit's, with its date.")
+]
+AdapterName = Annotated[
+    str | None, typer.Option("--adapter", help="Custom moderation adapter: its ARN, or the name of its project.")
+]
 TruthFile = Annotated[str, typer.Option("--truth", help="Labelled samples: CSV, Parquet or a ground-truth manifest.")]
 ResultsFile = Annotated[
     str, typer.Argument(help="A results manifest (path or S3 URI); a glob, folder or s3://bucket/prefix/ of them.")

@@ -32,7 +32,7 @@ DEFAULT_MIN_CONFIDENCE: Final = 50.0
 
 
 def detect(
-    images: Images,
+    images: Images | Collection,
     output: str | PathLike[str],
     *,
     min_confidence: float | None = None,
@@ -53,8 +53,8 @@ def detect(
     Parameters
     ----------
     images
-        What `collect` takes: S3 URIs, a prefix, an input manifest, or a folder on this machine, whose files (5 MB at
-        most) are sent along with the requests.
+        What `collect` takes, or gave: S3 URIs, a prefix, an input manifest, or a folder on this machine, whose files
+        (5 MB at most) are sent along with the requests.
     output
         Folder, or `s3://bucket/prefix/`, of this run alone.
     min_confidence
@@ -99,7 +99,7 @@ def detect(
     """
     settings = _checked(Settings(min_confidence, project_version), tps, concurrency, workers)
     opened = session if session is None or isinstance(session, boto3.Session) else session()
-    found = collection.collect(images, session=opened)
+    found = images if isinstance(images, Collection) else collection.collect(images, session=opened)
     path = (Path(journal) if journal is not None else _journal_folder(str(output))) / JOURNAL_NAME
     run = _Run(str(output), found, settings, opened)
     if (ended := run.ended(unfinished=path.exists())) is not None:

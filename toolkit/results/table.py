@@ -1,7 +1,7 @@
 """What a model said about a collection of images, as tables."""
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
@@ -114,6 +114,20 @@ class Results:
                 f"({names}); has it expired?",
                 stacklevel=3,
             )
+
+    def with_errors(self, file: str, errors: Sequence[manifests.LineError]) -> "Results":
+        """The same run with further images that were not analyzed.
+
+        Parameters
+        ----------
+        file
+            Where that is written.
+        errors
+            One for each image.
+        """
+        rows = [(file, error.line, error.source_ref or "", error.code, error.message) for error in errors]
+        more = pd.DataFrame(rows, columns=list(self.errors.columns)).astype(self.errors.dtypes.to_dict())
+        return replace(self, errors=pd.concat([self.errors, more], ignore_index=True))
 
     def label_names(self) -> list[str]:
         """Every label that was reported at least once, the most frequent first."""
