@@ -62,9 +62,8 @@ def test_the_same_again_starts_nothing_twice_and_another_name_does(client, bucke
     assert not {job.id for job in first.jobs} & {job.id for job in other.jobs}
     # Not even when the file was lost that says which jobs there are.
     client.session.client("s3").delete_object(Bucket=bucket, Key=storage.split_s3(first.uri)[1])
-    assert [j.id for j in client.analyze(refs, f"s3://{bucket}/out/", progress=False).jobs] == [
-        j.id for j in first.jobs
-    ]
+    found = client.analyze(refs, f"s3://{bucket}/out/", progress=False)
+    assert [job.id for job in found.jobs] == [job.id for job in first.jobs]
 
 
 def test_parts_are_started_as_the_account_allows_and_ctrl_c_loses_nothing(tmp_path) -> None:

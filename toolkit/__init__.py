@@ -1,7 +1,17 @@
 """Decide how strictly images are moderated: run Rekognition's bulk analysis, load, look, tune, compare."""
 
 from toolkit import errors, plots, storage, taxonomy
-from toolkit.adapters import Adapter, list_adapters, read_evaluation, train_adapter
+from toolkit.adapters import (
+    Adapter,
+    GroundTruth,
+    delete_project,
+    find_adapter,
+    ground_truth,
+    list_adapters,
+    read_evaluation,
+    shortfalls,
+    train_adapter,
+)
 from toolkit.collection import Collection, collect, write_manifest
 from toolkit.compare import Comparison, compare
 from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, ranking_intervals, threshold_curve
@@ -29,6 +39,7 @@ __all__ = [
     "Comparison",
     "DetectRun",
     "Drift",
+    "GroundTruth",
     "Job",
     "JobGroup",
     "MediaAnalysis",
@@ -50,9 +61,12 @@ __all__ = [
     "compare",
     "connect",
     "curve_of_scores",
+    "delete_project",
     "detect",
     "drift",
     "errors",
+    "find_adapter",
+    "ground_truth",
     "list_adapters",
     "make_truth",
     "plots",
@@ -62,6 +76,7 @@ __all__ = [
     "read_results",
     "read_truth",
     "sample_for_labeling",
+    "shortfalls",
     "storage",
     "summarize",
     "taxonomy",

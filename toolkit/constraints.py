@@ -16,6 +16,8 @@ from typing import Any, Final
 import botocore.session
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
+from toolkit.errors import RequestRefused
+
 # Java's Unicode classes, which Python's `re` lacks, as what stands for them inside a character class. `\w` is exactly
 # letters, numbers and the underscore; the rest are all characters of category Z.
 _JAVA_CLASSES: Final = {
@@ -45,6 +47,22 @@ def check_request(operation: str, request: dict[str, Any]) -> None:
     shape = rekognition().operation_model(operation).input_shape
     if shape is not None:  # an operation that takes nothing has none
         check(shape, request)
+
+
+def refuse(what: str, operation: str, request: dict[str, Any]) -> None:
+    """Refuses what breaks a maximum or a pattern of the service's model; the rest botocore says itself.
+
+    Raises
+    ------
+    RequestRefused
+    """
+    try:
+        check_request(operation, request)
+    except ConstraintBroken as error:
+        if "minimum" not in str(error) and "required" not in str(error):
+            raise RequestRefused(
+                f"{what}: {str(error).rstrip('.')}; correct it.", "InvalidParameterException"
+            ) from error
 
 
 @cache

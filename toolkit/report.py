@@ -1,5 +1,6 @@
 """One self-contained HTML file to send to a colleague."""
 
+import html
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
@@ -64,6 +65,28 @@ def write_report(
         labels=[{"name": label, "runs": _compare(label, runs, truth, objective)} for label in shown],
     )
     storage.write(destination, page.encode("utf-8"))
+
+
+def write_figures(destination: str | PathLike[str], title: str, figures: Sequence[go.Figure]) -> None:
+    """Writes figures, one below the other, as one self-contained HTML file.
+
+    Parameters
+    ----------
+    destination
+        Path or S3 URI of the file.
+    title
+        Plain text; it is escaped.
+    figures
+        In order.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+        It cannot be written.
+    """
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+    body = "\n".join(_html(figure) for figure in figures)
+    storage.write(destination, f"{head}<script>{get_plotlyjs()}</script><body>{body}</body></html>".encode())
 
 
 def _labels(runs: Mapping[str, Results], truth: Truth | None) -> list[str]:

@@ -4,7 +4,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.drift import Drift
 from toolkit.errors import NotFound
 from toolkit.jobs import Job
+from toolkit.manifests import Evaluation
 from toolkit.tuning import Choice
 
 Judged = list[tuple[ThresholdCurve, Choice]]
@@ -203,6 +204,31 @@ def show_drift(console: Console, found: Drift) -> None:
     counts = [[before, *(f"{n:,}" for n in row)] for before, row in zip(names, found.decisions.to_numpy(), strict=True)]
     console.print(table("Images by decision, before (rows) and after", ["before", *names], counts, numbers=names))
     console.print(f"{len(found.flips):,} images would be decided differently.")
+
+
+def show_evaluation(console: Console, found: Evaluation, rows: pd.DataFrame) -> None:
+    """What a training says of its adapter, threshold by threshold: from the base model to the adapter."""
+    columns = ["label", "threshold", "precision", "recall", "false alarms", "misses"]
+    cells = [
+        [
+            row["label"], f"{row['threshold']:g}",
+            *(f"{_share(row, 'base', other)} → {_share(row, 'adapter', other)}" for other in ("fp", "fn")),
+            *(f"{row[f'base_{count}']} → {row[f'adapter_{count}']}" for count in ("fp", "fn")),
+        ]
+        for row in rows.sort_values(["label", "threshold"]).to_dict("records")
+    ]  # fmt: skip
+    console.print(Text(found.project_version), soft_wrap=True)
+    title = (
+        f"F1 {found.f1:.3f}; trained on {found.training_images:,} images, tested on {found.testing_images:,}. "
+        f"Base model → adapter:"
+    )
+    console.print(table(title, columns, cells, numbers=columns[1:]))
+
+
+def _share(row: Mapping[Hashable, Any], model: str, other: str) -> str:
+    right = row[f"{model}_tp"]
+    of = right + row[f"{model}_{other}"]
+    return f"{right / of:.3f}" if of else "–"
 
 
 def show(document: Mapping[str, object], as_json: bool, in_words: Callable[[], object]) -> None:

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from toolkit import constraints, storage
-from toolkit.errors import RequestRefused
 
 REQUEST_ADVICE: Final = {
     "InvalidS3ObjectException": "write the manifest first (write_manifest), or check its bucket, key and region",
@@ -70,21 +69,5 @@ def start_request(
         request["JobName"] = settings.job_name
     if settings.kms_key_id is not None:
         request["KmsKeyId"] = settings.kms_key_id
-    refuse(f"starting a job on {manifest}", "StartMediaAnalysisJob", request)
+    constraints.refuse(f"starting a job on {manifest}", "StartMediaAnalysisJob", request)
     return request
-
-
-def refuse(what: str, operation: str, request: dict[str, Any]) -> None:
-    """Refuses what breaks a maximum or a pattern of the service's model; the rest botocore says itself.
-
-    Raises
-    ------
-    RequestRefused
-    """
-    try:
-        constraints.check_request(operation, request)
-    except constraints.ConstraintBroken as error:
-        if "minimum" not in str(error) and "required" not in str(error):
-            raise RequestRefused(
-                f"{what}: {str(error).rstrip('.')}; correct it.", "InvalidParameterException"
-            ) from error

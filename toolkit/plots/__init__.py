@@ -6,6 +6,7 @@ from outside (label names) is escaped: Plotly renders some HTML.
 
 from toolkit.plots.curves import base_against_candidate, precision_recall, roc, tradeoff
 from toolkit.plots.distributions import distribution, ecdf
+from toolkit.plots.evaluations import evaluation
 from toolkit.plots.labels import cooccurrence, label_tree
 from toolkit.plots.look import BLUE, GREEN, GREY, ORANGE
 from toolkit.plots.outcomes import confusion, differences, forecast, reliability
@@ -21,6 +22,7 @@ __all__ = [
     "differences",
     "distribution",
     "ecdf",
+    "evaluation",
     "forecast",
     "label_tree",
     "precision_recall",

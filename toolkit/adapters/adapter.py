@@ -1,4 +1,4 @@
-"""Custom moderation models: Rekognition's projects and project versions."""
+"""One custom moderation model: found, waited for, deleted."""
 
 import threading
 import time
@@ -13,6 +13,14 @@ from rich.console import Console
 from toolkit import manifests, storage
 from toolkit.errors import JobFailed, NotFound, TimedOut
 
+ADVICE: Final = {
+    "ResourceInUseException": "wait until its training has ended, or give another version name",
+    "ResourceNotFoundException": "check the ARN, and the region (`modkit adapter list`)",
+    "LimitExceededException": "wait until a running training has ended, or delete an adapter",
+    "AccessDeniedException": "ask for the permission, or use another profile",
+    "InvalidS3ObjectException": "check the manifest's bucket, key and region",
+    "ThrottlingException": "wait a moment and try again",
+}
 USABLE: Final = frozenset({"TRAINING_COMPLETED", "DEPRECATED"})
 """Statuses in which an adapter answers. An EXPIRED one is silently ignored by AWS."""
 
@@ -110,6 +118,38 @@ class Adapter:
             raise JobFailed(f"training of {self.arn} ended as {self.status}: {message}.", self.status)
         return self
 
+    @property
+    def evaluation_uri(self) -> str | None:
+        """Where its evaluation is, once it is trained."""
+        place = self.description.get("EvaluationResult", {}).get("Summary", {}).get("S3Object")
+        return f"s3://{place['Bucket']}/{place['Name']}" if place else None
+
+    def evaluation(self) -> manifests.Evaluation:
+        """What its training says of it, at thresholds from 5 to 100.
+
+        Raises
+        ------
+        JobFailed
+            It is not trained.
+        NotFound, Unreachable, RequestRefused, UnreadableManifest
+        """
+        if self.evaluation_uri is None:
+            raise JobFailed(f"adapter {self.arn} is {self.status}: it has no evaluation; wait until it is trained.")
+        return read_evaluation(self.evaluation_uri, session=self.session)
+
+    def delete(self) -> None:
+        """Deletes this version; its project stays. There is no way back.
+
+        Raises
+        ------
+        RequestRefused
+            It is being trained.
+        Unreachable
+        """
+        with storage.translated(f"deleting adapter {self.arn}", ADVICE):
+            client: Any = self.session.client("rekognition")
+            client.delete_project_version(ProjectVersionArn=self.arn)
+
 
 def list_adapters(session: boto3.Session | None = None) -> Iterator[Adapter]:
     """The custom moderation adapters of an account, newest project first.
@@ -124,13 +164,8 @@ def list_adapters(session: boto3.Session | None = None) -> Iterator[Adapter]:
     Unreachable, RequestRefused
     """
     session = session or boto3.Session()
-    with storage.translated("listing adapters"):
-        client: Any = session.client("rekognition")
-        pages = client.get_paginator("describe_projects").paginate(Features=["CONTENT_MODERATION"])
-        for project in (found["ProjectArn"] for page in pages for found in page["ProjectDescriptions"]):
-            versions = client.get_paginator("describe_project_versions").paginate(ProjectArn=project)
-            for version in versions.search("ProjectVersionDescriptions[]"):
-                yield Adapter(session, project, version["ProjectVersionArn"], version)
+    for project in _projects(session):
+        yield from _versions(project, session)
 
 
 def find_adapter(name: str, *, session: boto3.Session | None = None) -> Adapter:
@@ -161,60 +196,66 @@ def find_adapter(name: str, *, session: boto3.Session | None = None) -> Adapter:
     raise NotFound(f"{name}: no such adapter in this account and region; there are: {names}.")
 
 
-def train_adapter(
-    name: str,
-    training: str,
-    output: str,
-    *,
-    testing: str | None = None,
-    version_name: str = "v1",
-    session: boto3.Session | None = None,
-) -> Adapter:
-    """Creates a project for content moderation and starts training its first version.
+def delete_project(name: str, *, session: boto3.Session | None = None, timeout: float = 120) -> int:
+    """Deletes a project with all its versions. There is no way back.
 
     Parameters
     ----------
     name
-        Of the project; new in this account and region.
-    training
-        S3 URI of a ground-truth manifest.
-    output
-        `s3://bucket/prefix/` for what the training writes.
-    testing
-        S3 URI of a ground-truth manifest to evaluate on; None splits the training images.
-    version_name
-        Of the version.
+        Of the project.
     session
         None is boto3's default.
+    timeout
+        Seconds to wait until the service has deleted the versions.
 
     Returns
     -------
-    Adapter
-        Still training: `wait` for it.
+    int
+        How many versions it had.
 
     Raises
     ------
-    NotFound, Unreachable, RequestRefused
+    NotFound
+        There is no such project.
+    TimedOut, Unreachable, RequestRefused
     """
     session = session or boto3.Session()
-    bucket, prefix = storage.split_s3(output)
-    test = {"Assets": [_asset(testing)]} if testing else {"AutoCreate": True}
-    with storage.translated(f"creating adapter {name}"):
+    project = project_of(name, session)
+    if project is None:
+        raise NotFound(f"{name}: no such adapter in this account and region; `modkit adapter list` shows them.")
+    versions = _versions(project, session)
+    for version in versions:
+        if version.status != "DELETING":
+            version.delete()
+    ends = time.monotonic() + timeout
+    while _versions(project, session):
+        if time.monotonic() > ends:
+            raise TimedOut(f"{name}: its versions are still being deleted; delete it again in a minute.")
+        threading.Event().wait(1)
+    with storage.translated(f"deleting project {name}", ADVICE):
         client: Any = session.client("rekognition")
-        project = client.create_project(ProjectName=name, Feature="CONTENT_MODERATION")["ProjectArn"]
-        version = client.create_project_version(
-            ProjectArn=project,
-            VersionName=version_name,
-            OutputConfig={"S3Bucket": bucket, "S3KeyPrefix": prefix},
-            TrainingData={"Assets": [_asset(training)]},
-            TestingData=test,
-        )["ProjectVersionArn"]
-    return Adapter(session, project, version)
+        client.delete_project(ProjectArn=project)
+    return len(versions)
 
 
-def _asset(uri: str) -> dict[str, Any]:
-    bucket, key = storage.split_s3(uri)
-    return {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}
+def project_of(name: str, session: boto3.Session) -> str | None:
+    """ARN of the content moderation project of that name; None where there is none. Raises as `list_adapters`."""
+    return next((arn for arn in _projects(session) if arn.partition(":project/")[2].partition("/")[0] == name), None)
+
+
+def _projects(session: boto3.Session) -> Iterator[str]:
+    with storage.translated("listing adapters", ADVICE):
+        client: Any = session.client("rekognition")
+        pages = client.get_paginator("describe_projects").paginate(Features=["CONTENT_MODERATION"])
+        yield from (found["ProjectArn"] for page in pages for found in page["ProjectDescriptions"])
+
+
+def _versions(project: str, session: boto3.Session) -> list[Adapter]:
+    with storage.translated("listing adapters", ADVICE):
+        client: Any = session.client("rekognition")
+        pages = client.get_paginator("describe_project_versions").paginate(ProjectArn=project)
+        found = pages.search("ProjectVersionDescriptions[]")
+        return [Adapter(session, project, one["ProjectVersionArn"], one) for one in found]
 
 
 def read_evaluation(source: str | PathLike[str], *, session: storage.Session | None = None) -> manifests.Evaluation:
