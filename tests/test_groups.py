@@ -235,7 +235,7 @@ def test_preflight_says_what_stands_in_the_way(client, bucket, refs) -> None:
         "image limits": True, "output": False, "bulk analysis": False,
     }  # fmt: skip
     assert "none.jpg" in seen.table["message"][3]
-    assert "1 of 11 images (from 11) will not be analyzed (1 INVALID_IMAGE_FORMAT)" in repr(seen)
+    assert "1 of 11 images will not be analyzed (1 INVALID_IMAGE_FORMAT)" in repr(seen)
     key = client.session.client("kms").create_key()["KeyMetadata"]["KeyId"]
     assert client.preflight(refs[:2], f"s3://{bucket}/o/", kms_key_id=key).ok
     client.session.client("kms").disable_key(KeyId=key)

@@ -110,13 +110,15 @@ def _finish(group: tk.JobGroup, save: Path | None, options: dict[str, str | None
     if save is None:
         given = [word for option, value in options.items() if value for word in (option, value)]
         later = shlex.join(["modkit", "resume", str(group.uri), "--save", "FOLDER", *given])
-        output.show(
-            _record(group), as_json, lambda: typer.echo(f"{len(group.jobs):,} jobs; `{later}` gets their results.")
-        )
+        output.show(_record(group), as_json, lambda: typer.echo(f"{_jobs(group)}; `{later}` gets the results."))
         return
-    output.people.print(Text(f"{len(group.jobs):,} jobs have started; {group.uri} finds them again."), soft_wrap=True)
+    output.people.print(Text(f"{_jobs(group)}, found again by {group.uri}."), soft_wrap=True)
     results = save / save_run(group.wait(), save).runs["run"].results
     report_run(group, f"group {group.id}", str(results), str(save), _record(group), as_json)
+
+
+def _jobs(group: tk.JobGroup) -> str:
+    return "1 job" if len(group.jobs) == 1 else f"{len(group.jobs):,} jobs"
 
 
 def _record(group: tk.JobGroup) -> dict[str, Any]:

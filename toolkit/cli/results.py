@@ -1,7 +1,7 @@
 """`modkit summary | tune | sample | compare | drift | report`: what results say."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
@@ -10,6 +10,9 @@ import toolkit as tk
 from toolkit.cli import output
 from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, read_run
 from toolkit.policy import policy_of
+
+_SHOWN: Final = 20
+"""Images without a result that are listed; the others are counted."""
 
 
 def summary(
@@ -44,8 +47,11 @@ def summary(
         output.screen.print(output.table("Labels", columns, rows, numbers=columns[2:]))
         if len(found.errors):
             errors = [[e.line, e.source_ref if isinstance(e.source_ref, str) else "", e.code, e.message]
-                      for e in found.errors.itertuples()]  # fmt: skip
+                      for e in found.errors.head(_SHOWN).itertuples()]  # fmt: skip
             output.screen.print(output.table("Not analyzed", ["line", "image", "code", "message"], errors))
+        if len(found.errors) > _SHOWN:
+            counts = ", ".join(f"{count:,} {code}" for code, count in found.errors["code"].value_counts().items())
+            output.screen.print(Text(f"the first {_SHOWN} of {len(found.errors):,} ({counts}); --json lists all."))
 
     output.show(document, as_json, show)
 

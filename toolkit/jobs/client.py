@@ -4,7 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from toolkit import collection, storage
 from toolkit.collection import Collection, Images, OnDone
-from toolkit.errors import NotFound, RequestRefused
+from toolkit.errors import NotFound, RequestRefused, ToolkitError
 from toolkit.jobs.group import JobGroup, Part, Plan, group_id, jobs_of
 from toolkit.jobs.job import Job
 from toolkit.jobs.preflight import Preflight, preflight
@@ -305,7 +305,6 @@ class MediaAnalysis:
         """Starts the parts that have no job, no faster than the account allows, and keeps `group.json` true."""
         jobs = dict(known or {})
         saved = time.monotonic()
-        started = False
         try:
             with _bar("starting jobs", progress and plan.pending > 1) as on_done:
                 for number, part in enumerate(plan.parts):
@@ -314,21 +313,20 @@ class MediaAnalysis:
                         job = self._when_there_is_room(request, part.manifest)
                         jobs[job.id] = job
                         plan = plan.with_part(number, Part(part.manifest, part.images, job.id, part.attempt))
-                        started = True
                         if time.monotonic() - saved > _SAVED_EVERY:
                             plan.save(self.session)
                             saved = time.monotonic()
                     on_done(number + 1, len(plan.parts))
-        except KeyboardInterrupt:
-            done = len(plan.parts) - plan.pending
-            said = (
-                f"interrupted; {done:,} of {len(plan.parts):,} jobs run on. `modkit resume {plan.uri}` starts the rest."
-            )
-            Console(stderr=True).print(Text(said), soft_wrap=True)
-            raise
-        finally:
-            if started:
+        except BaseException as error:
+            with suppress(ToolkitError):  # what ended this is worth more than that the file could not be written
                 plan.save(self.session)
+            if isinstance(error, KeyboardInterrupt):
+                done = f"{len(plan.parts) - plan.pending:,} of {len(plan.parts):,}"
+                said = f"interrupted; {done} jobs have started, and run on. `modkit resume {plan.uri}` starts the rest."
+                Console(stderr=True).print(Text(said), soft_wrap=True)
+            raise
+        if jobs:
+            plan.save(self.session)
         return JobGroup(jobs_of(plan, self.session, jobs), plan)
 
     def _when_there_is_room(self, request: dict[str, Any], manifest: str) -> Job:

@@ -100,7 +100,7 @@ def _region(session: boto3.Session, bucket: str, region: str) -> Check:
 
 def _images(session: boto3.Session, chosen: Sequence[str], total: int) -> Iterator[Check]:
     """Whether a sample can be read, and is within the limits."""
-    of = f"of {len(chosen)} images (from {total:,})"
+    spread = f"{len(chosen):,} images" + (f", spread over {total:,}," if total > len(chosen) else "")
     client: Any = session.client("s3")
 
     def look(uri: str) -> tuple[str, str] | None:
@@ -117,13 +117,13 @@ def _images(session: boto3.Session, chosen: Sequence[str], total: int) -> Iterat
     with ThreadPoolExecutor(_READERS) as pool:
         problems = [(uri, *said) for uri, said in zip(chosen, pool.map(look, chosen), strict=True) if said is not None]
     unread = [message for _, code, message in problems if not code]
-    yield Check("reading", not unread, unread[0] if unread else f"all {of} can be read.")
+    yield Check("reading", not unread, unread[0] if unread else f"{spread} can be read.")
     bad = [(uri, code, message) for uri, code, message in problems if code]
     if not bad:
-        yield Check("image limits", True, f"nothing {of} is against them.")
+        yield Check("image limits", True, f"none of {spread} is against them.")
         return
     counts = ", ".join(f"{count} {code}" for code, count in Counter(code for _, code, _ in bad).items())
-    said = f"{len(bad)} {of} will not be analyzed ({counts}), such as {bad[0][0]}: {bad[0][2]}"
+    said = f"{len(bad)} of {spread} will not be analyzed ({counts}), such as {bad[0][0]}: {bad[0][2]}"
     # They end as errors of their job, and do not stand in the way of the others.
     yield Check("image limits", len(bad) < len(chosen), said)
 
