@@ -120,6 +120,8 @@ def test_sample_writes_images_to_label_with_their_weights(run) -> None:
     todo = pd.read_csv(run / "todo.csv")
     assert todo["present"].isna().all()
     assert todo["weight"].sum() == pytest.approx(6)
+    assert "is there already" in one_sentence(modkit(*command))
+    (run / "todo.csv").unlink()
     assert "choose one of" in one_sentence(modkit(*command, "--strategy", "best"))
 
 
@@ -161,8 +163,8 @@ def test_a_policy_is_chosen_for_all_labels_or_for_one(run) -> None:
         60,
         {"Gambling": tk.Rule(block=80.0, review=60.0)},
     )
-    shown = modkit(*command, "--block", "precision>=0.99", "--confidence-level", 0.95).stdout
-    assert "cannot be promised with probability 0.95" in " ".join(shown.split())
+    none = one_sentence(modkit(*command, "--block", "precision>=0.99", "--confidence-level", 0.95))
+    assert "cannot be promised with probability 0.95" in none
     assert "name one for at least one label" in one_sentence(modkit(*command))
 
 

@@ -109,7 +109,9 @@ def test_a_summary_refuses_what_it_cannot_know(make) -> None:
         bare.curve("Gambling")
     with pytest.raises(InvalidArgument, match="give `policy` to summarize"):
         bare.forecast()
-    with pytest.raises(BelowFloor, match="Gambling at 70: this run reported nothing below 80"):
+    with pytest.raises(
+        BelowFloor, match="Gambling at 70: nobody said what this run's MinConfidence was, and nothing below 80"
+    ):
         tk.summarize(path, policy=POLICY).forecast()
     with pytest.raises(NotLabelled, match="none of the 1 labelled images"):
         tk.summarize(path, judged(0)).curve("Gambling")

@@ -45,7 +45,7 @@ def confidence_level(value: float) -> None:
     within("confidence_level", value, 0, 1, ends=False)
 
 
-def not_below(floor: float, threshold: float, name: str) -> None:
+def not_below(floor: float, threshold: float, name: str, *, guessed: bool = False) -> None:
     """Refuses a threshold that a run cannot speak about.
 
     Parameters
@@ -56,11 +56,19 @@ def not_below(floor: float, threshold: float, name: str) -> None:
         What was asked for, percent; compared as float32, as confidences are.
     name
         Of the label; begins the message.
+    guessed
+        Whether nobody told the floor: it is the smallest confidence that was seen.
 
     Raises
     ------
     BelowFloor
     """
+    if np.float32(threshold) < np.float32(floor) and guessed:
+        raise BelowFloor(
+            f"{name} at {threshold:g}: nobody said what this run's MinConfidence was, and nothing below "
+            f"{np.float32(floor)!s} was reported; say it (min_confidence, --min-confidence), or rerun the job with "
+            f"{threshold:g} or lower."
+        )
     if np.float32(threshold) < np.float32(floor):
         raise BelowFloor(
             f"{name} at {threshold:g}: this run reported nothing below {floor:g}; "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from toolkit import checks
-from toolkit.errors import NotLabelled
+from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.results import Results
 from toolkit.truth import Truth
 
@@ -67,7 +67,14 @@ class Comparison:
         -------
         float
             1 means all of them are gone, negative means more; NaN where the base had none.
+
+        Raises
+        ------
+        InvalidArgument
+            Another measure.
         """
+        if measure not in {"fp", "fn"}:
+            raise InvalidArgument(f"{measure!r}: improvements are of fp or fn; name one of the two.")
         row = self.rates.set_index("measure").loc[measure]
         return float(-row["difference"] / row["base"]) if row["base"] else float("nan")
 
@@ -116,7 +123,7 @@ def compare(
     NotLabelled
         No image that both analyzed was judged, or the judged images carry weights.
     InvalidArgument
-        `confidence_level` is not between 0 and 1.
+        `confidence_level` is not between 0 and 1, or a threshold not between 0 and 100.
 
     Notes
     -----
@@ -129,7 +136,12 @@ def compare(
     .. [1] Q. McNemar (1947). Psychometrika 12(2), 153–157.
     """
     checks.confidence_level(confidence_level)
-    at_base, at_candidate = threshold if isinstance(threshold, tuple) else (threshold, threshold)
+    both = threshold if isinstance(threshold, tuple) else (threshold, threshold)
+    for each in both:
+        checks.within("threshold", each, 0, 100)
+    if len(both) != 2:
+        raise InvalidArgument(f"threshold is {threshold!r}; give one for both models, or one for each.")
+    at_base, at_candidate = both
     base.require(at_base, label)
     candidate.require(at_candidate, label)
     pairs = _paired(base, candidate, label)

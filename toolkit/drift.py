@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from toolkit import checks
 from toolkit.errors import InvalidArgument
 from toolkit.policy import DECISIONS, Policy
-from toolkit.results import Counted, Results
+from toolkit.results import GUESSED, Counted, Results
 
 Floats = NDArray[np.float64]
 
@@ -70,8 +70,8 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     BelowFloor
         A run cannot speak about one of the policy's thresholds.
     InvalidArgument
-        `bins` is out of its range, a run has no images, or with a policy: a summary was given, or there is no image in
-        both runs.
+        `bins` is out of its range, a run has no images, or it reported nothing and its floor is not known; or with a
+        policy: a summary was given, or there is no image in both runs.
 
     Notes
     -----
@@ -88,6 +88,12 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     checks.within("bins", bins, 2, 100)
     if not (before.n_images and after.n_images):
         raise InvalidArgument("one of the two runs has no images; compare runs that have some.")
+    for run in (before, after):
+        if run.floor_source == GUESSED and not run.label_names():
+            raise InvalidArgument(
+                "one of the two runs reported nothing, and nobody said what its MinConfidence was; say it "
+                "(min_confidence, --min-confidence): else nothing can be compared."
+            )
     floor = max(before.min_confidence, after.min_confidence)
     labels = dict.fromkeys([*before.label_names(), *after.label_names()])
     table = pd.DataFrame(

@@ -1,11 +1,13 @@
 """Which images to label next, with the probability that each had of being picked."""
 
+import difflib
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from toolkit import taxonomy
 from toolkit.errors import InvalidSample
 from toolkit.results import Results
 
@@ -55,7 +57,8 @@ def sample_for_labeling(
     Raises
     ------
     InvalidSample
-        n is too small, the seed is negative, the strategy is unknown, or `threshold` came without one.
+        There is no such label, n is too small, the seed is negative, the strategy is unknown, or `threshold` came
+        without one.
     """
     if n < 1:
         raise InvalidSample(f"n is {n}; ask for at least one image.")
@@ -63,6 +66,10 @@ def sample_for_labeling(
         raise InvalidSample(f"seed is {seed}; give 0 or a larger whole number.")
     if strategy not in STRATEGIES:
         raise InvalidSample(f"strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
+    if taxonomy.level(taxonomy.canonical(label)) is None and label not in results.label_names():
+        near = difflib.get_close_matches(label, [*results.label_names(), *taxonomy.PARENTS], n=1)
+        hint = f"did you mean {near[0]}?" if near else "name one that was reported, or is in the taxonomy."
+        raise InvalidSample(f"{label}: no such label; {hint}")
     images = pd.DataFrame({"source_ref": results.images["source_ref"], "confidence": results.scores(label)})
     images = images.drop_duplicates("source_ref", ignore_index=True)
     random = np.random.default_rng(seed)

@@ -21,7 +21,7 @@ from toolkit import checks, parallel, taxonomy
 from toolkit.curves import Interval, ThresholdCurve, curve_of_scores
 from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.policy import Policy, forecast_of
-from toolkit.results import Opener, Results, list_manifests
+from toolkit.results import GUESSED, Opener, Results, list_manifests
 from toolkit.results.reading import concat, floor_of, put_together, read_each, smallest
 from toolkit.results.table import Floor, failures_in_words
 from toolkit.truth import Truth
@@ -98,7 +98,8 @@ class CollectionSummary:
         groups = self.counts.groupby("name", observed=True)
         table = groups[["parent", "level"]].first().assign(images=groups["images"].sum())
         table["share"] = table["images"] / max(self.n_images, 1)
-        table["median_confidence"] = [_median(self.histogram(str(name))) for name in table.index]
+        medians = [_median(self.histogram(str(name))) for name in table.index]
+        table["median_confidence"] = np.array(medians, dtype=np.float32)
         table = table.rename_axis("label").reset_index().astype({"label": "str", "parent": "str", "level": "int64"})
         return table.sort_values(["level", "images", "label"], ascending=[True, False, True], ignore_index=True)
 
@@ -124,6 +125,7 @@ class CollectionSummary:
                 f"(labelled: {judged.index[0]}); the source_ref of both must be written the same way."
             )
         each = rows.loc[rows.index.repeat(rows["images"])]
+        there = self.seen[_images_of(self.truth).get_indexer(judged.index)]
         return curve_of_scores(
             label,
             each["confidence"].to_numpy(),
@@ -132,7 +134,9 @@ class CollectionSummary:
             min_confidence=self.min_confidence,
             confidence_level=confidence_level,
             interval=interval,
-            unmatched=int((~self.seen[_images_of(self.truth).get_indexer(judged.index)]).sum()),
+            unmatched=int((~there).sum()),
+            floor_guessed=self.floor_source == GUESSED,
+            repeated=len(each) - int(there.sum()),
         )
 
     def forecast(self, *, confidence_level: float = 0.95) -> pd.DataFrame:
@@ -148,7 +152,7 @@ class CollectionSummary:
         if self.policy is None:
             raise InvalidArgument("summarized without a policy; give `policy` to summarize.")
         checks.confidence_level(confidence_level)
-        self.policy.require(self.min_confidence)
+        self.policy.require(self.min_confidence, guessed=self.floor_source == GUESSED)
         return forecast_of(self.decisions, confidence_level)
 
     def __repr__(self) -> str:
@@ -201,7 +205,9 @@ def summarize(
         checks.within("min_confidence", min_confidence, 0, 100)
     uris = list_manifests(sources, session=session)
     work = partial(_reduce, asked=_Asked.of(truth), policy=policy, session=session)
-    whole = _fold(parallel.in_batches(work, uris, executor))
+    # Manifests of one folder share its summary, which counts once.
+    first = ~pd.Index([uri.rpartition("/")[0] for uri in uris]).duplicated()
+    whole = _fold(parallel.in_batches(work, list(zip(uris, first.tolist(), strict=True)), executor))
     floor, floor_source = floor_of(whole.min_confidence, min_confidence)
     return replace(whole, min_confidence=floor, floor_source=floor_source, truth=truth, policy=policy)
 
@@ -243,10 +249,15 @@ def _images_of(truth: Truth) -> pd.Index:
     return images
 
 
-def _reduce(uris: Sequence[str], asked: _Asked, policy: Policy | None, session: Opener | None) -> CollectionSummary:
-    """What a worker does: some manifests in, counts out."""
-    read = zip(uris, read_each(uris, session), strict=True)
-    return _sum([_counted(put_together([uri], [one]), asked, policy) for uri, one in read])
+def _reduce(
+    items: Sequence[tuple[str, bool]], asked: _Asked, policy: Policy | None, session: Opener | None
+) -> CollectionSummary:
+    """What a worker does: some manifests in, each with whether its summary counts; counts out."""
+    parts = []
+    for (uri, own), (tables, failed) in zip(items, read_each([uri for uri, _ in items], session), strict=True):
+        one = (tables, failed if own or failed is None else failed.iloc[:0])
+        parts.append(_counted(put_together([uri], [one]), asked, policy))
+    return _sum(parts)
 
 
 def _counted(results: Results, asked: _Asked, policy: Policy | None) -> CollectionSummary:
@@ -266,7 +277,7 @@ def _counted(results: Results, asked: _Asked, policy: Policy | None) -> Collecti
         errors=results.errors["code"].value_counts(),
         errors_known=results.errors_known,
         min_confidence=smallest(results.labels),
-        floor_source="smallest confidence seen",
+        floor_source=GUESSED,
     )
 
 

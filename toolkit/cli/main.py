@@ -1,10 +1,12 @@
 """All commands in one place. Each reads its options, calls the library and prints."""
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 import toolkit as tk
 from toolkit.cli import adapters, groups, jobs, output, policies, results
@@ -25,6 +27,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Runs the command line; an error is one sentence on stderr and exit code 2."""
+    warnings.showwarning = _say  # type: ignore[assignment]
     try:
         app()
     except ToolkitError as error:
@@ -34,6 +37,11 @@ def main() -> None:
     except OSError as error:  # standard output, as files are the library's; a pipe that was closed ends it quietly
         where = error.filename or "standard output"
         output.fail(f"{where}: {error.strerror or error}; check where it leads, and the space on the disk.")
+
+
+def _say(message: Warning | str, *_: object) -> None:
+    """A warning is a sentence for people, as everything else is."""
+    output.people.print(Text(str(message)), style="yellow", soft_wrap=True)
 
 
 app.command()(demo)

@@ -53,6 +53,11 @@ ResultsFile = Annotated[
 ]
 
 
+def evidence(found: tk.Results, confidence_level: float | None) -> tk.Results:
+    """The run as evidence: for a promise, an image that stands there twice counts once."""
+    return found if confidence_level is None else found.distinct()
+
+
 def read_run(results: str, min_confidence: float | None, session: storage.Session) -> tk.Results:
     """A run, with the floor that the caller gives, or else the one that the workspace around it knows.
 

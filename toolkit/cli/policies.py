@@ -11,7 +11,8 @@ from rich.text import Text
 
 import toolkit as tk
 from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, read_run
+from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, evidence, read_run
+from toolkit.errors import InvalidPolicy
 
 app = typer.Typer(help="Choose a policy, apply it to a run, or export it.", no_args_is_help=True)
 
@@ -48,10 +49,13 @@ def choose(
 ) -> None:
     """Choose block and review thresholds for many labels at once, and write them as a policy."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = read_run(results, min_confidence, session)
+    found = evidence(read_run(results, min_confidence, session), confidence_level)
     samples = tk.read_truth(truth, session=session)
     wanted = _objectives({"block": block or [], "review": review or []}, samples)
     chosen = tk.choose_policy(found, samples, wanted, confidence_level=confidence_level)
+    if not chosen.policy.rules:
+        reasons = " ".join(f"{label}, {band}: {choice.reason}" for (label, band), choice in chosen.choices.items())
+        raise InvalidPolicy(f"{destination}: not written, as no label has a threshold. {reasons}")
     chosen.policy.save(destination)
     if as_json:
         document = {"thresholds": output.records(chosen.table), "min_confidence": chosen.policy.min_confidence}

@@ -8,7 +8,8 @@ from rich.text import Text
 
 import toolkit as tk
 from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, read_run
+from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, evidence, read_run
+from toolkit.errors import InvalidPolicy, InvalidSample, NotLabelled
 from toolkit.policy import policy_of
 
 _SHOWN: Final = 20
@@ -76,7 +77,7 @@ def tune(
 ) -> None:
     """Pick a threshold for each label that people judged, and say how sure its rates are."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = read_run(results, min_confidence, session)
+    found = evidence(read_run(results, min_confidence, session), confidence_level)
     samples = tk.read_truth(truth, session=session)
     curves = [tk.threshold_curve(found, samples, name) for name in (label or samples.tunable_labels())]
     choices = [tk.choose_threshold(curve, objective, confidence_level=confidence_level) for curve in curves]
@@ -87,11 +88,14 @@ def tune(
             choice.label: output.choice_record(curve, choice) for choice, curve in zip(choices, curves, strict=True)
         },
     }
-    if save is not None:  # before anything is printed: nobody may be listening
+    if save is not None and any(choice.threshold is not None for choice in choices):
+        # Before anything is printed: nobody may be listening.
         policy_of({(choice.label, "block"): choice for choice in choices}, found, samples).save(save)
     output.show(
         document, as_json, lambda: output.show_choices(output.screen, {"": list(zip(curves, choices, strict=True))})
     )
+    if save is not None and all(choice.threshold is None for choice in choices):
+        raise InvalidPolicy(f"{save}: not written, as no label has a threshold; ask for less, or label more images.")
 
 
 def sample(
@@ -111,6 +115,8 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Pick images to label; fill in the column `present` (1 or 0) and keep the column `weight`."""
+    if destination.exists():
+        raise InvalidSample(f"{destination}: is there already, perhaps with labels in it; name another file.")
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     found = read_run(results, min_confidence, session)
     picked = tk.sample_for_labeling(found, n, label, strategy=strategy, threshold=threshold, seed=seed)
@@ -119,11 +125,19 @@ def sample(
 
 
 def compare(
-    base: Annotated[str, typer.Argument(help="Results manifest of the model in use.")],
-    candidate: Annotated[str, typer.Argument(help="Results manifest of the model to judge, on the same images.")],
-    truth: TruthFile,
+    base: Annotated[str, typer.Argument(help="Results manifest of the model in use; or an adapter's output alone.")],
     label: Annotated[str, typer.Option(help="A moderation label.")],
     threshold: Annotated[float, typer.Option(min=0, max=100, help="MinConfidence of the base.")],
+    truth: Annotated[
+        str | None, typer.Option(help="Labelled samples. Default, for an adapter's output alone: the labels in it.")
+    ] = None,
+    candidate: Annotated[
+        str | None,
+        typer.Argument(
+            help="Results manifest of the model to judge, on the same images. Left out, the first one is what a "
+            "training wrote of its test images, which holds both models."
+        ),
+    ] = None,
     candidate_threshold: Annotated[
         float | None, typer.Option(min=0, max=100, help="MinConfidence of the candidate. Default: the base's.")
     ] = None,
@@ -136,8 +150,13 @@ def compare(
     """Say what a candidate model changes for one label, and whether that is more than chance."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     at = (threshold, threshold if candidate_threshold is None else candidate_threshold)
-    runs = [read_run(uri, min_confidence, session) for uri in (base, candidate)]
-    found = tk.compare(runs[0], runs[1], tk.read_truth(truth, session=session), label, at)
+    if candidate is not None and truth is None:
+        raise NotLabelled("no labelled samples given; name them (--truth).")
+    if candidate is None:
+        runs = tk.read_adapter_output(base, session=session)
+    else:
+        runs = (read_run(base, min_confidence, session), read_run(candidate, min_confidence, session))
+    found = tk.compare(runs[0], runs[1], tk.read_truth(truth or base, session=session), label, at)
     document = {
         "label": label,
         "thresholds": list(at),

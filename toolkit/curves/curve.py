@@ -1,5 +1,6 @@
 """Every threshold's confusion counts, rates and intervals for one label."""
 
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ from toolkit import checks
 from toolkit.curves.intervals import Interval, binomial_interval, effective, require_interval
 from toolkit.curves.measures import average_precision, roc_auc
 from toolkit.errors import BelowFloor, InvalidArgument
-from toolkit.results import Results
+from toolkit.results import GUESSED, Results
 from toolkit.truth import Truth
 
 Floats = NDArray[np.float64]
@@ -87,6 +88,10 @@ class ThresholdCurve:
         Coverage of the `_low` and `_high` columns.
     interval
         What they are: `clopper-pearson` or `wilson`.
+    floor_guessed
+        Whether nobody told the floor: it is the smallest confidence that was seen.
+    repeated
+        Judged lines that name an image which another one names: no further evidence.
     """
 
     label: str
@@ -97,6 +102,8 @@ class ThresholdCurve:
     min_confidence: float
     confidence_level: float
     interval: Interval = "clopper-pearson"
+    floor_guessed: bool = False
+    repeated: int = 0
 
     @cached_property
     def rates(self) -> pd.DataFrame:
@@ -194,8 +201,9 @@ class ThresholdCurve:
         BelowFloor
             The run reported nothing there, or the threshold is above 100.
         """
-        checks.not_below(self.min_confidence, threshold, self.label)
-        if not np.float32(threshold) <= 100:  # NaN is not either
+        checks.within("threshold", threshold, -np.inf, np.inf)  # NaN and text are not
+        checks.not_below(self.min_confidence, threshold, self.label, guessed=self.floor_guessed)
+        if not np.float32(threshold) <= 100:
             raise BelowFloor(f"{self.label} at {threshold:g}: confidences end at 100; name a threshold up to 100.")
         row = int(np.searchsorted(self.thresholds, np.float32(threshold)))
         group = np.concatenate(
@@ -289,7 +297,8 @@ def threshold_curve(
         What the model reported; n_images rows.
     truth
         What people said about some of these images. Images it leaves out, or calls unknown for `label`, do not count;
-        neither do images that the run could not analyze. An image that stands twice in the run counts twice.
+        neither do images that the run could not analyze. An image that stands twice in the run counts twice, of which
+        this warns (UserWarning): see `Results.distinct`.
     label
         A moderation label of any taxonomy level; or several, for the curve of "any of these labels" at one threshold:
         an image has the highest of their confidences, is positive if one of them is there, and negative if none is.
@@ -325,8 +334,16 @@ def threshold_curve(
     """
     known, present = truth.matched(label, results.images["source_ref"])
     judged = truth.of(label).index
+    name = label if isinstance(label, str) else " or ".join(label)
+    repeated = int(results.images["source_ref"][known].duplicated().sum())
+    if repeated:
+        warnings.warn(
+            f"{name}: {repeated:,} of {int(known.sum()):,} judged lines name an image once more; the intervals take "
+            f"each for an image of its own (results.distinct() leaves them out).",
+            stacklevel=2,
+        )
     return curve_of_scores(
-        label if isinstance(label, str) else " or ".join(label),
+        name,
         results.scores(label)[known],
         present[known],
         weights=truth.weights_of(results.images["source_ref"][known]),
@@ -334,6 +351,8 @@ def threshold_curve(
         confidence_level=confidence_level,
         interval=interval,
         unmatched=int((~judged.isin(results.images["source_ref"])).sum()),
+        floor_guessed=results.floor_source == GUESSED,
+        repeated=repeated,
     )
 
 
@@ -347,6 +366,8 @@ def curve_of_scores(
     confidence_level: float = 0.95,
     interval: Interval = "clopper-pearson",
     unmatched: int = 0,
+    floor_guessed: bool = False,
+    repeated: int = 0,
 ) -> ThresholdCurve:
     """A threshold curve from plain arrays, for scores that come from elsewhere.
 
@@ -361,7 +382,7 @@ def curve_of_scores(
     weights
         How many images of the collection each stands for (the inverse of its probability of being picked), positive,
         shape (n,); None where every image had the same chance.
-    min_confidence, confidence_level, interval, unmatched
+    min_confidence, confidence_level, interval, unmatched, floor_guessed, repeated
         As in `ThresholdCurve`.
 
     Raises
@@ -379,6 +400,11 @@ def curve_of_scores(
     checks.confidence_level(confidence_level)
     require_interval(interval)
     score, there, weight = _columns(scores, present, weights)
+    if np.any(score < np.float32(min_confidence)):
+        raise InvalidArgument(
+            f"a score is {np.nanmin(score)!s}, below min_confidence {min_confidence:g}; give NaN where a label was not "
+            f"reported, or a lower min_confidence."
+        )
     reported = np.flatnonzero(~np.isnan(score))
     thresholds, place = np.unique(score[reported], return_inverse=True)
     group = np.zeros(len(score), dtype=np.int64)
@@ -391,8 +417,9 @@ def curve_of_scores(
         sums = [count, *(np.bincount(cell, weight**power, minlength=size) for power in (1, 2))]
     cells = np.stack(sums, axis=1).reshape(-1, 2, 3)
     return ThresholdCurve(
-        label, thresholds, cells, weights is not None, unmatched, min_confidence, confidence_level, interval
-    )
+        label, thresholds, cells, weights is not None, unmatched, min_confidence, confidence_level, interval,
+        floor_guessed, repeated,
+    )  # fmt: skip
 
 
 def _columns(

@@ -21,21 +21,39 @@ def to_line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+class _Twice(ValueError):
+    """A key stands twice in an object: nobody knows which is meant."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _Twice(f'"{next(key for key in keys if keys.count(key) > 1)}" stands twice'[:80])
+    return found
+
+
 def parse_object(raw: bytes | str) -> dict[str, Any]:
     """The JSON object that a line or a document is.
 
     Raises
     ------
     ValueError
-        Too long, not UTF-8, not JSON, or not an object.
+        Too long, not UTF-8, not JSON, not an object, or with a key that stands twice.
     """
     if len(raw) > MAX_LINE_BYTES:
         raise ValueError(f"longer than {MAX_LINE_BYTES // 1024**2} MB")
     try:
         text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
-        value = json.loads(text)
+        value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_once)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair is no text
+    except _Twice:
+        raise
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 (byte {error.start})") from error
+    except UnicodeEncodeError as error:
+        raise ValueError("half of a surrogate pair, which is no text") from error
     except (ValueError, RecursionError) as error:
         raise ValueError("not a JSON object; the line may be cut off") from error
     if not isinstance(value, dict):

@@ -70,8 +70,14 @@ class Summary:
         return json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8")
 
 
+_UNNAMED: Final = LineError(0, "NOT_NAMED", "the summary counts one more line as invalid than it names.")
+"""Stands for a line that the statistics count among the invalid ones, and no error names."""
+
+
 def parse_summary(raw: bytes | str, name: str = "summary") -> Summary:
     """Reads a summary. AWS documents the line's key as `line-numer`; both spellings are read.
+
+    Lines that its statistics call invalid and its errors do not name are errors too, of line 0 and code NOT_NAMED.
 
     Parameters
     ----------
@@ -97,7 +103,8 @@ def parse_summary(raw: bytes | str, name: str = "summary") -> Summary:
             )
             for item in list_of(document, "errors")
         )
-        return Summary(int(statistics["total-json-lines"]), errors)
+        unnamed = max(0, int(statistics.get("invalid-json-lines", 0)) - len(errors))
+        return Summary(int(statistics["total-json-lines"]), errors + (_UNNAMED,) * unnamed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableManifest(
             f"{name}: not the summary of a media analysis job; point at the job's {SUMMARY_NAME}."

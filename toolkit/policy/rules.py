@@ -15,7 +15,7 @@ from toolkit.curves import binomial_interval
 from toolkit.errors import InvalidPolicy
 from toolkit.policy import export
 from toolkit.policy.rule import Rule
-from toolkit.results import Results
+from toolkit.results import GUESSED, Results
 
 FORMAT: Final = "modkit-policy"
 VERSION: Final = 2
@@ -38,6 +38,9 @@ class Policy:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for label, rule in self.rules.items():
+            if not isinstance(rule, Rule) or not label:
+                raise InvalidPolicy(f"{label!r}: {rule!r} is not a rule for a label; write Rule(block=…, review=…).")
         spelled = {taxonomy.canonical(label): rule for label, rule in self.rules.items()}
         object.__setattr__(self, "rules", spelled)
 
@@ -47,8 +50,10 @@ class Policy:
         values = [v for rule in self.rules.values() for v in (rule.block, rule.review) if v is not None]
         return min(values, default=None)
 
-    def require(self, floor: float) -> None:
+    def require(self, floor: float, *, guessed: bool = False) -> None:
         """Refuses to speak about a run that reported nothing below `floor` (percent).
+
+        `guessed` says that nobody told that floor.
 
         Raises
         ------
@@ -58,7 +63,7 @@ class Policy:
         for label, rule in self.rules.items():
             for threshold in (rule.review, rule.block):
                 if threshold is not None:
-                    checks.not_below(floor, threshold, label)
+                    checks.not_below(floor, threshold, label, guessed=guessed)
 
     def decide(self, results: Results) -> pd.DataFrame:
         """One decision an analyzed image: the strictest that any label asks for.
@@ -81,7 +86,7 @@ class Policy:
         BelowFloor
             The run cannot speak about one of the thresholds.
         """
-        self.require(results.min_confidence)
+        self.require(results.min_confidence, guessed=results.floor_source == GUESSED)
         severity = np.zeros(results.n_images, dtype=np.int8)
         decided = np.full(results.n_images, None, dtype=object)
         confidence = np.full(results.n_images, np.nan, dtype=np.float32)

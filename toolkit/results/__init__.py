@@ -3,9 +3,10 @@
 from toolkit.results.adapter import read_adapter_output
 from toolkit.results.reading import HasResults, Opener, list_manifests, read_results
 from toolkit.results.scan import UNREADABLE_LINE
-from toolkit.results.table import NO_SUMMARY, Counted, Results, histogram_of
+from toolkit.results.table import GUESSED, NO_SUMMARY, Counted, Results, histogram_of
 
 __all__ = [
+    "GUESSED",
     "NO_SUMMARY",
     "UNREADABLE_LINE",
     "Counted",

@@ -98,7 +98,9 @@ def put_together(uris: Sequence[str], parts: Sequence[Read], min_confidence: flo
     tables = _stack([tables for tables, _ in parts])
     _require_one_model(tables.images, uris)
     failed = [table for _, table in parts]
-    errors = pd.concat([*(table for table in failed if table is not None), tables.errors], ignore_index=True)
+    # Manifests of one folder share its summary, which counts once.
+    once = {_summary_of(uri): table for uri, table in zip(uris, failed, strict=True) if table is not None}
+    errors = pd.concat([*once.values(), tables.errors], ignore_index=True)
     floor, floor_source = floor_of(smallest(tables.labels), min_confidence)
     known = all(table is not None for table in failed)
     return Results(tables.images, tables.labels, errors, floor, floor_source, known, tuple(uris))
@@ -164,6 +166,8 @@ def _open(session: Opener | None) -> storage.Session | None:
 
 def _named(source: Source, session: Opener | None) -> list[str]:
     uri = str(source)
+    if not uri.strip():
+        raise NotFound("the name of the results is empty; point at a job's results, or . for this folder.")
     found = list(_found_in_s3(uri, session) if storage.is_s3(uri) else _found_here(uri))
     if not found:
         raise NotFound(f"{uri}: no {manifests.RESULTS_NAME} there; point at a job's results, or where jobs put them.")
@@ -177,6 +181,7 @@ def _found_here(name: str) -> Iterator[str]:
         return
     # A name that is there stands for itself, whatever it looks like.
     matches = [str(path)] if path.is_file() else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+    matches = matches if path.is_file() else [match for match in matches if not match.endswith(manifests.SUMMARY_NAME)]
     if not matches:
         raise NotFound(f"reading {name}: no such file; point at a job's {manifests.RESULTS_NAME}.")
     for match in matches:
@@ -212,10 +217,14 @@ def _tables(
         return scan.scan(connection, path, uri, layout)
 
 
+def _summary_of(uri: str) -> str:
+    folder = uri.rpartition("/")[0] if storage.is_s3(uri) else Path(uri).parent
+    return storage.join(folder, manifests.SUMMARY_NAME)
+
+
 def _summary_errors(uri: str, session: storage.Session | None) -> pd.DataFrame | None:
     """The images that failed; None where no summary is to be had."""
-    folder = uri.rpartition("/")[0] if storage.is_s3(uri) else Path(uri).parent
-    summary_uri = storage.join(folder, manifests.SUMMARY_NAME)
+    summary_uri = _summary_of(uri)
     try:
         data = storage.read(summary_uri, session=session)
     except NotFound:  # not there, or not ours to read: either way nobody says which images failed
@@ -252,10 +261,10 @@ def concat(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _require_one_model(images: pd.DataFrame, uris: Sequence[str]) -> None:
     """Refuses runs of different models on the same images: every image would count once a model."""
-    models = images["project_version"]
-    if len(uris) == 1 or models.nunique(dropna=False) < 2:
+    models = [images[name].cat.codes for name in ("project_version", "model_version")]
+    if len(uris) == 1 or all(codes.nunique() < 2 for codes in models):
         return
-    answers = pd.DataFrame({"image": images["source_ref"], "model": models.cat.codes}).drop_duplicates()
+    answers = pd.DataFrame({"image": images["source_ref"], "one": models[0], "other": models[1]}).drop_duplicates()
     if answers["image"].duplicated().any():
         raise InvalidArgument(
             f"these {len(uris)} manifests are runs of different models on the same images; read them one by one: "

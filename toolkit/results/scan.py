@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -47,6 +48,8 @@ _DECLARED_TEXT: Final = re.compile(rb'"Confidence"\s*:\s*["tf]')
 _SEARCHED: Final = 8 * 1024 * 1024
 """Bytes of a file in which such are looked for: more than most jobs write. Of a longer file the beginning tells; and as
 `true` becomes 1, it is searched whole where a confidence is exactly 0 or 1."""
+_LOOKED_AT: Final = 100
+"""Lines by which a file's layout is told."""
 _ANOTHER_TYPE: Final = r'^\s*([\[{"]|-?[0-9.]+\s*$|(true|false|null)\s*$)'
 """What a number, a list or an object looks like in a column of text."""
 
@@ -70,7 +73,7 @@ class Layout:
     answer
         The answer, in SQL.
     parse
-        Reads and checks one line; raises ValueError.
+        Reads and checks one line; raises ValueError. What it gives says the same, and nothing else.
     meant
         What such a file is, for errors.
     named
@@ -79,7 +82,7 @@ class Layout:
 
     columns: Mapping[str, str]
     answer: str
-    parse: Callable[[bytes], object]
+    parse: Callable[[bytes], dict[str, Any]]
     meant: str = f"the results of a moderation job; point at a job's {manifests.RESULTS_NAME}"
     named: bool = True
 
@@ -88,7 +91,16 @@ _TEST_IMAGES: Final = "an adapter's output on its test images; point at what Tes
 
 
 def _under(key: str, **settings: Any) -> Layout:
-    return Layout({key: _STRUCT}, f'"{key}"', lambda raw: manifests.parse_result_line(raw, key), **settings)
+    def parse(raw: bytes) -> dict[str, Any]:
+        result = manifests.parse_result_line(raw, key)
+        return {"source-ref": result.source_ref, key: result.answer.record()}
+
+    return Layout({key: _STRUCT}, f'"{key}"', parse, **settings)
+
+
+def _parse_response(raw: bytes) -> dict[str, Any]:
+    source_ref, answer = manifests.parse_response_line(raw)
+    return ({"source-ref": source_ref} if source_ref is not None else {}) | answer.record()
 
 
 RESULTS: Final = _under(manifests.RESULT_KEY)
@@ -98,7 +110,7 @@ BASE: Final = _under(manifests.BASE_KEY, meant=_TEST_IMAGES)
 RESPONSES: Final = Layout(
     _ANSWER,
     "struct_pack(" + ", ".join(f'"{name}" := "{name}"' for name in _ANSWER) + ")",
-    manifests.parse_response_line,
+    _parse_response,
     named=False,
 )
 """Responses of DetectModerationLabels, one a line, that may or may not name their image."""
@@ -151,17 +163,18 @@ def _decompressed(path: Path, target: Path, name: str) -> Path:
 
 
 def _layout(path: Path) -> Layout:
-    """The layout of the first line that can be read at all."""
+    """The layout of most of the first lines: one odd line says nothing about the others."""
+    responses = 0
     with path.open("rb") as file:
-        for raw in manifests.lines_of(file):
+        for raw in islice(manifests.lines_of(file), _LOOKED_AT):
             try:
                 record = json.loads(raw)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(record, dict) and "ModerationLabels" in record and manifests.RESULT_KEY not in record:
-                return RESPONSES
-            return RESULTS
-    return RESULTS
+            if isinstance(record, dict):
+                results = manifests.RESULT_KEY in record
+                responses += ("ModerationLabels" in record and not results) - results
+    return RESPONSES if responses > 0 else RESULTS
 
 
 # -- the fast path ----------------------------------------------------------------------------------------------------
@@ -249,6 +262,7 @@ def _likeliest(content: pa.ChunkedArray) -> pd.Categorical:
     names = _category(pc.struct_field(flat, "Name"))
     owner = _owners(content)
     confidence = pc.struct_field(flat, "Confidence").to_numpy()
+    _require(np.all((confidence >= 0) & (confidence <= 100)))
     codes = np.full(len(content), -1, dtype=names.codes.dtype)
     order = np.lexsort((confidence, owner)) if np.any(owner[1:] == owner[:-1]) else slice(None)
     codes[owner[order]] = names.codes[order]  # the last of an image counts: its likeliest
@@ -314,7 +328,7 @@ def _levels(table: pd.DataFrame, level: NDArray[np.float32]) -> NDArray[np.int8]
 
 
 def _sort_out(path: Path, sound: Path, name: str, layout: Layout) -> list[tuple[Any, ...]]:
-    """Copies the lines that are sound, and says what is wrong with the others."""
+    """Writes what the sound lines say, and says what is wrong with the others."""
     broken: list[tuple[Any, ...]] = []
     lines = 0
     with path.open("rb") as source, sound.open("wb") as copy:
@@ -323,8 +337,7 @@ def _sort_out(path: Path, sound: Path, name: str, layout: Layout) -> list[tuple[
                 continue
             lines += 1
             try:
-                layout.parse(raw)
-                copy.write(raw.rstrip(b"\r\n") + b"\n")
+                copy.write(manifests.to_line(layout.parse(raw)).encode("utf-8"))
             except ValueError as error:
                 broken.append((name, number, None, UNREADABLE_LINE, str(error)))
     if len(broken) > lines / 2:

@@ -18,6 +18,8 @@ NO_SUMMARY: Final = f"no {manifests.SUMMARY_NAME} beside the results"
 """Why it is not known which images failed."""
 
 Floor = Literal["job", "caller", "smallest confidence seen"]
+GUESSED: Final = "smallest confidence seen"
+"""Nobody told the floor."""
 
 
 class Counted(Protocol):
@@ -30,6 +32,10 @@ class Counted(Protocol):
     @property
     def min_confidence(self) -> float:
         """Nothing is known below it (percent)."""
+
+    @property
+    def floor_source(self) -> Floor:
+        """Who says so."""
 
     def label_names(self) -> list[str]:
         """Every label that was reported."""
@@ -129,6 +135,21 @@ class Results:
         more = pd.DataFrame(rows, columns=list(self.errors.columns)).astype(self.errors.dtypes.to_dict())
         return replace(self, errors=pd.concat([self.errors, more], ignore_index=True))
 
+    def distinct(self) -> "Results":
+        """The same run with every image once: of lines that name the same image, the first counts.
+
+        A manifest's lines are all analyzed, duplicates too, and all count. As evidence of how good a threshold is, an
+        image counts only once.
+        """
+        first = ~self.images["source_ref"].duplicated().to_numpy()
+        if first.all():
+            return self
+        labels = self.labels[first[self.labels["image"]]]
+        place = np.cumsum(first) - 1
+        images = self.images[first].assign(image=np.arange(int(first.sum()))).reset_index(drop=True)
+        labels = labels.assign(image=place[labels["image"]]).reset_index(drop=True)
+        return replace(self, images=images, labels=labels)
+
     def label_names(self) -> list[str]:
         """Every label that was reported at least once, the most frequent first."""
         counts = self.labels["name"].value_counts()
@@ -216,7 +237,7 @@ class Results:
         BelowFloor
             It is under `min_confidence`.
         """
-        checks.not_below(self.min_confidence, threshold, label)
+        checks.not_below(self.min_confidence, threshold, label, guessed=self.floor_source == GUESSED)
 
     def overview(self) -> pd.DataFrame:
         """Every reported label with its counts, the tree's top first.

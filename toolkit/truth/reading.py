@@ -1,6 +1,10 @@
 """From the files that people label in to `Truth`."""
 
+import csv
+import gzip
 import io
+import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from typing import Final, TypeVar
@@ -34,7 +38,7 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
         label; Parquet with the same columns; an adapter's ground-truth or output manifest (JSON Lines), in which every
         level-1 label that an image does not list is absent; the output manifest of a SageMaker Ground Truth labelling
         job (image classification, one or several labels), in which a class that an image was not given is absent, and
-        a failed annotation is unknown.
+        a failed annotation is unknown. Each of them may be compressed (`.gz`).
     session
         For S3; None is boto3's default.
 
@@ -47,10 +51,12 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
     """
     data = storage.read(source, session=session)
     name = str(source)
+    if name.endswith(".gz"):
+        data, name = _decompressed(data, name), name.removesuffix(".gz")
     if name.endswith(".csv"):
         try:
-            table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
-        except (ValueError, pd.errors.ParserError) as error:
+            table = _read_csv(data)
+        except (ValueError, csv.Error) as error:
             raise UnreadableManifest(f"{name}: not a CSV file in UTF-8 ({_line(error)}); {_SAVE_AS_CSV}") from error
     elif name.endswith(".parquet"):
         try:
@@ -62,11 +68,37 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
     return make_truth(table, name)
 
 
+def _read_csv(data: bytes) -> pd.DataFrame:
+    """Text in every cell. With the standard library: pandas shifts a row that is longer than the header."""
+    rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True) if row]
+    if not rows:
+        raise ValueError("it is empty")
+    header = [column.strip() for column in rows[0]]
+    while header and not header[-1]:  # commas at the ends of lines, as spreadsheets leave them
+        header.pop()
+    twice = [column for column in header if header.count(column) > 1]
+    if twice:
+        raise ValueError(f"the column {twice[0]!r} is there twice")
+    for number, row in enumerate(rows[1:], start=1):
+        if any(cell.strip() for cell in row[len(header) :]):
+            raise ValueError(f"row {number} has {len(row)} values, and there are {len(header)} columns")
+    width = len(header)
+    cells = [row[:width] + [""] * (width - len(row)) for row in rows[1:]]
+    return pd.DataFrame(cells, columns=header, dtype="str")
+
+
 def _read_parquet(data: bytes) -> pd.DataFrame:
     columns = pq.read_table(io.BytesIO(data))
     columns.validate(full=True)  # else text that is not UTF-8 is found out much later
     table: pd.DataFrame = columns.to_pandas(ignore_metadata=True)
     return table
+
+
+def _decompressed(data: bytes, name: str) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableManifest(f"{name}: cannot be decompressed ({_line(error)}); is it the whole file?") from error
 
 
 def _line(error: Exception) -> str:
@@ -84,11 +116,13 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
     name
         What to call it in an error, and where it comes from.
 
+    Warns (UserWarning) of images that are said to show a label but not one above it.
+
     Raises
     ------
     UnreadableManifest
-        A column is missing, a value is neither true nor false, a weight is not positive, or two rows contradict each
-        other.
+        A column or a name is missing, a value is neither true nor false, a weight is not positive, or two rows
+        contradict each other.
 
     Examples
     --------
@@ -110,6 +144,13 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
             f"{name}: row {_row_number(table, row)}: present is {table['present'].iloc[row]!r} for "
             f"{table['label'].iloc[row]}; write 1 or 0, or leave it empty."
         )
+    for column in ("source_ref", "label"):
+        nameless = table[column].isna() | (table[column].astype("str").str.strip() == "")
+        if (nameless & words.isin(_TRUE | _FALSE)).any():
+            row = int(np.flatnonzero(nameless & words.isin(_TRUE | _FALSE))[0])
+            raise UnreadableManifest(
+                f"{name}: row {_row_number(table, row)} has no {column}; write it, or drop the row."
+            )
     judged = pd.DataFrame(
         {
             "source_ref": table["source_ref"].astype("str"),
@@ -123,8 +164,26 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
         raise UnreadableManifest(
             f"{name}: {first['label']} is both present and absent on {first['source_ref']}; keep one of the two."
         )
+    _warn_of_the_tree(judged, name)
     weights = _weights(table[words.isin(_TRUE | _FALSE)], name) if "weight" in table.columns else None
     return Truth(judged.reset_index(drop=True), weights, name)
+
+
+def _warn_of_the_tree(judged: pd.DataFrame, name: str) -> None:
+    """Warns of labels that are present where one above them is absent; what both imply stays unknown (`Truth.of`)."""
+    absent = judged.loc[~judged["present"], ["source_ref", "label"]]
+    labels = judged.loc[judged["present"], "label"].unique()
+    above = [(label, one) for label in labels for one in taxonomy.ancestors(label)]
+    pairs = judged[judged["present"]].merge(pd.DataFrame(above, columns=["label", "above"]), on="label")
+    torn = pairs.merge(absent.rename(columns={"label": "above"}), on=["source_ref", "above"])
+    if len(torn):
+        first = torn.iloc[0]
+        more = f" (and {len(torn) - 1:,} more such judgements)" if len(torn) > 1 else ""
+        warnings.warn(
+            f"{name}: {first['source_ref']} is said to show {first['label']} but not {first['above']}, of which it is "
+            f"a kind{more}; correct one of the two.",
+            stacklevel=3,
+        )
 
 
 def _weights(rows: pd.DataFrame, name: str) -> pd.Series | None:

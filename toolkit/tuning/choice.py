@@ -87,7 +87,7 @@ def choose_threshold(curve: ThresholdCurve, objective: str, *, confidence_level:
     else:
         bound = _promisable(curve, wanted, objective, confidence_level)
         rows = guaranteed(curve, bound, confidence_level)
-        missing = _nobody_to_tell(curve) or _none_promised(curve, bound, rows, confidence_level)
+        missing = _nobody_to_tell(curve) or _repeated(curve) or _none_promised(curve, bound, rows, confidence_level)
     return _choice(curve, wanted, rows, missing, objective, confidence_level)
 
 
@@ -135,14 +135,26 @@ def _nobody_to_tell(curve: ThresholdCurve) -> str | None:
     return None
 
 
+def _repeated(curve: ThresholdCurve) -> str | None:
+    """Why repeated lines are no evidence; None if there are none."""
+    if not curve.repeated:
+        return None
+    lines = curve.positives + curve.negatives
+    return (
+        f"nothing can be promised on images that count more than once: {curve.repeated:,} of {lines:,} judged lines "
+        f"name an image once more; leave these out with results.distinct()."
+    )
+
+
 def _none_on_sample(curve: ThresholdCurve, wanted: Objective, rows: Rows, objective: str) -> str | None:
     judged = f"the {curve.positives + curve.negatives} judged images"
     if isinstance(wanted, Bound) and not len(rows):
         rates = curve.rates[wanted.rate].to_numpy(float)
         best_row = curve.rates.iloc[int(rates.argmax() if wanted.at_least else rates.argmin())]
+        beside = "" if wanted.rate == "recall" else f", with recall {best_row['recall']:.3f}"
         return (
             f"no threshold reaches {objective} on {judged}; the nearest is {wanted.rate} {best_row[wanted.rate]:.3f} "
-            f"at {best_row['threshold']:.2f}, with recall {best_row['recall']:.3f}."
+            f"at {best_row['threshold']:.2f}{beside}."
         )
     best = float(wanted.value(curve)[rows].max())
     if isinstance(wanted, Cost) and -best >= wanted.fn * curve.groups[:, 1].sum():
@@ -158,13 +170,20 @@ def _none_promised(curve: ThresholdCurve, bound: Bound, rows: Rows, level: float
         return None
     flagged = int((curve.rates["tp"] + curve.rates["fp"]).max())
     promise = f"{bound.wish.partition(' with ')[2]} cannot be promised with probability {level:g}"
+    if bound.limit == (1 if bound.at_least else 0):
+        return f"{promise}: no number of images shows that there is no mistake at all; allow a few."
     if bound.rate == "precision" and flagged < (least := fewest(bound, level)):
-        return f"{promise}: {flagged} judged images are flagged at most, and it takes {least} without a mistake."
+        return (
+            f"{promise}: {flagged} judged images are flagged at most, and it takes {least} without a mistake; label at "
+            f"least {least - flagged:,} more that reach {curve.min_confidence:.2f}."
+        )
     row = nearest(curve, bound)
     rate = float(curve.rates[bound.rate].iloc[row])
     needed = enough(bound, rate, level)
     if needed is None:
-        return f"{promise}: {bound.rate} is {rate:.3f} at best on this sample; more labels will not help."
+        rates = curve.rates[bound.rate]
+        best = float(rates.max() if bound.at_least else rates.min())
+        return f"{promise}: {bound.rate} is {best:.3f} at best on this sample; more labels will not help."
     missing = _missing(curve, bound, row, needed)
     return f"{promise} on this sample; {missing} would do, should {bound.rate} stay at {rate:.3f}."
 
