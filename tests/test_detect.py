@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from botocore.stub import Stubber
+from distributed import Client, LocalCluster
 from helpers import ROOT, picture, started, unreliable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,18 +185,33 @@ def test_ctrl_c_keeps_what_was_answered_and_says_how_to_go_on(photos, tmp_path) 
         assert tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint)).requests == 13 - before
 
 
-def _local(endpoint: str) -> storage.Session:
-    return tk.connect(endpoint)
-
-
 @pytest.mark.parametrize("kind", [concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor])
 def test_an_executor_asks_with_its_share_of_the_rate(kind, endpoint: str, photos, tmp_path) -> None:
     with kind(2) as executor:
         run = tk.detect(
-            photos, tmp_path / "run", session=functools.partial(_local, endpoint), executor=executor, workers=2, tps=40
+            photos,
+            tmp_path / "run",
+            session=functools.partial(tk.connect, endpoint),
+            executor=executor,
+            workers=2,
+            tps=40,
         )
     assert (run.images, run.failed, run.requests) == (13, 1, 13)
     assert run.results().images["source_ref"].is_monotonic_increasing
+
+
+@pytest.mark.slow
+def test_the_machines_of_a_dask_cluster_ask_too(endpoint: str, photos, tmp_path) -> None:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as dask:
+        run = tk.detect(
+            photos,
+            tmp_path / "run",
+            session=functools.partial(tk.connect, endpoint),
+            executor=dask.get_executor(),
+            workers=2,
+            tps=40,
+        )
+    assert (run.images, run.failed, run.requests) == (13, 1, 13)
 
 
 # -- the rate ---------------------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Jobs and adapters through the public API, over HTTP, against the local service."""
 
+from types import SimpleNamespace
+
 import pytest
 from helpers import picture
 
 import toolkit as tk
-from toolkit import manifests, storage
+from toolkit import constraints, manifests, storage
 from toolkit.errors import JobFailed, NotFound, RequestRefused, TimedOut, Unreachable
 
 
@@ -202,3 +204,52 @@ def test_a_training_that_fails_says_why(client, bucket: str) -> None:
 def _upload(client: tk.MediaAnalysis, bucket: str, folder) -> list[str]:
     names = [f"{number}.jpg" for number in range(6)]
     return storage.upload(folder, f"s3://{bucket}/in/", names=names, session=client.session)
+
+
+def test_ctrl_c_while_waiting_leaves_the_job_and_says_how_to_come_back(
+    client, bucket: str, folder, monkeypatch, capsys
+):
+    group = client.analyze(_upload(client, bucket, folder) * 30, f"s3://{bucket}/out/", progress=False)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "toolkit.jobs.waiting.threading", SimpleNamespace(Event=lambda: SimpleNamespace(wait=interrupted))
+        )
+        with pytest.raises(KeyboardInterrupt):
+            group.jobs[0].wait(progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            group.wait(progress=False)
+    first, second = capsys.readouterr().err.splitlines()
+    assert f"`modkit fetch {group.jobs[0].id} FOLDER` comes back" in first
+    assert f"`modkit resume {group.uri}` comes back" in second
+    assert group.wait(timeout=60, progress=False).results().n_images == 180
+    assert repr(group) == f"JobGroup({group.id}: 1 SUCCEEDED)"
+
+
+@pytest.mark.parametrize("code", constraints.rekognition().shape_for("MediaAnalysisJobFailureCode").metadata["enum"])
+def test_every_code_of_a_failed_job_comes_with_what_to_do(code: str) -> None:
+    description = {"JobId": "1", "Status": "FAILED", "FailureDetails": {"Code": code, "Message": "It failed."}}
+    with pytest.raises(JobFailed, match=rf"job 1 failed: {code}: It failed; \w+") as raised:
+        tk.Job(tk.connect("http://127.0.0.1:9"), description).raise_if_failed()
+    assert "look the code up" not in str(raised.value)
+
+
+def test_every_parameter_of_the_operation_can_be_given(client, bucket: str, folder) -> None:
+    uris = _upload(client, bucket, folder)
+    manifest = f"s3://{bucket}/m.jsonl"
+    tk.write_manifest(uris, manifest, session=client.session)
+    version = storage.write(manifest, storage.read(manifest, session=client.session), session=client.session)
+    key = client.session.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    settings = {
+        "min_confidence": 7, "job_name": "all", "kms_key_id": key, "manifest_version": version,
+        "client_request_token": f"token-{bucket}"[:64],
+    }  # fmt: skip
+    job = client.start(manifest, f"s3://{bucket}/out/", **settings)
+    assert client.start(manifest, f"s3://{bucket}/out/", **settings).id == job.id
+    known = job.wait(progress=False).description
+    assert (known["JobName"], known["KmsKeyId"], known["Input"]["S3Object"]["Version"]) == ("all", key, version)
+    with pytest.raises(RequestRefused, match=r"IdempotentParameterMismatchException.*; use another token"):
+        client.start(manifest, f"s3://{bucket}/out/", **settings | {"min_confidence": 8})

@@ -1,7 +1,6 @@
 """`modkit manifest | start | jobs | fetch`: from images to results."""
 
 import shlex
-import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -42,6 +41,10 @@ def start(
     adapter: AdapterName = None,
     job_name: Annotated[str | None, typer.Option(help="To find the job again.")] = None,
     kms_key_id: Annotated[str | None, typer.Option(help="Key that encrypts the results.")] = None,
+    manifest_version: Annotated[str | None, typer.Option(help="Of the manifest, in a versioned bucket.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="The same token with the same request starts nothing twice. Default: a new one.")
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -71,7 +74,8 @@ def start(
         project_version=arn_of(adapter, session),
         job_name=job_name,
         kms_key_id=kms_key_id,
-        client_request_token=uuid.uuid4().hex,
+        manifest_version=manifest_version,
+        client_request_token=token,
     )
     if save is None:
         output.show(output.job_record(job), as_json, lambda: typer.echo(f"{job.id} {job.status}"))

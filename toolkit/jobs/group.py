@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Self
 
 import boto3
@@ -118,7 +119,7 @@ def group_id(lines: Iterable[bytes], output: str, settings: JobSettings) -> str:
     return whole.hexdigest()[:16]
 
 
-@dataclass
+@dataclass(repr=False)
 class JobGroup:
     """The jobs that together analyze one collection.
 
@@ -131,7 +132,14 @@ class JobGroup:
     """
 
     jobs: list[Job]
-    plan: Plan | None = field(default=None, repr=False)
+    plan: Plan | None = None
+
+    def __repr__(self) -> str:
+        counts = Counter(job.status for job in self.jobs)
+        each = ", ".join(f"{count:,} {status}" for status, count in counts.items()) or "no jobs"
+        pending = f", {self.plan.pending:,} parts without a job" if self.plan is not None and self.plan.pending else ""
+        skipped = f", {len(self.skipped):,} images left out" if self.skipped else ""
+        return f"JobGroup({self.id or 'put together by hand'}: {each}{pending}{skipped})"
 
     @property
     def id(self) -> str | None:
