@@ -56,7 +56,7 @@ def test_a_column_is_split_run_and_loaded_as_one(client, bucket, refs, small_par
 
 def test_the_same_again_starts_nothing_twice_and_another_name_does(client, bucket, refs, small_parts) -> None:
     first = client.analyze(refs, f"s3://{bucket}/out/", progress=False)
-    again = client.analyze(refs, f"s3://{bucket}/out/", progress=False)
+    again = client.analyze(refs, f"s3://{bucket}/out", progress=False)
     other = client.analyze(refs, f"s3://{bucket}/out/", job_name="again", progress=False)
     assert [job.id for job in first.jobs] == [job.id for job in again.jobs]
     assert not {job.id for job in first.jobs} & {job.id for job in other.jobs}
@@ -163,6 +163,8 @@ def test_jobs_are_found_by_status_name_and_time(client, bucket, refs) -> None:
     assert found == [bad.id, job.id]
     assert [one.id for one in client.jobs(name=f"{name}*", status="failed")] == [bad.id]
     assert [one.id for one in client.jobs(name=f"{name}*", until=job.created)] == [job.id]
+    with pytest.raises(InvalidArgument, match="status 'done': a job is one of CREATED, QUEUED"):
+        next(client.jobs(status="done"))
     assert not list(client.jobs(since=datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)))
     assert job.cost() == 0  # here; on AWS, what the table says
     assert bad.cost() is None

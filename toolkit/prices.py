@@ -104,6 +104,7 @@ class Prices:
         >>> Prices("2026-10-07", "USD", (Tier(None, 0.001),)).in_words(25_000)
         '25,000 images cost about 25.00 USD (prices of 2026-10-07)'
         """
-        amount = f"{self.cost(images):,.2f} {self.currency}"
+        cost = self.cost(images)
+        amount = "less than 0.01" if 0 < cost < 0.01 else f"about {cost:,.2f}"
         what = "1 image costs" if images == 1 else f"{images:,} images cost"
-        return f"{what} about {amount} (prices of {self.as_of})"
+        return f"{what} {amount} {self.currency} (prices of {self.as_of})"

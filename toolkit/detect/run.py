@@ -6,7 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from os import PathLike
 from pathlib import Path
@@ -121,6 +121,10 @@ def detect(
         outcome = run.write(kept, tally.requests)
         if not outcome.unsettled:
             kept.remove()
+            if journal is None and storage.is_s3(str(output)):
+                with suppress(OSError):  # other runs keep theirs beside it
+                    path.parent.rmdir()
+                    path.parent.parent.rmdir()
     return outcome
 
 

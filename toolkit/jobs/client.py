@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from toolkit import collection, storage
+from toolkit import collection, constraints, storage
 from toolkit.collection import Collection, Images, OnDone
-from toolkit.errors import NotFound, RequestRefused, ToolkitError
+from toolkit.errors import InvalidArgument, NotFound, RequestRefused, ToolkitError
 from toolkit.jobs.group import JobGroup, Part, Plan, group_id, jobs_of
 from toolkit.jobs.job import Job
 from toolkit.jobs.preflight import Preflight, preflight
@@ -24,6 +24,9 @@ from toolkit.jobs.request import REQUEST_ADVICE, JobSettings, start_request
 
 _FULL: Final = "LimitExceededException"
 """As many jobs run as may run at once."""
+_STATUSES: Final[tuple[str, ...]] = tuple(
+    constraints.rekognition().shape_for("MediaAnalysisJobStatus").metadata["enum"]
+)
 _SAVED_EVERY: Final = 1.0
 """Seconds. What was started since is found again by its token."""
 
@@ -251,8 +254,12 @@ class MediaAnalysis:
 
         Raises
         ------
+        InvalidArgument
+            There is no such status.
         Unreachable, RequestRefused
         """
+        if status is not None and status.upper() not in _STATUSES:
+            raise InvalidArgument(f"status {status!r}: a job is one of {', '.join(_STATUSES)}.")
         first, last = _utc(since), _utc(until)
         for job in self._all_jobs():
             if first is not None and job.created < first:
@@ -288,7 +295,7 @@ class MediaAnalysis:
         if not refs:
             raise NotFound(f"no image can be analyzed; {found.complaint}")
         _, lines = collection.name_parts("", refs)
-        folder = storage.join(output, group_id(lines, output, settings)) + "/"
+        folder = storage.join(output, group_id(lines, output.rstrip("/"), settings)) + "/"
         names, _ = collection.name_parts(storage.join(folder, "manifest.jsonl"), refs)
         try:
             return Plan.load(folder, self.session)
@@ -318,12 +325,12 @@ class MediaAnalysis:
                             saved = time.monotonic()
                     on_done(number + 1, len(plan.parts))
         except BaseException as error:
-            with suppress(ToolkitError):  # what ended this is worth more than that the file could not be written
-                plan.save(self.session)
-            if isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt):  # at once: who is impatient presses it twice
                 done = f"{len(plan.parts) - plan.pending:,} of {len(plan.parts):,}"
                 said = f"interrupted; {done} jobs have started, and run on. `modkit resume {plan.uri}` starts the rest."
                 Console(stderr=True).print(Text(said), soft_wrap=True)
+            with suppress(ToolkitError):  # what ended this is worth more than that the file could not be written
+                plan.save(self.session)
             raise
         if jobs:
             plan.save(self.session)
@@ -346,8 +353,13 @@ def _bar(what: str, progress: bool) -> Iterator[OnDone]:
     """A bar on stderr, moved by what it gives."""
     columns = (TextColumn(what), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        row = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(row, completed=done, total=total)
+
+        def on_done(done: int, total: int) -> None:
+            if not bar.task_ids:  # where there is nothing to do, there is no bar
+                bar.add_task("", total=total)
+            bar.update(bar.task_ids[0], completed=done)
+
+        yield on_done
 
 
 def _utc(moment: datetime | None) -> datetime | None:
