@@ -1,6 +1,6 @@
 """Decide how strictly images are moderated: run Rekognition's bulk analysis, load, look, tune, compare."""
 
-from toolkit import errors, plots, storage, taxonomy
+from toolkit import errors, plots, storage, taxonomy, widgets
 from toolkit.adapters import (
     Adapter,
     GroundTruth,
@@ -84,6 +84,7 @@ __all__ = [
     "thumbnail",
     "train_adapter",
     "wait_for",
+    "widgets",
     "write_manifest",
     "write_report",
 ]

@@ -57,6 +57,10 @@ class BelowFloor(ToolkitError):
     """Asked for a threshold at which the run reported nothing; the message says which MinConfidence to rerun with."""
 
 
+class NotInstalled(ToolkitError):
+    """An optional part is not installed; the message is the command that installs it."""
+
+
 class InvalidArgument(ToolkitError):
     """A number out of its range, or arrays that do not fit together; the message says what can be given."""
 

@@ -2,21 +2,28 @@
 
 import csv
 import os
+import socket
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import streamlit as st
+from helpers import started
 from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Page, sync_playwright
 from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
-from tests.browser import ADVICE, find_chromium
+from tests.browser import ADVICE, ARGUMENTS, find_chromium
 from toolkit import manifests
+from toolkit.studio import command
 
 APP = Path(__file__).parents[2] / "app.py"
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 PREFIX = "s3://demo-images/"
 HOSTILE = (
     "**x** <img src=x onerror=alert(1)> :smile: [a](http://b) https://evil.example www.evil.example $y$ a@b.c -- `"
@@ -112,3 +119,105 @@ def chromium_path() -> str:
             pytest.fail(ADVICE)
         pytest.skip(ADVICE)
     return path
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> tk.Workspace:
+    workspace = make_workspace(tmp_path_factory.mktemp("studio") / "modkit-demo")
+    runs = workspace.runs | {HOSTILE: workspace.runs["adapter"]}
+    workspace = tk.Workspace(workspace.folder, runs, workspace.truth, workspace.images)
+    workspace.save()
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def address(demo) -> Iterator[str]:
+    """The studio, started as the command line starts it, in the folder where the demo is."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    root = str(Path(__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
+    with started(command(port=port), cwd=demo.folder.parent, env=environment, stderr=subprocess.STDOUT) as process:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "URL:" in line:
+                break
+        else:
+            pytest.fail("the studio did not start: " + "".join(said))
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+class Watched:
+    """A page that remembers what its console said, where it went, and which pictures came."""
+
+    def __init__(self, browser: Browser, **settings: object) -> None:
+        self.page: Page = browser.new_page(**settings)  # type: ignore[arg-type]
+        self.complaints: list[str] = []
+        self.hosts: set[str | None] = set()
+        self.pictures: list[bytes] = []
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self._went(request.url))
+        self.page.on("websocket", lambda opened: self.hosts.add(urlsplit(opened.url).hostname))
+        self.page.on("requestfinished", self._keep)
+
+    def _went(self, url: str) -> None:
+        if not url.startswith("blob:"):  # made by the page itself
+            self.hosts.add(urlsplit(url).hostname)
+
+    def _keep(self, request) -> None:
+        if "/media/" in request.url and request.url.endswith(".jpg"):
+            self.pictures.append(request.response().body())
+
+    def wait_for_picture(self, among: set[bytes]) -> None:
+        """A picture can be in the page before its request is told to have finished."""
+        for _ in range(300):
+            if among & set(self.pictures):
+                return
+            self.page.wait_for_timeout(100)
+        pytest.fail("none of these pictures came within 30 seconds")
+
+    def settle(self) -> None:
+        self.page.wait_for_selector("[data-test-script-state=notRunning]")
+
+    def see_pictures(self) -> None:
+        """Waits for all of them: a page that is left before that has asked for files that are gone."""
+        self.page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+
+    def count(self, title: str):
+        """One of the four counts beside the threshold line."""
+        return self.page.locator(".mk-cell").filter(has_text=title).locator(".mk-count")
+
+    def metric(self, title: str):
+        return self.page.get_by_test_id("stMetric").filter(has_text=title).get_by_test_id("stMetricValue")
+
+
+@pytest.fixture
+def open_page(browser, address) -> Iterator:
+    opened: list[Watched] = []
+
+    def at(path: str = "/", **settings: object) -> Watched:
+        watched = Watched(browser, **settings)
+        opened.append(watched)
+        watched.page.goto(address + path)
+        watched.page.get_by_role("heading", level=1).wait_for()
+        watched.settle()
+        return watched
+
+    yield at
+    for watched in opened:
+        watched.page.close()
+        assert watched.hosts == {"127.0.0.1"}
+        assert watched.complaints == []

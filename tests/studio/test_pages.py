@@ -4,6 +4,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from typing import Any
 
 import boto3
 import pytest
@@ -13,11 +14,16 @@ from streamlit.testing.v1 import AppTest
 import toolkit as tk
 from tests.studio.conftest import HOSTILE, PREFIX, N, Open, make_workspace, picture
 from toolkit import plots, storage
-from toolkit.studio import pictures, source, tune
+from toolkit.studio import mistakes, pictures, source, tune
 
 
 def counts(app: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
+
+
+def explorer(app: AppTest) -> dict[str, Any]:
+    """What the threshold explorer in the browser is given."""
+    return next(json.loads(each.proto.json) for each in app.get("bidi_component") if "threshold" in each.proto.json)
 
 
 def figure(app: AppTest) -> str:
@@ -102,18 +108,15 @@ def test_without_a_summary_explore_says_that_failures_are_unknown(workspace, ope
 
 
 @pytest.mark.parametrize("threshold", [50.0, 71.3, 75.0, 90.0, 100.0])
-def test_the_slider_shows_exactly_what_the_library_says(workspace, open_app: Open, curve, threshold):
-    app = open_app("--dir", str(workspace.folder), "--page", "tune")
-    app.slider[0].set_value(threshold).run()
-    point, page = curve.at(threshold), counts(app)
+def test_the_page_shows_exactly_what_the_library_says(workspace, open_app: Open, curve, threshold):
+    address = {"run": "adapter", "label": "Gambling", "threshold": f"{threshold:g}"}
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", **address)
+    point, given = curve.at(threshold), explorer(app)
     assert not app.exception
     assert not app.error
-    assert page["Flagged, rightly"] == str(point.tp)
-    assert page["Flagged, wrongly"] == str(point.fp)
-    assert page["Missed"] == str(point.fn)
-    assert page["Left alone, rightly"] == str(point.tn)
-    shown_recall = app.metric[1].value.replace("\xa0", " ")
-    assert shown_recall == f"{100 * point.recall:.1f} %"
+    row = given["threshold"].index(threshold)
+    assert [given[name][row] for name in ("tp", "fp", "fn", "tn")] == [point.tp, point.fp, point.fn, point.tn]
+    assert given["recall"][row] == pytest.approx(point.recall)
     assert [heading.value for heading in app.subheader][:2] == [
         f"False positives: {point.fp}",
         f"False negatives: {point.fn}",
@@ -121,13 +124,14 @@ def test_the_slider_shows_exactly_what_the_library_says(workspace, open_app: Ope
 
 
 def test_the_suggestion_is_the_librarys_and_one_click_takes_it(workspace, open_app: Open, curve):
-    app = open_app("--dir", str(workspace.folder), "--page", "tune")
-    app.slider[0].set_value(51.0).run()
+    address = {"run": "adapter", "label": "Gambling", "threshold": "51"}
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", **address)
     app.button(key="use").click().run()
     choice = tk.choose_threshold(curve, "precision>=0.9")
     assert choice.point is not None
-    assert counts(app)["Flagged, rightly"] == str(choice.point.tp)
-    assert counts(app)["Flagged, wrongly"] == str(choice.point.fp)
+    there = curve.at(explorer(app)["value"]["block"])
+    assert (there.tp, there.fp) == (choice.point.tp, choice.point.fp)
+    assert app.subheader[0].value == f"False positives: {choice.point.fp}"
 
 
 @pytest.mark.parametrize("objective", ["recall>=0.99", "f2"])
@@ -157,14 +161,14 @@ def test_an_objective_that_cannot_be_read_is_one_sentence(workspace, open_app: O
 def test_why_there_is_no_suggestion_is_said(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), "--page", "tune", run="base", label="Gambling")
     assert "the model reported Gambling on none of the" in shown(app)
-    assert counts(app)["Missed"] == str(sum(number % 3 == 0 for number in range(N)))
+    assert explorer(app)["fn"][0] == sum(number % 3 == 0 for number in range(N))
 
 
 def test_an_address_opens_what_it_names(workspace, open_app: Open):
     address = {"run": "adapter", "label": "Violence", "threshold": "77.7"}
     app = open_app("--dir", str(workspace.folder), "--page", "tune", **address)
     assert app.selectbox(key="label").value == "Violence"
-    assert app.slider[0].value == 77.7
+    assert explorer(app)["value"]["block"] == 77.7
     assert {name: app.query_params[name] for name in address} == address
 
 
@@ -174,7 +178,7 @@ def test_an_address_that_makes_no_sense_is_put_right(workspace, open_app: Open, 
     app = open_app("--dir", str(workspace.folder), "--page", "tune", **address)
     assert not app.exception
     assert app.selectbox(key="run").value == "adapter"
-    assert 50 <= app.slider[0].value <= 100
+    assert 50 <= explorer(app)["value"]["block"] <= 100
 
 
 def test_a_path_that_leads_nowhere_is_one_sentence(workspace, open_app: Open):
@@ -281,8 +285,8 @@ def test_pictures_are_blurred_until_asked(workspace, open_app: Open, monkeypatch
         return tk.thumbnail(data, size, blur=blur)
 
     monkeypatch.setattr(pictures, "thumbnail", spied)
-    app = open_app("--dir", str(workspace.folder), "--page", "tune")
-    app.slider[0].set_value(50.0).run()
+    address = {"run": "adapter", "label": "Gambling", "threshold": "50"}
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", **address)
     assert asked
     assert all(asked)
     app.toggle(key="sharp").set_value(True).run()
@@ -290,8 +294,8 @@ def test_pictures_are_blurred_until_asked(workspace, open_app: Open, monkeypatch
 
 
 def test_a_gallery_shows_a_few_and_more_when_asked(workspace, open_app: Open, curve):
-    app = open_app("--dir", str(workspace.folder), "--page", "tune")
-    app.slider[0].set_value(50.0).run()
+    address = {"run": "adapter", "label": "Gambling", "threshold": "50"}
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", **address)
     assert curve.at(50).fp > 18
     assert len(app.get("image")) == 6
     app.button(key="wrong more").click().run()
@@ -321,7 +325,7 @@ def test_mistakes_are_the_curves_and_the_worst_stand_first(workspace, open_app: 
     samples = source.samples_of(workspace)
     assert samples is not None
     for threshold in (50, 60.5, 80, 100):
-        wrong, missed = tune.mistakes(source.judged(here, samples, "Gambling"), threshold)
+        wrong, missed = mistakes.mistakes(source.judged(here, samples, "Gambling"), threshold)
         assert (len(wrong), len(missed)) == (curve.at(threshold).fp, curve.at(threshold).fn)
         assert wrong["confidence"].is_monotonic_decreasing
         assert missed["confidence"].is_monotonic_increasing

@@ -205,15 +205,46 @@ class ThresholdCurve:
         checks.not_below(self.min_confidence, threshold, self.label, guessed=self.floor_guessed)
         if not np.float32(threshold) <= 100:
             raise BelowFloor(f"{self.label} at {threshold:g}: confidences end at 100; name a threshold up to 100.")
-        row = int(np.searchsorted(self.thresholds, np.float32(threshold)))
-        group = np.concatenate(
-            [self.cells[:1] + self.cells[1 : row + 1].sum(axis=0), self.cells[row + 1 :].sum(axis=0)[None]]
-        )
-        alone = replace(self, thresholds=np.array([threshold]), cells=group)
-        values = alone.table.iloc[0]
+        values = self._regrouped(np.array([threshold])).table.iloc[0]
         counts = {name: int(values[name]) for name in _COUNTS}
         rates = {name: float(values[name]) for name in _COLUMNS if name not in _COUNTS}
         return OperatingPoint(**counts, **rates)  # type: ignore[arg-type]
+
+    def at_each(self, thresholds: ArrayLike) -> pd.DataFrame:
+        """What happens at each of several thresholds: `at` for many, at once.
+
+        Parameters
+        ----------
+        thresholds
+            Percent, ascending; they need not be confidences that occurred.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a threshold, in their order; the columns of `OperatingPoint`.
+
+        Raises
+        ------
+        BelowFloor
+            The run reported nothing at one of them, or one is above 100.
+        InvalidArgument
+            They are not numbers in ascending order.
+        """
+        given = np.asarray(thresholds, dtype=float)
+        if given.ndim != 1 or not np.all(np.diff(given) > 0) or np.isnan(given).any():
+            raise InvalidArgument("thresholds are not numbers in ascending order; sort them, each once.")
+        for end in (given[:1], given[-1:]):
+            if len(end):
+                self.at(float(end[0]))
+        return self._regrouped(given).table
+
+    def _regrouped(self, thresholds: Floats) -> "ThresholdCurve":
+        """The same images, counted between other thresholds (ascending)."""
+        rows = np.searchsorted(self.thresholds, thresholds.astype(np.float32))
+        flagged = np.concatenate([self._flagged, np.zeros((1, 2, 3))])[rows]
+        above = np.concatenate([self._totals[None], flagged])
+        below = np.concatenate([flagged, np.zeros((1, 2, 3))])
+        return replace(self, thresholds=thresholds, cells=above - below)  # type: ignore[arg-type]
 
     def calibration(self, bins: int = 10) -> pd.DataFrame:
         """Whether confidences are what they say: how often the label is there, by bins of confidence (reliability).

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from os import PathLike
 from typing import Any, Final, Self
 
@@ -49,6 +50,35 @@ class Policy:
         """The MinConfidence to give the next job: the lowest threshold in use, percent; None without rules."""
         values = [v for rule in self.rules.values() for v in (rule.block, rule.review) if v is not None]
         return min(values, default=None)
+
+    def with_rule(self, label: str, rule: Rule, why: Mapping[str, Any] | None = None) -> "Policy":
+        """This policy with one label's rule set; its provenance keeps `why` (anything that JSON can hold) and when.
+
+        Examples
+        --------
+        >>> Policy({}).with_rule("Gambling", Rule(block=80.0)).min_confidence
+        80.0
+        """
+        name = taxonomy.canonical(label)
+        said = {"picked": datetime.now(UTC).isoformat(timespec="seconds")} | dict(why or {})
+        return Policy({**self.rules, name: rule}, self._with_reason(name, said))
+
+    def without(self, label: str) -> "Policy":
+        """This policy with no rule for a label; unchanged where it has none."""
+        name = taxonomy.canonical(label)
+        rules = {known: rule for known, rule in self.rules.items() if known != name}
+        return Policy(rules, self._with_reason(name, None))
+
+    def _with_reason(self, label: str, said: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Where the thresholds come from, once this label's was picked (or taken out): the objective that chose it
+        before no longer explains it.
+        """
+        provenance = dict(self.provenance)
+        if "objectives" in provenance:
+            provenance["objectives"] = [each for each in provenance["objectives"] if each.get("label") != label]
+        picked = {known: each for known, each in provenance.get("picked", {}).items() if known != label}
+        picked |= {} if said is None else {label: dict(said)}
+        return provenance | ({"picked": picked} if picked or "picked" in provenance else {})
 
     def require(self, floor: float, *, guessed: bool = False) -> None:
         """Refuses to speak about a run that reported nothing below `floor` (percent).

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
@@ -17,8 +17,10 @@ from toolkit import storage
 from toolkit.curves import ThresholdCurve, threshold_curve
 from toolkit.errors import NotLabelled, ToolkitError
 from toolkit.manifests import SUMMARY_NAME
+from toolkit.policy import Policy, Rule
 from toolkit.results import Results, list_manifests, read_results
 from toolkit.truth import Truth, read_truth
+from toolkit.widgets import explorer_data
 from toolkit.workspace import FILE_NAME, Workspace
 
 DEMO: Final = "modkit-demo"
@@ -218,6 +220,40 @@ def _curve(
     return threshold_curve(load(source), load_samples(samples), label)
 
 
+def explorer(
+    source: Source, samples: Samples, label: str, suggested: float | None, also: tuple[float, ...]
+) -> dict[str, Any]:
+    """As `explorer_data`, kept until a file changes; not to be changed by who gets it."""
+    return _explorer(source, _stamp_of(source), samples, _stamp(samples.location), label, suggested, also)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _explorer(
+    source: Source,
+    stamp: Stamp,  # noqa: ARG001  (part of the cache's key, as below)
+    samples: Samples,
+    samples_stamp: Stamp,  # noqa: ARG001
+    label: str,
+    suggested: float | None,
+    also: tuple[float, ...],
+) -> dict[str, Any]:
+    return explorer_data(curve(source, samples, label), load(source), suggested=suggested, also=also)
+
+
+def forecast(source: Source, rules: tuple[tuple[str, float | None, float | None], ...]) -> pd.DataFrame:
+    """What a policy (label, block, review) would do with a run; as `Policy.forecast`, kept until a file changes."""
+    return _forecast(source, _stamp_of(source), rules)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _forecast(
+    source: Source,
+    stamp: Stamp,  # noqa: ARG001  (part of the cache's key)
+    rules: tuple[tuple[str, float | None, float | None], ...],
+) -> pd.DataFrame:
+    return Policy({label: Rule(block, review) for label, block, review in rules}).forecast(load(source))
+
+
 def judged(source: Source, samples: Samples, label: str) -> pd.DataFrame:
     """The judged images of a run: `source_ref`, `confidence` (percent; NaN: not reported), `present`.
 
@@ -257,6 +293,11 @@ def judged_if_any(results: Results, truth: Truth | None, label: str) -> Truth | 
 def session(endpoint: str | None) -> storage.Session:
     """For S3 at an endpoint; None is AWS."""
     return storage.connect(endpoint)
+
+
+def stamp(source: Source, samples: Samples) -> Stamp:
+    """Changes when a file of either does; what a page keeps of the two has it in its key."""
+    return (*_stamp_of(source), *_stamp(samples.location))
 
 
 def _stamp_of(source: Source) -> Stamp:

@@ -3,20 +3,15 @@
 import math
 from typing import Final
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
-from toolkit import plots
-from toolkit.curves import OperatingPoint, ThresholdCurve
+from toolkit.curves import ThresholdCurve
 from toolkit.errors import NotLabelled
-from toolkit.studio import source
+from toolkit.studio import mistakes, policies, source, threshold
 from toolkit.studio.source import Samples, View
-from toolkit.studio.widgets import PANEL, gallery, guarded, interval, percent, plain
+from toolkit.studio.widgets import PANEL, guarded, interval, percent, plain
 from toolkit.tuning import OBJECTIVES, Choice, choose_threshold
 
-_STEP: Final = 0.1
-_USUAL: Final = 80.0
 _GOAL: Final = "precision>=0.9"
 _ON_SAMPLE: Final = "on this sample"
 _LEVELS: Final = {_ON_SAMPLE: None, "promised, 90 %": 0.9, "promised, 95 %": 0.95, "promised, 99 %": 0.99}
@@ -38,9 +33,6 @@ def page(view: View) -> None:
     with sure:
         level = _level()
     curve = source.curve(view.source, view.samples, view.label)
-    if curve.min_confidence > 100 - _STEP:
-        st.info(f"This run reported nothing below {curve.min_confidence:g}, so there is no threshold to move.")
-        return
     if curve.unmatched:
         st.caption(f"{curve.unmatched:,} judged images have no result in this run and do not count.")
     choice = choose_threshold(curve, objective, confidence_level=level)
@@ -82,58 +74,27 @@ def _objective() -> str:
 
 @st.fragment
 def _threshold(view: View, samples: Samples, curve: ThresholdCurve, choice: Choice) -> None:
-    """All that follows the slider; the rest of the page stays as it is while it moves."""
+    """All that follows the threshold; the rest of the page stays as it is while it moves."""
     with guarded():
-        threshold = _ask(view, curve, choice)
-        point = curve.at(threshold)
-        side_by_side = st.container(horizontal=True, gap="medium")
-        with side_by_side.container(width=PANEL):
-            _rates(point, curve.confidence_level)
-            _confusion(point)
-        with side_by_side.container(width="stretch"):
-            st.plotly_chart(plots.tradeoff(curve, threshold=threshold), key="tradeoff")
-        _mistakes(view, samples, curve.label, threshold)
+        suggested = None if choice.threshold is None else max(short(curve, choice.threshold), curve.min_confidence)
+        _suggest(view, curve, choice, suggested)
+        picked = threshold.pick(view, samples, curve, suggested)
+        policies.put_in(view, curve, picked)
+        mistakes.section(view, samples, curve.label, picked.block)
+    with guarded():
+        policies.section(view, samples, choice, threshold.volume(view, curve))
 
 
-def _ask(view: View, curve: ThresholdCurve, choice: Choice) -> float:
-    """The slider, and what the objective suggests."""
-    lowest = math.ceil(round(curve.min_confidence / _STEP, 6)) / round(1 / _STEP)
-    suggested = None if choice.threshold is None else max(short(curve, choice.threshold), lowest)
-    key = f"threshold of {curve.label} in {view.source.name}"
-    before = st.session_state.get(key, _from_address(view) or suggested or _USUAL)
-    start = min(max(before, lowest), 100.0)
-    if start != st.session_state.get(key):  # writing what stands there would undo what the user does meanwhile
-        st.session_state[key] = start
+def _suggest(view: View, curve: ThresholdCurve, choice: Choice, suggested: float | None) -> None:
+    """What the objective asks for, with a way to take it, or why there is nothing."""
     box, button = st.columns([5, 1], vertical_alignment="center")
     if suggested is None:
         box.warning(plain(f"No suggestion: {choice.reason}"), icon=":material/block:")
-    else:
-        box.success(plain(f"Suggested: {suggested:g} – {choice.reason}"), icon=":material/lightbulb:")
-        button.button(
-            f"Use {suggested:g}",
-            key="use",
-            width="stretch",
-            on_click=lambda: st.session_state.update({key: suggested}),
-        )
-    asked = st.slider(
-        "Threshold (confidence, %): images at or above it are flagged",
-        lowest, 100.0, step=_STEP, format="%.2f", key=key, persist_state="session",
-    )  # fmt: skip
-    threshold: float = round(asked, 6)
-    st.query_params["threshold"] = f"{threshold:g}"
-    return threshold
-
-
-def _from_address(view: View) -> float | None:
-    """The threshold in the address that this session began with, if it was one for this run and label."""
-    address = st.session_state["address"]
-    if (address.get("run"), address.get("label")) != (view.source.name, view.label):
-        return None
-    try:
-        threshold = float(address.get("threshold", ""))
-    except ValueError:
-        return None
-    return threshold if math.isfinite(threshold) else None
+        return
+    box.success(plain(f"Suggested: {suggested:g} – {choice.reason}"), icon=":material/lightbulb:")
+    button.button(
+        f"Use {suggested:g}", key="use", width="stretch", on_click=threshold.put, args=(view, curve, suggested)
+    )
 
 
 def short(curve: ThresholdCurve, exact: float) -> float:
@@ -147,58 +108,6 @@ def short(curve: ThresholdCurve, exact: float) -> float:
             if (point.tp, point.fp) == (wanted.tp, wanted.fp):
                 return value
     return exact
-
-
-def _rates(point: OperatingPoint, confidence_level: float) -> None:
-    precision, recall = st.columns(2, border=True)
-    precision.metric("Precision", percent(point.precision), help="Of the flagged images, how many show it.")
-    precision.caption(interval(point.precision_low, point.precision_high, confidence_level))
-    recall.metric("Recall", percent(point.recall), help="Of the images that show it, how many are flagged.")
-    recall.caption(interval(point.recall_low, point.recall_high, confidence_level))
-
-
-def _confusion(point: OperatingPoint) -> None:
-    """Four counts: rows are what people said, columns what the threshold does."""
-    rows = (
-        ("Shows it", ("Flagged, rightly", point.tp), ("Missed", point.fn)),
-        ("Does not", ("Flagged, wrongly", point.fp), ("Left alone, rightly", point.tn)),
-    )
-    for name, *cells in rows:
-        heading, *places = st.columns([1, 2, 2], vertical_alignment="center")
-        heading.caption(name)
-        for place, (title, count) in zip(places, cells, strict=True):
-            place.metric(title, f"{count:,}", border=True)
-
-
-def _mistakes(view: View, samples: Samples, label: str, threshold: float) -> None:
-    sharp = st.toggle("Show images sharp", key="sharp", help="Off, images are blurred before they reach the browser.")
-    wrong, missed = mistakes(source.judged(view.source, samples, label), threshold)
-    side_by_side = st.container(horizontal=True, gap="medium")
-    with side_by_side.container(width=PANEL):
-        st.subheader(f"False positives: {len(wrong):,}", anchor=False)
-        st.caption("Flagged, though people say the label is not there; the most confident first.")
-        gallery(view, wrong, key="wrong", sharp=sharp, empty="None at this threshold.")
-    with side_by_side.container(width=PANEL):
-        st.subheader(f"False negatives: {len(missed):,}", anchor=False)
-        st.caption("Not flagged, though people say the label is there; the least confident first.")
-        gallery(view, missed, key="missed", sharp=sharp, empty="None at this threshold.")
-
-
-def mistakes(judged: pd.DataFrame, threshold: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """False positives and false negatives at a threshold, the worst first.
-
-    Parameters
-    ----------
-    judged
-        From `source.judged`: one row a judged image, with `confidence` and `present`.
-    threshold
-        Percent; an image is flagged when its confidence is >= it.
-    """
-    flagged = judged["confidence"].to_numpy(np.float32) >= np.float32(threshold)
-    present = judged["present"].to_numpy(bool)
-    wrong = judged[flagged & ~present].sort_values("confidence", ascending=False, kind="stable")
-    missed = judged[~flagged & present].sort_values("confidence", na_position="first", kind="stable")
-    return wrong, missed
 
 
 def _runs(view: View, samples: Samples, choice: Choice) -> None:

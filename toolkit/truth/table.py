@@ -3,7 +3,7 @@
 import difflib
 import io
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
@@ -77,6 +77,20 @@ class Truth:
     def n_images(self) -> int:
         """Number of images with at least one judgement."""
         return int(self.table["source_ref"].nunique())
+
+    def on(self, source_refs: Collection[str]) -> "Truth":
+        """The judgements of some images only, with their weights.
+
+        Examples
+        --------
+        >>> rows = [("s3://b/1.jpg", "Gambling", True), ("s3://b/2.jpg", "Gambling", False)]
+        >>> truth = Truth(pd.DataFrame(rows, columns=["source_ref", "label", "present"]))
+        >>> truth.on(["s3://b/2.jpg"])
+        Truth(1 images; present/judged: Gambling 0/1)
+        """
+        kept = self.table["source_ref"].isin(list(source_refs))
+        weights = None if self.weights is None else self.weights[self.weights.index.isin(list(source_refs))]
+        return replace(self, table=self.table[kept].reset_index(drop=True), weights=weights)
 
     def of(self, label: str | Collection[str]) -> pd.Series:
         """What is known about one label, the tree included; of several, whether any of them is there.

@@ -1,0 +1,131 @@
+"""The threshold line of the Tune page: where it begins, what it is put to, and what it says when it is let go."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import streamlit as st
+
+from toolkit.curves import ThresholdCurve
+from toolkit.studio import source
+from toolkit.studio.source import Samples, View
+from toolkit.widgets import bundle
+
+_USUAL: Final = 80.0
+_VOLUME: Final = 10_000
+
+# Plotly.js is sent once to a browser and stays there; the explorer waits for it.
+_plotly = st.components.v2.component(
+    "modkit_plotly",
+    js=f"""{bundle.plotly()}
+globalThis.modkitPlotly ??= Plotly;
+dispatchEvent(new Event("modkit-plotly"));
+export default () => {{}};
+""",
+)
+_explorer = st.components.v2.component(
+    "modkit_explorer",
+    html='<div class="mk-root"></div>',
+    css=bundle.css(),
+    js=bundle.explorer("streamlit"),
+    isolate_styles=False,
+)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Where the line stands.
+
+    `block` and `review` (None: no band) are percent, `volume` is images a day, and `start` counts how often Python put
+    the line somewhere: what the browser says of an earlier one is out of date.
+    """
+
+    block: float
+    review: float | None = None
+    volume: float = _VOLUME
+    start: int = 0
+
+
+def pick(view: View, samples: Samples, curve: ThresholdCurve, suggested: float | None) -> Picked:
+    """Draws the explorer, and says where its line was let go. Raises as `explorer_data`."""
+    key = _key(view, curve.label)
+    if key not in st.session_state:
+        st.session_state[key] = _first(view, curve, suggested)
+    widget = f"explorer of {key}"
+    if widget not in st.session_state:  # the page was opened, or opened again
+        st.session_state[f"start of {key}"] = st.session_state[key]
+    start: Picked = st.session_state[f"start of {key}"]
+    _plotly(key="plotly", height=1)
+    also = tuple(value for value in (suggested, start.block, start.review) if value is not None)
+    data = source.explorer(view.source, samples, curve.label, suggested, also)
+    answer = _explorer(key=widget, data=data | {"value": vars(start)}, on_picked_change=lambda: None, height="content")
+    said = _read(answer.get("picked"), curve.min_confidence)
+    if said is not None and said.start == start.start:
+        st.session_state[key] = said
+    picked: Picked = st.session_state[key]
+    _to_address(picked)
+    return picked
+
+
+def put(view: View, curve: ThresholdCurve, threshold: float) -> None:
+    """Moves the line; for the callback of a button."""
+    key = _key(view, curve.label)
+    before: Picked = st.session_state[key]
+    after = replace(before, block=threshold, review=None, start=before.start + 1)
+    st.session_state[key] = st.session_state[f"start of {key}"] = after
+
+
+def volume(view: View, curve: ThresholdCurve) -> float:
+    """Images a day, as the user typed them."""
+    picked: Picked | None = st.session_state.get(_key(view, curve.label))
+    return _VOLUME if picked is None else picked.volume
+
+
+def _key(view: View, label: str) -> str:
+    return f"threshold of {label} in {view.source.name}"
+
+
+def _first(view: View, curve: ThresholdCurve, suggested: float | None) -> Picked:
+    """What the address says, if it is about this run and label; else what is suggested; else what is usual."""
+    address = st.session_state["address"]
+    about_this = (address.get("run"), address.get("label")) == (view.source.name, view.label)
+    given = _number(address.get("threshold")) if about_this else None
+    block = next(value for value in (given, suggested, _USUAL) if value is not None)
+    review = _number(address.get("review")) if about_this else None
+    volume = _number(address.get("volume"))
+    floor = curve.min_confidence
+    block = min(max(block, floor), 100.0)
+    return Picked(
+        block,
+        None if review is None else min(max(review, floor), block),
+        _VOLUME if volume is None or volume < 0 else volume,
+    )
+
+
+def _read(said: Any, floor: float) -> Picked | None:
+    """What came from the browser, held against what it may be."""
+    if not isinstance(said, dict):
+        return None
+    block, review, volume = (_number(said.get(name)) for name in ("block", "review", "volume"))
+    if block is None or not floor <= block <= 100 or volume is None or volume < 0:
+        return None
+    if review is not None and not floor <= review <= block:
+        return None
+    return Picked(block, review, volume, int(_number(said.get("start")) or 0))
+
+
+def _number(text: Any) -> float | None:
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _to_address(picked: Picked) -> None:
+    st.query_params["threshold"] = f"{picked.block:g}"
+    for name, value, usual in (("review", picked.review, None), ("volume", picked.volume, _VOLUME)):
+        if value != usual:
+            st.query_params[name] = f"{value:g}"
+        elif name in st.query_params:
+            del st.query_params[name]

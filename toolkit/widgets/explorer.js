@@ -1,0 +1,269 @@
+// The threshold explorer: one label's exact curve, and a line to drag over it. It asks nobody while the line moves.
+// `mount` draws it; the hosts (Streamlit, notebooks) give it Plotly, the data and a function to call when it is let go.
+
+const BLUE = "#0072B2", ORANGE = "#D55E00", GREEN = "#009E73", GREY = "#8A8F98";
+const MARGIN = { l: 56, r: 16, t: 12, b: 44 };
+const VIEWS = { "all": null, "90–100": [90, 100], "99–100": [99, 100] };
+const COUNTS = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+const faded = (colour, opacity) => colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
+const percent = (rate) => (rate === null ? "–" : `${(100 * rate).toFixed(1)} %`);
+const span = (low, high) => (low === null ? "nothing to count" : `${(100 * low).toFixed(1)} – ${percent(high)}`);
+export const written = (threshold) => String(Number(threshold.toFixed(5)));
+
+function element(parent, tag, name, text) {
+  const made = document.createElement(tag);
+  if (name) made.className = `mk-${name}`;
+  if (text !== undefined) made.textContent = text; // never as HTML: labels come from outside
+  parent.append(made);
+  return made;
+}
+
+// The first point at or above a threshold: what is flagged there is exactly what is flagged at that point.
+export function place(thresholds, asked) {
+  let low = 0, high = thresholds.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (thresholds[middle] < asked - 1e-9) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+export function nearest(thresholds, asked) {
+  const above = place(thresholds, asked);
+  const closer = above > 0 && asked - thresholds[above - 1] < thresholds[above] - asked;
+  return closer ? above - 1 : above;
+}
+
+// A form beside the chart: what the threshold does, in numbers.
+function panel(parent, data, act) {
+  const box = element(parent, "div", "panel");
+  const ask = (title, step) => {
+    const line = element(box, "label", "ask", title);
+    const input = element(line, "input");
+    Object.assign(input, { type: "number", step, min: 0 });
+    return input;
+  };
+  const number = ask("Threshold (%)", "any");
+  Object.assign(number, { min: data.floor, max: 100 });
+  number.addEventListener("change", () => act.pick("block", Number(number.value), true));
+  const tile = (title, help) => {
+    const made = element(box, "div", "tile");
+    made.title = help;
+    element(made, "div", "title", title);
+    return [element(made, "div", "value"), element(made, "div", "note")];
+  };
+  const precision = tile("Precision", "Of the flagged images, how many show it.");
+  const recall = tile("Recall", "Of the images that show it, how many are flagged.");
+  const cells = element(box, "div", "cells");
+  const cell = (title) => {
+    const made = element(cells, "div", "cell");
+    element(made, "div", "note", title);
+    return element(made, "div", "count");
+  };
+  const counts = { tp: cell("Flagged, rightly"), fn: cell("Missed"), fp: cell("Flagged, wrongly"), tn: cell("Left alone, rightly") };
+  const forecast = data.flagged && element(box, "div", "forecast");
+  let volume, said;
+  if (forecast) {
+    volume = ask("Images a day", 1000);
+    volume.addEventListener("change", () => act.volume(Math.max(0, Number(volume.value) || 0)));
+    said = element(box, "div", "note");
+    said.setAttribute("aria-live", "polite");
+  }
+  const reviewed = element(box, "label", "check", " Review band below it");
+  const check = element(reviewed, "input");
+  check.type = "checkbox";
+  reviewed.prepend(check);
+  check.addEventListener("change", () => act.review(check.checked));
+  const review = ask("Review from (%)", "any");
+  Object.assign(review, { min: data.floor, max: 100 });
+  review.addEventListener("change", () => act.pick("review", Number(review.value), true));
+  const band = element(box, "div", "note");
+  return { review, number, precision, recall, counts, volume, said, check, band };
+}
+
+function forecastInWords(data, at, volume) {
+  const flagged = data.flagged[at] * volume;
+  const range = `${COUNTS.format(data.flagged_low[at] * volume)} – ${COUNTS.format(data.flagged_high[at] * volume)}`;
+  const head = `Flags ${COUNTS.format(flagged)} a day (${range})`;
+  if (data.precision[at] === null) return `${head}.`;
+  const wrong = (precision) => COUNTS.format(flagged * (1 - precision));
+  const wrongly = `${wrong(data.precision_high[at])} – ${wrong(data.precision_low[at])}`;
+  return `${head}; about ${wrong(data.precision[at])} of them wrongly (${wrongly}), if the samples are like the run.`;
+}
+
+function traces(data) {
+  const line = (y, name, colour) => ({
+    x: data.threshold, y, name, mode: "lines", line: { color: colour, width: 2.5, shape: "vh" },
+  });
+  const edge = (y, colour, fill) => ({
+    x: data.threshold, y, mode: "lines", line: { width: 0, shape: "vh" }, showlegend: false,
+    ...(fill ? { fill: "tonexty", fillcolor: faded(colour, 0.15) } : {}),
+  });
+  const bars = (y, name, colour) => ({
+    x: data.bars.middle, y, name, type: "bar", yaxis: "y2", width: data.bars.width, marker: { color: faded(colour, 0.75) },
+  });
+  const rate = (name, colour) => [
+    edge(data[`${name}_high`], colour), edge(data[`${name}_low`], colour, true), line(data[name], name, colour),
+  ];
+  return [
+    ...rate("precision", BLUE), ...rate("recall", ORANGE),
+    bars(data.bars.present, "shows it", GREEN), bars(data.bars.absent, "does not", GREY),
+  ];
+}
+
+function layout(data, style, view) {
+  const axis = { fixedrange: true, gridcolor: faded(GREY, 0.25), zeroline: false, linecolor: faded(GREY, 0.5) };
+  return {
+    margin: MARGIN, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: false, dragmode: false,
+    barmode: "stack", font: { color: style.color, size: 13, family: style.fontFamily }, height: 420,
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" },
+    xaxis: { ...axis, range: view ?? [data.floor, 100], title: { text: data.floor > 0 ? `threshold (%); nothing is known below ${written(data.floor)}` : "threshold (%)" }, anchor: "y2" },
+    yaxis: { ...axis, domain: [0.36, 1], range: [0, 1.02], tickformat: ".0%", title: { text: "rate" } },
+    yaxis2: { ...axis, domain: [0, 0.27], title: { text: "judged" }, rangemode: "tozero", nticks: 4 },
+  };
+}
+
+export function mount(root, { Plotly, data, value, onChange }) {
+  root.textContent = "";
+  const host = element(root, "div", "explorer");
+  const left = element(host, "div", "left");
+  const views = element(left, "div", "views");
+  const chart = element(left, "div", "chart");
+  const shade = element(chart, "div", "shade");
+  const lines = { review: element(chart, "div", "line mk-review"), block: element(chart, "div", "line") };
+  const tags = Object.fromEntries(Object.entries(lines).map(([name, line]) => [name, element(line, "span", "tag")]));
+  const suggested = element(chart, "div", "suggested");
+  element(suggested, "span", "hint", "suggested");
+  const slider = element(left, "input", "slider");
+  const thresholds = data.threshold;
+  const state = { block: thresholds.length - 1, review: null, volume: value.volume ?? 10000, start: value.start };
+  let view = null, held = null, frame = 0;
+  Object.assign(slider, { type: "range", min: 0, max: thresholds.length - 1, step: 1 });
+  slider.setAttribute("aria-label", "Threshold (confidence, %): images at or above it are flagged");
+
+  const range = () => view ?? [data.floor, 100];
+  const width = () => chart.clientWidth - MARGIN.l - MARGIN.r;
+  const toPixel = (t) => MARGIN.l + ((t - range()[0]) / (range()[1] - range()[0])) * width();
+  const toThreshold = (x) => range()[0] + ((x - MARGIN.l) / width()) * (range()[1] - range()[0]);
+  const within = (x) => Math.min(Math.max(x, MARGIN.l), chart.clientWidth - MARGIN.r);
+
+  const say = () => onChange({
+    block: thresholds[state.block], review: state.review === null ? null : thresholds[state.review],
+    volume: state.volume, start: state.start,
+  });
+  const act = {
+    pick(name, asked, done) {
+      if (!Number.isFinite(asked)) return paint();
+      state[name] = nearest(thresholds, asked);
+      if (name === "block" && state.review !== null) state.review = Math.min(state.review, state.block);
+      if (name === "review") state.review = Math.min(state.review, state.block);
+      schedule();
+      if (done) say();
+    },
+    review(wanted) {
+      state.review = wanted ? nearest(thresholds, (data.floor + thresholds[state.block]) / 2) : null;
+      paint();
+      say();
+    },
+    volume(wanted) {
+      state.volume = wanted;
+      paint();
+      say();
+    },
+  };
+  const form = panel(host, data, act);
+
+  function paint() {
+    frame = 0;
+    const at = state.block;
+    for (const rate of ["precision", "recall"]) {
+      form[rate][0].textContent = percent(data[rate][at]);
+      form[rate][1].textContent = `${span(data[`${rate}_low`][at], data[`${rate}_high`][at])} (${data.level})`;
+    }
+    for (const [name, place] of Object.entries(form.counts)) place.textContent = COUNTS.format(data[name][at]);
+    form.number.value = written(thresholds[at]);
+    form.check.checked = state.review !== null;
+    form.review.parentElement.hidden = state.review === null;
+    form.review.value = state.review === null ? "" : written(thresholds[state.review]);
+    if (form.said) {
+      form.volume.value = state.volume;
+      form.said.textContent = forecastInWords(data, at, state.volume);
+    }
+    form.band.textContent = state.review === null ? "" : bandInWords();
+    slider.value = at;
+    slider.setAttribute("aria-valuetext", `${written(thresholds[at])} %`);
+    for (const [name, line] of Object.entries(lines)) drawLine(line, tags[name], state[name]);
+    const from = within(toPixel(thresholds[at]));
+    shade.style.transform = `translateX(${from}px)`;
+    shade.style.width = `${Math.max(0, chart.clientWidth - MARGIN.r - from)}px`;
+    if (data.suggested !== null) suggested.style.transform = `translateX(${toPixel(data.suggested)}px)`;
+    suggested.hidden = data.suggested === null || data.suggested < range()[0];
+  }
+  function bandInWords() {
+    const judged = (name) => data[name][state.review] - data[name][state.block];
+    const head = `Review from ${written(thresholds[state.review])}: ${COUNTS.format(judged("tp") + judged("fp"))} judged images, ` +
+      `${COUNTS.format(judged("tp"))} of them show it`;
+    if (!data.flagged) return `${head}.`;
+    const share = data.flagged[state.review] - data.flagged[state.block];
+    return `${head}; ${COUNTS.format(share * state.volume)} a day to look at.`;
+  }
+  function drawLine(line, tag, at) {
+    const shown = at !== null && thresholds[at] >= range()[0] - 1e-9;
+    line.hidden = !shown;
+    if (!shown) return;
+    const x = toPixel(thresholds[at]);
+    line.style.transform = `translateX(${x}px)`;
+    tag.textContent = written(thresholds[at]);
+    tag.classList.toggle("mk-leftward", x > chart.clientWidth - 70);
+  }
+  const schedule = () => { frame ||= requestAnimationFrame(paint); };
+
+  const xOf = (event) => event.clientX - chart.getBoundingClientRect().left;
+  chart.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    const x = xOf(event);
+    const far = (name) => (state[name] === null ? Infinity : Math.abs(toPixel(thresholds[state[name]]) - x));
+    held = far("review") < far("block") ? "review" : "block";
+    chart.setPointerCapture(event.pointerId);
+    act.pick(held, toThreshold(within(x)), false);
+    event.preventDefault();
+  });
+  chart.addEventListener("pointermove", (event) => held && act.pick(held, toThreshold(within(xOf(event))), false));
+  for (const ending of ["pointerup", "pointercancel"]) {
+    chart.addEventListener(ending, () => { if (held) { held = null; say(); } });
+  }
+  slider.addEventListener("input", () => { state.block = Number(slider.value); act.pick("block", thresholds[state.block], false); });
+  slider.addEventListener("change", say);
+
+  const draw = () => Plotly.react(plot, traces(data), layout(data, getComputedStyle(host), view), { displayModeBar: false, responsive: false });
+  const plot = element(chart, "div", "plot");
+  chart.prepend(plot);
+  const offered = Object.entries(VIEWS).filter(([, wanted]) => wanted === null || wanted[0] > data.floor);
+  for (const [name, wanted] of offered.length > 1 ? offered : []) {
+    const button = element(views, "button", "view", name);
+    button.type = "button";
+    button.setAttribute("aria-pressed", wanted === view);
+    button.addEventListener("click", () => {
+      view = wanted;
+      for (const each of views.children) each.setAttribute("aria-pressed", each === button);
+      draw();
+      paint();
+    });
+  }
+  const watch = new ResizeObserver(() => { draw(); paint(); });
+  watch.observe(chart);
+  function start(wanted) {
+    state.start = wanted.start;
+    state.block = nearest(thresholds, wanted.block);
+    state.review = wanted.review === null || wanted.review === undefined ? null : nearest(thresholds, wanted.review);
+    paint();
+  }
+  start(value);
+  return {
+    start,
+    redraw: draw,
+    destroy() { watch.disconnect(); cancelAnimationFrame(frame); Plotly.purge(plot); root.textContent = ""; },
+  };
+}
