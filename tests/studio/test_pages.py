@@ -45,6 +45,10 @@ def open_manifest(app: AppTest, location: str) -> None:
     press(app, "Open")
 
 
+def field(app: AppTest, label: str) -> Any:
+    return next(box for box in app.text_input if box.label == label)
+
+
 def load_samples(app: AppTest, location: str) -> None:
     [box for box in app.text_input if box.label == "Path or S3 URI"][1].set_value(location)
     press(app, "Load")
@@ -247,12 +251,12 @@ def test_without_samples_the_page_asks_for_some(workspace, open_app: Open):
 def test_uploaded_samples_are_used_and_named_as_the_user_does(workspace, open_app: Open):
     tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
     app = open_app("--dir", str(workspace.folder), "--page", "runs")
-    app.file_uploader[0].upload(
+    app.file_uploader[-1].upload(
         "../../mine.csv", b"source_ref,label,present\ns3://demo-images/image-00.jpg,Gambling,2\n"
     )
     press(app, "Load")
     assert "mine.csv: row 1: present is '2'" in shown(app)
-    app.file_uploader[0].upload("mine.csv", (workspace.folder / "test.csv").read_bytes())
+    app.file_uploader[-1].upload("mine.csv", (workspace.folder / "test.csv").read_bytes())
     press(app, "Load")
     assert not app.error
     assert f"mine.csv: {N} images, 2 labels judged" in [text.value for text in app.text]
@@ -360,13 +364,14 @@ def test_the_forms_reach_s3_where_the_app_was_told_to(workspace, open_app: Open,
     storage.write(results, workspace.path("runs/adapter/results.jsonl").read_bytes(), session=session)
     storage.write(f"s3://{bucket}/labels.csv", workspace.path("test.csv").read_bytes(), session=session)
     app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", endpoint)
-    assert app.text_input(key="endpoint").value == endpoint
+    assert field(app, "Endpoint").value == endpoint
     load_samples(app, f"s3://{bucket}/labels.csv")
     open_manifest(app, results)
     assert not app.error
     assert app.selectbox(key="run").value == results
     assert f"s3://{bucket}/labels.csv: {N} images, 2 labels judged" in [text.value for text in app.text]
-    app.text_input(key="endpoint").set_value("http://127.0.0.1:9").run()
+    field(app, "Endpoint").set_value("http://127.0.0.1:9")
+    press(app, "Connect")
     load_samples(app, f"s3://{bucket}/labels.csv")
     assert "does not answer" in shown(app)
 
@@ -374,7 +379,7 @@ def test_the_forms_reach_s3_where_the_app_was_told_to(workspace, open_app: Open,
 @pytest.mark.parametrize(("name", "data"), [("e.csv", b"source_ref,label,present\n"), ("e.jsonl", b"")])
 def test_samples_that_say_nothing_do_not_replace_good_ones(workspace, open_app: Open, name: str, data: bytes):
     app = open_app("--dir", str(workspace.folder), "--page", "runs")
-    app.file_uploader[0].upload(name, data)
+    app.file_uploader[-1].upload(name, data)
     press(app, "Load")
     assert f"{name}: " in shown(app)
     assert f"test.csv: {N} images, 2 labels judged" in [text.value for text in app.text]

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from toolkit import plots
 from toolkit.studio import explore, runs, source, tune
-from toolkit.studio.source import View
+from toolkit.studio.source import Connection, View
 from toolkit.studio.widgets import guarded, nothing_open
 from toolkit.workspace import Workspace
 
@@ -20,6 +20,8 @@ def run() -> None:
     st.set_page_config(page_title="Moderation toolkit", page_icon=_icon(), layout="wide")
     st.session_state.setdefault("address", st.query_params.to_dict())
     given = _arguments(sys.argv[1:])
+    if source.desk().connection == Connection() and given.endpoint:
+        source.desk().connection = Connection(given.endpoint)
     workspace, view = None, None
     with guarded():
         workspace = source.find_workspace(given.dir, Path.cwd())
@@ -32,15 +34,19 @@ def run() -> None:
 
     def show_runs() -> None:
         with guarded():
-            runs.page(workspace, view, given.endpoint)
+            runs.page(workspace, view)
 
     pages = {
         "explore": st.Page(lambda: show(explore.page), title="Explore", icon=":material/search:", url_path="explore"),
         "tune": st.Page(lambda: show(tune.page), title="Tune", icon=":material/tune:", url_path="tune"),
         "runs": st.Page(show_runs, title="Runs", icon=":material/folder_open:", url_path="runs"),
     }
-    first = pages.pop(given.page)
-    st.navigation([first, *pages.values()]).run()
+
+    def home() -> None:
+        st.switch_page(pages[given.page], query_params=st.query_params.to_dict())
+
+    # Streamlit gives the first page no path of its own: a link to it would lead nowhere.
+    st.navigation([st.Page(home, default=True, visibility="hidden"), *pages.values()]).run()
 
 
 def _icon() -> Image.Image:

@@ -13,7 +13,7 @@ from toolkit import plots, storage
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
 from toolkit.studio import source
-from toolkit.studio.source import View
+from toolkit.studio.source import Connection, View
 from toolkit.workspace import Workspace
 
 SIZE: Final = 240
@@ -32,7 +32,7 @@ def tiles(view: View, source_refs: Sequence[str], *, blur: bool) -> list[bytes |
     folder, images = (str(view.workspace.folder), view.workspace.images) if view.workspace else (None, {})
 
     def one(source_ref: str) -> bytes | str:
-        return _tile(source_ref, folder, images, view.source.endpoint, view.source.s3, blur)
+        return _tile(source_ref, folder, images, view.source.connection, view.source.s3, blur)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(one, source_refs))
@@ -40,12 +40,12 @@ def tiles(view: View, source_refs: Sequence[str], *, blur: bool) -> list[bytes |
 
 @st.cache_data(max_entries=2000, ttl="10m", show_spinner=False)
 def _tile(
-    source_ref: str, folder: str | None, images: Mapping[str, str], endpoint: str | None, s3: bool, blur: bool
+    source_ref: str, folder: str | None, images: Mapping[str, str], connection: Connection, s3: bool, blur: bool
 ) -> bytes | str:
     try:
         data = Workspace(Path(folder), images=images).image(source_ref) if folder else None
         if data is None and s3 and storage.is_s3(source_ref):
-            data = storage.read(source_ref, session=source.session(endpoint))
+            data = storage.read(source_ref, session=source.session(connection))
         return "no copy of this image here." if data is None else square(thumbnail(data, SIZE, blur=blur))
     except ToolkitError as error:
         return str(error)

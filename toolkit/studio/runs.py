@@ -1,4 +1,4 @@
-"""Runs: what this workspace holds; open another manifest, and close it again; load labelled samples."""
+"""Runs: what this workspace holds; jobs and starting one; open another manifest, close it again; labelled samples."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,8 +10,8 @@ import streamlit as st
 
 from toolkit.errors import NotFound, NotLabelled
 from toolkit.manifests import RESULTS_NAME
-from toolkit.studio import source
-from toolkit.studio.source import Samples, Source, View
+from toolkit.studio import connection, jobs, source, submit
+from toolkit.studio.source import Connection, Samples, Source, View
 from toolkit.studio.widgets import PANEL, guarded, table
 from toolkit.workspace import Workspace
 
@@ -19,8 +19,8 @@ _NAMED: Final = 5
 """At most so many files are named in one sentence."""
 
 
-def page(workspace: Workspace | None, view: View | None, endpoint: str | None = None) -> None:
-    """Draws the page; `endpoint` is where S3 is reached unless the user names another, None is AWS."""
+def page(workspace: Workspace | None, view: View | None) -> None:
+    """Draws the page."""
     st.title("Runs", anchor=False)
     if workspace is None:
         st.info(
@@ -31,12 +31,16 @@ def page(workspace: Workspace | None, view: View | None, endpoint: str | None = 
     else:
         _workspace(workspace)
     _opened_here()
-    endpoint = _connection(endpoint)
+    connected = connection.ask(workspace)
+    with guarded():
+        jobs.section(connected)
+    with guarded():
+        submit.section(workspace, connected)
     side_by_side = st.container(horizontal=True, gap="medium")
     with side_by_side.container(width=PANEL), guarded():
-        _open_manifest(endpoint)
+        _open_manifest(connected)
     with side_by_side.container(width=PANEL), guarded():
-        _load_samples(workspace, view, endpoint)
+        _load_samples(workspace, view, connected)
 
 
 def _workspace(workspace: Workspace) -> None:
@@ -62,21 +66,7 @@ def _opened_here() -> None:
             st.rerun()
 
 
-def _connection(endpoint: str | None) -> str | None:
-    """Where both forms reach S3: at first, where the studio was told to."""
-    st.session_state.setdefault("endpoint", endpoint or "")
-    named = st.text_input(
-        "S3 endpoint",
-        placeholder="empty for AWS; http://127.0.0.1:4555 for the local service",
-        help="Where both forms below, and the pictures of what they open, look for s3://…",
-        key="endpoint",
-        persist_state="session",
-        width=PANEL,
-    )
-    return named.strip() or None
-
-
-def _open_manifest(endpoint: str | None) -> None:
+def _open_manifest(connected: Connection) -> None:
     st.subheader("Open a results manifest", anchor=False)
     with st.form("manifest", border=True):
         location = st.text_input("Path or S3 URI", placeholder="s3://bucket/prefix/job-id/results.jsonl")
@@ -88,7 +78,7 @@ def _open_manifest(endpoint: str | None) -> None:
         )  # fmt: skip
         fetch = st.checkbox("Fetch pictures from S3 where this machine has no copy", value=True)
         if st.form_submit_button("Open", type="primary") and location.strip():
-            _open(Source("", location.strip(), floor, endpoint=endpoint, s3=fetch))
+            _open(Source("", location.strip(), floor, connection=connected, s3=fetch))
 
 
 def _open(given: Source) -> None:
@@ -98,10 +88,7 @@ def _open(given: Source) -> None:
     desk = source.desk()
     before = desk.sources.get(given.results)
     new = replace(given, name=given.results, opened=before.opened + 1 if before else 0)
-    source.load(new)
-    desk.sources[new.name] = new
-    st.session_state["open next"] = new.name
-    st.rerun()
+    jobs.open_run(new)
 
 
 def _inside(folder: str) -> str:
@@ -120,7 +107,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _load_samples(workspace: Workspace | None, view: View | None, endpoint: str | None) -> None:
+def _load_samples(workspace: Workspace | None, view: View | None, connected: Connection) -> None:
     st.subheader("Labelled samples", anchor=False)
     _say_samples(workspace, view)
     with st.form("samples", border=True, clear_on_submit=True):
@@ -135,7 +122,7 @@ def _load_samples(workspace: Workspace | None, view: View | None, endpoint: str 
             if upload is not None:
                 _loaded(source.keep_upload(upload.name, upload.getvalue()))
             elif location.strip():
-                _loaded(Samples(location.strip(), location.strip(), endpoint))
+                _loaded(Samples(location.strip(), location.strip(), connected))
     if source.desk().samples is not None and workspace is not None and st.button("Back to the workspace's samples"):
         source.desk().samples = None
         st.rerun()

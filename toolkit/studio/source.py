@@ -19,6 +19,7 @@ from toolkit.errors import NotLabelled, ToolkitError
 from toolkit.manifests import SUMMARY_NAME
 from toolkit.policy import Policy, Rule
 from toolkit.results import Results, list_manifests, read_results
+from toolkit.service import ServiceProcess
 from toolkit.truth import Truth, read_truth
 from toolkit.widgets import explorer_data
 from toolkit.workspace import FILE_NAME, Workspace
@@ -27,6 +28,20 @@ DEMO: Final = "modkit-demo"
 
 Stamp = tuple[tuple[int, int], ...]
 """When files were last changed and how large they were; what was read from them is good until this changes."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where Rekognition and S3 are reached: an endpoint, or AWS (None) by a profile and in a region."""
+
+    endpoint: str | None = None
+    profile: str | None = None
+    region: str | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a service on this machine, which costs nothing."""
+        return self.endpoint is not None and storage.is_local(session(self))
 
 
 @dataclass(frozen=True)
@@ -43,8 +58,8 @@ class Source:
         The run's floor in percent; None takes the smallest confidence seen.
     adapter
         ARN of the project version that the run asked for; None for the base model, or where that is not known.
-    endpoint
-        Where S3 is reached; None is AWS.
+    connection
+        Where S3 is reached.
     s3
         Whether pictures may be fetched from S3 when the workspace holds no copy.
     opened
@@ -55,7 +70,7 @@ class Source:
     results: str
     min_confidence: float | None = None
     adapter: str | None = None
-    endpoint: str | None = None
+    connection: Connection = Connection()
     s3: bool = False
     opened: int = 0
 
@@ -66,16 +81,18 @@ class Samples:
 
     name: str
     location: str
-    endpoint: str | None = None
+    connection: Connection = Connection()
     opened: int = 0
 
 
 @dataclass
 class Desk:
-    """What users of this process have opened: manifests by name, and samples instead of the workspace's own."""
+    """What users of this process have opened: manifests by name, samples instead of the workspace's, a connection."""
 
     sources: dict[str, Source] = field(default_factory=dict)
     samples: Samples | None = None
+    connection: Connection = Connection()
+    service: ServiceProcess | None = None
     uploads: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
 
 
@@ -145,7 +162,7 @@ def sources(workspace: Workspace | None, endpoint: str | None) -> dict[str, Sour
             str(workspace.path(run.results)),
             run.min_confidence,
             run.project_version,
-            endpoint,
+            Connection(endpoint),
             s3=endpoint is not None,
         )
         for name, run in runs
@@ -161,7 +178,7 @@ def load(source: Source) -> Results:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the results …")
 def _load(source: Source, stamp: Stamp) -> Results:  # noqa: ARG001  (part of the cache's key)
-    return read_results(source.results, min_confidence=source.min_confidence, session=session(source.endpoint))
+    return read_results(source.results, min_confidence=source.min_confidence, session=session(source.connection))
 
 
 def samples_of(workspace: Workspace | None) -> Samples | None:
@@ -183,7 +200,7 @@ def load_samples(samples: Samples) -> Truth:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the labelled samples …")
 def _load_samples(samples: Samples, stamp: Stamp) -> Truth:  # noqa: ARG001  (part of the cache's key)
-    return read_truth(samples.location, session=session(samples.endpoint))
+    return read_truth(samples.location, session=session(samples.connection))
 
 
 def keep_upload(name: str, data: bytes) -> Samples:
@@ -290,9 +307,9 @@ def judged_if_any(results: Results, truth: Truth | None, label: str) -> Truth | 
     return truth
 
 
-def session(endpoint: str | None) -> storage.Session:
-    """For S3 at an endpoint; None is AWS."""
-    return storage.connect(endpoint)
+def session(connection: Connection) -> storage.Session:
+    """For requests there. Raises as `storage.connect`."""
+    return storage.connect(connection.endpoint, region_name=connection.region, profile_name=connection.profile)
 
 
 def stamp(source: Source, samples: Samples) -> Stamp:

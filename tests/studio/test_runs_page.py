@@ -1,0 +1,121 @@
+"""The Runs page against a real local service: connect, check, start, watch, open."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import toolkit as tk
+from tests.studio.conftest import Open, picture
+from tests.studio.test_pages import field, press, shown
+from toolkit.studio import source
+
+
+def wait_for_start(app: AppTest) -> None:
+    for _ in range(120):
+        app.run()
+        if "started:" in shown(app) or app.error:
+            return
+        time.sleep(0.5)
+    pytest.fail("no job was started within a minute")
+
+
+def statuses(app: AppTest) -> list[str]:
+    tables = [each.value for each in app.dataframe if "Status" in each.value.columns]
+    return tables[0]["Status"].tolist() if tables else []
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.jpg").write_bytes(picture(number))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8nothing")
+    return folder
+
+
+def test_a_folder_is_checked_started_watched_and_opened(workspace, open_app: Open, endpoint, bucket, images):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", endpoint)
+    field(app, "Images").set_value(str(images))
+    field(app, "Results go to").set_value(f"s3://{bucket}/results/")
+    field(app, "Job name").set_value("from-the-page")
+    press(app, "Check first")
+    assert not app.error
+    assert any("images on this machine cost nothing" in caption.value for caption in app.caption)
+    press(app, "Start")
+    wait_for_start(app)
+    assert "1 job started" in shown(app)
+    client = tk.MediaAnalysis(endpoint_url=endpoint)
+    (job,) = client.jobs(name="from-the-page")
+    job.wait(timeout=60, progress=False)
+    press(app.run(), "Open its results")
+    assert not app.error
+    name = f"from-the-page {job.id[:8]}"
+    assert app.selectbox(key="run").value == name
+    assert statuses(app)[0] == "SUCCEEDED"
+
+
+def test_what_cannot_be_analyzed_is_said_before_anything_is_started(
+    workspace, open_app: Open, endpoint, bucket, tmp_path
+):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", endpoint)
+    press(app, "Check first")
+    assert "Name the images" in shown(app)
+    field(app, "Images").set_value(str(tmp_path / "nowhere"))
+    press(app, "Check first")
+    assert "nowhere" in shown(app)
+    assert not any(button.label == "Start" for button in app.button)
+
+
+def test_uploaded_images_are_kept_in_the_workspace_and_analyzed(workspace, open_app: Open, endpoint, bucket):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", endpoint)
+    app.file_uploader[0].upload("../../evil.jpg", picture(1)).upload("two.png", picture(2))
+    field(app, "Results go to").set_value(f"s3://{bucket}/results/")
+    press(app, "Check first")
+    kept = sorted(path for path in (workspace.folder / "uploads").rglob("*") if path.is_file())
+    assert sorted(path.read_bytes() for path in kept) == sorted([picture(1), picture(2)])
+    press(app, "Start")
+    wait_for_start(app)
+    assert "1 job started" in shown(app)
+
+
+def test_a_job_that_failed_says_why_and_what_to_do(workspace, open_app: Open, endpoint, monkeypatch):
+    description = {
+        "JobId": "0123456789abcdef",
+        "JobName": "will-fail",
+        "Status": "FAILED",
+        "CreationTimestamp": datetime(2026, 11, 1, tzinfo=UTC),
+        "FailureDetails": {"Code": "INVALID_KMS_KEY", "Message": "The key is disabled."},
+    }
+    monkeypatch.setattr(tk.MediaAnalysis, "jobs", lambda client: iter([tk.Job(client.session, description)]))
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", endpoint)
+    press(app, "Show the jobs of this account")
+    assert app.selectbox(key="ended").value == "will-fail 01234567, FAILED"
+    assert "INVALID_KMS_KEY: The key is disabled; name a KMS key that is enabled" in shown(app)
+
+
+def test_an_endpoint_that_is_none_is_refused_in_one_sentence(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    field(app, "Endpoint").set_value("not a url")
+    press(app, "Connect")
+    assert "not a url" in shown(app)
+    assert source.desk().connection == source.Connection()
+
+
+def test_the_local_service_is_started_and_stopped_with_one_click(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    app.default_timeout = 90
+    press(app, "Start the local service")
+    try:
+        assert not app.error
+        url = source.desk().connection.endpoint
+        assert any(url in text.value for text in app.text)
+        assert list(tk.MediaAnalysis(endpoint_url=url).jobs()) == []
+        press(app, "Show the jobs of this account")
+        assert any("no jobs in this region yet" in caption.value for caption in app.caption)
+    finally:
+        press(app, "Stop it")
+    assert source.desk().connection == source.Connection()

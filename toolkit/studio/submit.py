@@ -1,0 +1,212 @@
+"""Starting a job on the Runs page: images, model, floor and output; what it would cost; how far the start is."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import streamlit as st
+
+from toolkit import adapters, collection, storage
+from toolkit.adapters.adapter import USABLE
+from toolkit.jobs import MediaAnalysis
+from toolkit.prices import Prices
+from toolkit.studio import source
+from toolkit.studio.source import Connection
+from toolkit.studio.widgets import guarded, plain, table
+from toolkit.workspace import Workspace
+
+_BASE: Final = "Base model"
+_BUCKET: Final = "studio"
+_SECONDS: Final = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user wants to have analyzed; `adapter` is an ARN, None the base model."""
+
+    images: str
+    output: str
+    min_confidence: float
+    adapter: str | None
+    job_name: str | None
+
+
+@dataclass
+class Task:
+    """A `modkit analyze` that this process has started: it uploads, splits and starts the jobs."""
+
+    request: Request
+    process: subprocess.Popen[bytes]
+    answered: IO[bytes]
+    said: IO[bytes]
+
+    def answer(self) -> dict[str, Any]:
+        """What it printed for programs, once it has ended well."""
+        self.answered.seek(0)
+        found: dict[str, Any] = json.loads(self.answered.read())
+        return found
+
+    def words(self) -> str:
+        """The last line that it said, for people."""
+        self.said.seek(0)
+        lines = self.said.read().decode("utf-8", "replace").replace("\r", "\n").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+
+def section(workspace: Workspace | None, connection: Connection) -> None:
+    """The form, then what it would do, then doing it."""
+    st.subheader("Analyze images", anchor=False)
+    task: Task | None = st.session_state.get("task")
+    if task is not None:
+        if task.process.poll() is None:
+            st.fragment(_running, run_every=_SECONDS)(task)
+        else:
+            _ended(task)
+        return
+    request = _form(workspace, connection)
+    if request is not None:
+        st.session_state["checked"] = request
+    checked: Request | None = st.session_state.get("checked")
+    if checked is not None:
+        with guarded():
+            _check(checked, connection)
+
+
+def _form(workspace: Workspace | None, connection: Connection) -> Request | None:
+    local = connection.local
+    with st.form("analyze", border=True):
+        images = st.text_input(
+            "Images",
+            placeholder="s3://bucket/photos/, a folder on this machine, or an input manifest",
+            help="A folder's images are copied to S3 first, each once.",
+        )
+        uploads = st.file_uploader(
+            "or images from this computer", type=["jpg", "jpeg", "png"], accept_multiple_files=True
+        )
+        output = st.text_input(
+            "Results go to",
+            f"s3://{_BUCKET}/results/" if local else "",
+            placeholder="s3://bucket/prefix/",
+            help="Manifests and results; on the local service the bucket is made if it is missing.",
+        )
+        left, right, name = st.columns(3)
+        floor = left.number_input(
+            "MinConfidence (%)", 0.0, 100.0, 5.0 if local else 50.0, step=5.0,
+            help="Nothing below it is reported, so no lower threshold can be looked at afterwards: to tune, run low.",
+        )  # fmt: skip
+        model = right.selectbox("Model", [_BASE, *_adapters(connection)])
+        job_name = name.text_input("Job name", placeholder="to find it again", help="Another name runs the same again.")
+        if not st.form_submit_button("Check first", icon=":material/fact_check:"):
+            return None
+    given = _kept(workspace, uploads) if uploads else images.strip()
+    if not given or not output.strip():
+        st.warning("Name the images, or choose some from this computer, and where the results go.")
+        return None
+    return Request(given, output.strip(), floor, _adapters(connection).get(model), job_name.strip() or None)
+
+
+def _adapters(connection: Connection) -> dict[str, str]:
+    """Those that can be used, by name, and their ARNs; asked once a connection, and only of a local one unasked."""
+    if not connection.local and st.session_state.get("jobs shown") != connection:
+        return {}
+    key = f"adapters of {connection}"
+    if key not in st.session_state:
+        with guarded():
+            known = adapters.list_adapters(source.session(connection))
+            st.session_state[key] = {f"{each.name}/{each.version}": each.arn for each in known if each.status in USABLE}
+    found: dict[str, str] = st.session_state.get(key, {})
+    return found
+
+
+def _kept(workspace: Workspace | None, uploads: list[Any]) -> str:
+    """Uploaded images as a folder of the workspace, each under the hash of its content."""
+    folder = (workspace.folder if workspace else Path(source.desk().uploads.name)) / "uploads"
+    files = {
+        hashlib.sha256(data).hexdigest()[:16] + (".png" if data[:4] == b"\x89PNG" else ".jpg"): data
+        for data in (upload.getvalue() for upload in uploads)
+    }
+    batch = folder / hashlib.sha256("".join(sorted(files)).encode()).hexdigest()[:12]
+    for name, data in files.items():
+        storage.write(batch / name, data)
+    return str(batch)
+
+
+def _check(request: Request, connection: Connection) -> None:
+    """What stands in the way, and what it would cost; only then the button that starts it."""
+    session = source.session(connection)
+    if connection.local:
+        storage.make_bucket(storage.split_s3(request.output)[0], versioned=True, session=session)
+    with st.spinner("Looking at the images and the account …"):
+        found = collection.collect(request.images, session=session)
+        seen = MediaAnalysis(session).preflight(found, request.output)
+    if found.complaint:
+        st.warning(plain(found.complaint), icon=":material/filter_alt:")
+    rows = seen.table.assign(ok=seen.table["ok"].map({True: "ok", False: "not ok"}))
+    table(rows, {name: name.capitalize() for name in rows.columns})
+    cost = Prices.load().in_words(len(found.usable))
+    st.caption(plain(f"{len(found.usable):,} images on this machine cost nothing." if connection.local else f"{cost}."))
+    start, forget = st.columns([1, 3])
+    if start.button("Start", type="primary", disabled=not seen.ok, icon=":material/play_arrow:", width="stretch"):
+        st.session_state["task"] = _started(request, connection)
+        st.session_state["jobs shown"], st.session_state["jobs run"] = connection, True
+        del st.session_state["checked"]
+        st.rerun()
+    if forget.button("Change it"):
+        del st.session_state["checked"]
+        st.rerun()
+
+
+def _started(request: Request, connection: Connection) -> Task:
+    options = {
+        "--min-confidence": f"{request.min_confidence:g}", "--adapter": request.adapter, "--job-name": request.job_name,
+        "--endpoint": connection.endpoint, "--profile": connection.profile, "--region": connection.region,
+    }  # fmt: skip
+    words = [f"{name}={value}" for name, value in options.items() if value is not None]
+    command = [
+        sys.executable,
+        "-m",
+        "toolkit",
+        "analyze",
+        *words,
+        "--yes",
+        "--json",
+        "--",
+        request.images,
+        request.output,
+    ]
+    # Open for as long as the task is known.
+    answered, said = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=answered, stderr=said)
+    return Task(request, process, answered, said)
+
+
+def _running(task: Task) -> None:
+    """Until all jobs of the collection have started; they then run on by themselves."""
+    if task.process.poll() is not None:
+        st.rerun()
+    said, button = st.columns([4, 1], vertical_alignment="center")
+    said.info(plain(f"Copying, splitting and starting {task.request.images}: {task.words() or '…'}"))
+    if button.button("Cancel", width="stretch"):
+        task.process.terminate()
+        task.process.wait()
+        del st.session_state["task"]
+        st.toast("Stopped. What was copied stays; starting the same again goes on from there.")
+        st.rerun()
+
+
+def _ended(task: Task) -> None:
+    if task.process.returncode == 0:
+        group = task.answer()
+        count = len(group["jobs"])
+        st.success(plain(f"{count:,} job{'s' if count != 1 else ''} started: {group['group']} finds the group again."))
+    else:
+        silent = "The start ended without a word; run `modkit analyze` in a terminal to see why."
+        st.error(plain(task.words() or silent), icon=":material/error:")
+    if st.button("Analyze something else"):
+        del st.session_state["task"]
+        st.rerun()
