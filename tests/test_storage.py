@@ -182,7 +182,7 @@ def test_many_uploads_to_an_endpoint_that_never_answers_are_waited_for_once(tmp_
             while True:
                 silent.accept()[0].close()
                 asked += 1
-        assert 1 <= asked <= 8
+        assert 1 <= asked < 30  # not one connection for each picture
 
 
 @contextmanager

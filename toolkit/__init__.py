@@ -15,7 +15,7 @@ from toolkit.adapters import (
 from toolkit.collection import Collection, collect, write_manifest
 from toolkit.compare import Comparison, compare
 from toolkit.curves import OperatingPoint, ThresholdCurve, curve_of_scores, ranking_intervals, threshold_curve
-from toolkit.detect import DetectRun, detect
+from toolkit.detect import DetectRun, detect, moderate
 from toolkit.drift import Drift, drift
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
@@ -69,6 +69,7 @@ __all__ = [
     "ground_truth",
     "list_adapters",
     "make_truth",
+    "moderate",
     "plots",
     "ranking_intervals",
     "read_adapter_output",

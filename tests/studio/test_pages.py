@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 import toolkit as tk
 from tests.studio.conftest import HOSTILE, PREFIX, N, Open, make_workspace, picture
 from toolkit import plots, storage
-from toolkit.studio import mistakes, pictures, source, tune
+from toolkit.studio import mistakes, pictures, source, threshold
 
 
 def counts(app: AppTest) -> dict[str, str]:
@@ -319,7 +319,7 @@ def test_a_picture_outside_the_workspace_is_never_opened(workspace, open_app: Op
 
 def test_a_short_threshold_flags_the_same_images(curve):
     for exact in curve.table["threshold"]:
-        short = tune.short(curve, float(exact))
+        short = threshold.short(curve, float(exact))
         assert short <= exact
         assert (curve.at(short).tp, curve.at(short).fp) == (curve.at(exact).tp, curve.at(exact).fp)
 
@@ -328,9 +328,9 @@ def test_mistakes_are_the_curves_and_the_worst_stand_first(workspace, open_app: 
     here = source.sources(workspace, None)["adapter"]
     samples = source.samples_of(workspace)
     assert samples is not None
-    for threshold in (50, 60.5, 80, 100):
-        wrong, missed = mistakes.mistakes(source.judged(here, samples, "Gambling"), threshold)
-        assert (len(wrong), len(missed)) == (curve.at(threshold).fp, curve.at(threshold).fn)
+    for block in (50, 60.5, 80, 100):
+        wrong, missed = mistakes.mistakes(source.judged(here, samples, "Gambling"), block)
+        assert (len(wrong), len(missed)) == (curve.at(block).fp, curve.at(block).fn)
         assert wrong["confidence"].is_monotonic_decreasing
         assert missed["confidence"].is_monotonic_increasing
 

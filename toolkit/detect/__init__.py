@@ -3,8 +3,9 @@
 It writes the results manifest and summary that a job writes, so that nothing after it need know which way was gone.
 """
 
+from toolkit.detect.moderate import moderate
 from toolkit.detect.outcome import DetectRun
 from toolkit.detect.quota import DEFAULT_TPS, account_tps
 from toolkit.detect.run import detect
 
-__all__ = ["DEFAULT_TPS", "DetectRun", "account_tps", "detect"]
+__all__ = ["DEFAULT_TPS", "DetectRun", "account_tps", "detect", "moderate"]

@@ -14,6 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from toolkit import storage
+from toolkit.compare import Comparison, compare
 from toolkit.curves import ThresholdCurve, threshold_curve
 from toolkit.errors import NotLabelled, ToolkitError
 from toolkit.manifests import SUMMARY_NAME
@@ -310,6 +311,31 @@ def judged_if_any(results: Results, truth: Truth | None, label: str) -> Truth | 
 def session(connection: Connection) -> storage.Session:
     """For requests there. Raises as `storage.connect`."""
     return storage.connect(connection.endpoint, region_name=connection.region, profile_name=connection.profile)
+
+
+def comparison(
+    base: Source, candidate: Source, samples: Samples, label: str, thresholds: tuple[float, float]
+) -> Comparison:
+    """As `compare`, kept until a file changes."""
+    stamp = (*_stamp_of(base), *_stamp_of(candidate), *_stamp(samples.location))
+    return _comparison(base, candidate, stamp, samples, label, thresholds)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Comparing image with image …")
+def _comparison(
+    base: Source,
+    candidate: Source,
+    stamp: Stamp,  # noqa: ARG001  (part of the cache's key)
+    samples: Samples,
+    label: str,
+    thresholds: tuple[float, float],
+) -> Comparison:
+    return compare(load(base), load(candidate), load_samples(samples), label, thresholds)
+
+
+def connection_of(source: Source) -> Connection:
+    """Where to ask the model of a run: where the run is from, else where the studio is connected to."""
+    return source.connection if source.connection != Connection() else desk().connection
 
 
 def stamp(source: Source, samples: Samples) -> Stamp:

@@ -81,6 +81,19 @@ def volume(view: View, curve: ThresholdCurve) -> float:
     return _VOLUME if picked is None else picked.volume
 
 
+def short(curve: ThresholdCurve, exact: float) -> float:
+    """The shortest number that flags the same judged images as an exact confidence does."""
+    wanted = curve.at(exact)
+    for decimals in range(1, 6):
+        scale = float(10**decimals)
+        value = math.floor(exact * scale) / scale
+        if value >= curve.min_confidence:
+            point = curve.at(value)
+            if (point.tp, point.fp) == (wanted.tp, wanted.fp):
+                return value
+    return exact
+
+
 def _key(view: View, label: str) -> str:
     return f"threshold of {label} in {view.source.name}"
 

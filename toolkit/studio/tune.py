@@ -1,6 +1,5 @@
 """Tune: move a threshold, see what it does to precision, recall, and to images."""
 
-import math
 from typing import Final
 
 import streamlit as st
@@ -9,6 +8,7 @@ from toolkit.curves import ThresholdCurve
 from toolkit.errors import NotLabelled
 from toolkit.studio import mistakes, policies, source, threshold
 from toolkit.studio.source import Samples, View
+from toolkit.studio.threshold import short
 from toolkit.studio.widgets import PANEL, guarded, interval, percent, plain
 from toolkit.tuning import OBJECTIVES, Choice, choose_threshold
 
@@ -95,19 +95,6 @@ def _suggest(view: View, curve: ThresholdCurve, choice: Choice, suggested: float
     button.button(
         f"Use {suggested:g}", key="use", width="stretch", on_click=threshold.put, args=(view, curve, suggested)
     )
-
-
-def short(curve: ThresholdCurve, exact: float) -> float:
-    """The shortest number that flags the same judged images as an exact confidence does."""
-    wanted = curve.at(exact)
-    for decimals in range(1, 6):
-        scale = float(10**decimals)
-        value = math.floor(exact * scale) / scale
-        if value >= curve.min_confidence:
-            point = curve.at(value)
-            if (point.tp, point.fp) == (wanted.tp, wanted.fp):
-                return value
-    return exact
 
 
 def _runs(view: View, samples: Samples, choice: Choice) -> None:

@@ -37,8 +37,8 @@ def pickable(floor: float, also: Iterable[float] = ()) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> pickable(98.85)
-    array([98.85, 98.9 , 99.  , 99.01, ...
+    >>> pickable(99.965, also=[99.975]).tolist()
+    [99.965, 99.97, 99.975, 99.98, 99.99, 100.0]
     """
     coarse = np.arange(0, round(_FINE_FROM / _STEP)) * _STEP
     fine = _FINE_FROM + np.arange(round((100 - _FINE_FROM) / _FINE_STEP) + 1) * _FINE_STEP

@@ -1,0 +1,235 @@
+"""Compare: what one run's model changes against another's, for working with and for showing to a room."""
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from toolkit import adapters, plots
+from toolkit.compare import Comparison
+from toolkit.curves import OperatingPoint
+from toolkit.errors import ToolkitError
+from toolkit.studio import pictures, source, tryout
+from toolkit.studio.source import Samples, Source, View
+from toolkit.studio.threshold import short
+from toolkit.studio.widgets import guarded, interval, percent, plain, table
+from toolkit.tuning import choose_threshold
+
+_GOAL: Final = "precision>=0.9"
+_USUAL: Final = 50.0
+_PAIRS: Final = 6
+_CHANGES: Final = {
+    ("flagged now", True): "Found now",
+    ("no longer flagged", False): "No longer flagged wrongly",
+    ("flagged now", False): "Flagged wrongly now",
+    ("no longer flagged", True): "Missed now",
+}
+# Our own words only: nothing from outside gets into them.
+_SLIDE: Final = """<style>
+[data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stSidebarCollapsedControl"] { display: none; }
+[data-testid="stMainBlockContainer"] { max-width: 1500px; padding: 2.5rem 4rem; }
+[data-testid="stMetricValue"] { font-size: 4.2rem; line-height: 1.1; }
+[data-testid="stMetricLabel"] p { font-size: 1.5rem; }
+[data-testid="stCaptionContainer"] p { font-size: 1.15rem; }
+h1 { font-size: 2.9rem !important; line-height: 1.2; }
+h3 { font-size: 1.9rem !important; }
+</style>"""
+
+
+def page(view: View) -> None:
+    """Draws the page."""
+    showing = st.query_params.get("present") == "1"
+    if showing:
+        st.html(_SLIDE)
+    else:
+        st.title("Compare", anchor=False)
+    if len(view.runs) < 2 or view.label is None:
+        st.info(
+            "There is one run only. Open another one of the same images on the **Runs** page, or analyze them once "
+            "more with an adapter.",
+            icon=":material/compare_arrows:",
+        )
+        return
+    base, candidate = _runs(view, hidden=showing)
+    if view.samples is None or view.truth is None:
+        st.info(
+            "There are no labelled samples, so nobody can say which of the two is right. Load some on the **Runs** "
+            "page, or label some on the **Label** page.",
+            icon=":material/label:",
+        )
+    elif base.name == candidate.name:
+        st.info("These are one run: choose two different ones.", icon=":material/compare_arrows:")
+    else:
+        with guarded():
+            _compared(view, view.samples, base, candidate, view.label, showing=showing)
+    if not showing:
+        with guarded():
+            _evaluation(candidate)
+        with guarded():
+            tryout.section(base, candidate, view.label, _on_screen())
+
+
+def _runs(view: View, *, hidden: bool) -> tuple[Source, Source]:
+    """The two runs: from the address, else the base model's and an adapter's."""
+    by_name = {run.name: run for run in view.runs}
+    names = list(by_name)
+    plain_run = next((run.name for run in view.runs if run.adapter is None), names[0])
+    adapted = next((run.name for run in view.runs if run.adapter is not None), None)
+    candidate = adapted or next((name for name in names if name != plain_run), names[0])
+    chosen = {}
+    places = st.columns(2) if not hidden else (None, None)
+    for key, title, usual, place in (
+        ("base", "Base", plain_run, places[0]),
+        ("candidate", "Candidate", candidate, places[1]),
+    ):
+        given = st.query_params.get(key)
+        if key not in st.session_state or st.session_state[key] not in names:
+            st.session_state[key] = given if given in names else usual
+        if place is not None:
+            place.selectbox(title, names, key=key, persist_state="session")
+        chosen[key] = st.query_params[key] = st.session_state[key]
+    return by_name[chosen["base"]], by_name[chosen["candidate"]]
+
+
+def _compared(view: View, samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
+    at = _thresholds(samples, base, candidate, label, hidden=showing)
+    found = source.comparison(base, candidate, samples, label, at)
+    points = [source.curve(run, samples, label).at(each) for run, each in zip((base, candidate), at, strict=True)]
+    if showing:
+        st.title(plain(headline(found, *points)), anchor=False)
+    else:
+        st.subheader(plain(headline(found, *points)), anchor=False)
+    st.caption(verdict(found))
+    _numbers((base, candidate), points, found.confidence_level)
+    curves = [source.curve(run, samples, label) for run in (base, candidate)]
+    figure = plots.base_against_candidate(*curves, thresholds=at, names=(base.name, candidate.name))
+    st.plotly_chart(figure.update_layout(height=560) if showing else figure, key="curves")
+    if showing:
+        if st.button("Leave the presentation", icon=":material/close_fullscreen:"):
+            del st.query_params["present"]
+            st.rerun()
+        return
+    if st.button("Show it to a room", icon=":material/slideshow:", help="Large type, no controls."):
+        st.query_params["present"] = "1"
+        st.rerun()
+    st.plotly_chart(plots.differences(found), key="differences")
+    _flips(view, found)
+
+
+def headline(found: Comparison, base: OperatingPoint, candidate: OperatingPoint) -> str:
+    """The comparison in one sentence, of judged images only."""
+    positives = base.tp + base.fn
+    return (
+        f"The candidate finds {candidate.tp:,} of {positives:,} {found.label} images, the base {base.tp:,}; it flags "
+        f"{candidate.fp:,} wrongly, the base {base.fp:,}."
+    )
+
+
+def verdict(found: Comparison) -> str:
+    """Whether the difference is more than chance."""
+    right = f"{found.fixed:,} judged images are decided right only by the candidate, {found.broken:,} only by the base"
+    chance = f"p\xa0=\xa0{found.p_value:.2g}, McNemar's exact test on {found.judged:,} images"
+    if found.fixed == found.broken:
+        return f"{right}: neither is right more often ({chance})."
+    better = "candidate" if found.fixed > found.broken else "base"
+    if found.p_value < 1 - found.confidence_level:
+        return f"{right}: the {better} is right more often, and that is hardly chance ({chance})."
+    return f"{right}: that can be chance ({chance}); label more images to know."
+
+
+def _on_screen() -> tuple[float, float]:
+    """The thresholds on screen; without samples there are none, and then Rekognition's own."""
+    return st.session_state.get("base at", _USUAL), st.session_state.get("candidate at", _USUAL)
+
+
+def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *, hidden: bool) -> tuple[float, float]:
+    """One a run: from the address, else what is suggested for it."""
+    values = []
+    places = st.columns(2) if not hidden else (None, None)
+    about = (base.name, candidate.name, label)
+    fresh = st.session_state.get("compared") != about
+    st.session_state["compared"] = about
+    for key, run, place in (("base at", base, places[0]), ("candidate at", candidate, places[1])):
+        curve = source.curve(run, samples, label)
+        name = key.replace(" ", "_")
+        if fresh or key not in st.session_state:
+            given = _number(st.session_state["address"].pop(name, None))
+            suggested = choose_threshold(curve, _GOAL).threshold
+            exact = None if suggested is None else short(curve, suggested)
+            start = next(value for value in (given, exact, _USUAL) if value is not None)
+            st.session_state[key] = min(max(start, curve.min_confidence), 100.0)
+        if place is not None:
+            place.number_input(
+                f"Threshold of {plain(run.name)} (%)", float(curve.min_confidence), 100.0, step=0.1, format="%.5g",
+                key=key, persist_state="session", help=f"At first what {_GOAL} suggests on these samples.",
+            )  # fmt: skip
+        values.append(float(st.session_state[key]))
+        st.query_params[name] = f"{values[-1]:g}"
+    return values[0], values[1]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if 0 <= number <= 100 else None
+
+
+def _numbers(runs: tuple[Source, Source], points: list[OperatingPoint], level: float) -> None:
+    for place, run, point in zip(st.columns(2, border=True), runs, points, strict=True):
+        place.markdown(f"**{plain(run.name)}** at {point.threshold:g}\xa0%")
+        precision, recall = place.columns(2)
+        precision.metric("Precision", percent(point.precision))
+        precision.caption(interval(point.precision_low, point.precision_high, level))
+        recall.metric("Recall", percent(point.recall))
+        recall.caption(interval(point.recall_low, point.recall_high, level))
+
+
+def _flips(view: View, found: Comparison) -> None:
+    """Judged images that only one of the two flags, by what became of them, each with both confidences."""
+    st.subheader(f"Images that only one flags: {len(found.flips):,}", anchor=False)
+    if found.flips.empty:
+        st.caption("At these thresholds both flag the same images.")
+        return
+    sharp = st.toggle("Show images sharp", key="sharp", help="Off, images are blurred before they reach the browser.")
+    judged = found.flips.dropna(subset=["present"])
+    for (change, present), title in _CHANGES.items():
+        rows = judged[(judged["change"] == change) & (judged["present"].astype(bool) == present)]
+        if len(rows):
+            st.markdown(f"**{title}: {len(rows):,}**")
+            _tiles(view, rows.head(_PAIRS), sharp=sharp)
+            if len(rows) > _PAIRS:
+                st.caption(f"The first {_PAIRS} of {len(rows):,}; all are in the Report page's tables.")
+    if len(judged) < len(found.flips):
+        st.caption(
+            f"{len(found.flips) - len(judged):,} more were not judged: nobody can say which of the two is right."
+        )
+
+
+def _tiles(view: View, rows: pd.DataFrame, *, sharp: bool) -> None:
+    wall = st.container(horizontal=True)
+    shown = pictures.tiles(view, rows["source_ref"].tolist(), blur=not sharp)
+    for row, picture in zip(rows.to_dict("records"), shown, strict=True):
+        with wall.container(width=170):
+            name = str(row["source_ref"]).rpartition("/")[2]
+            st.image(pictures.EMPTY if isinstance(picture, str) else picture, width="stretch", alt=name)
+            before, after = (("–" if pd.isna(row[run]) else f"{row[run]:.2f}") for run in ("base", "candidate"))
+            st.caption(f"{plain(name)}  \nbase {before} → candidate {after}")
+
+
+def _evaluation(candidate: Source) -> None:
+    """What the training itself said, from the file that AWS writes."""
+    with st.expander("The adapter's own evaluation", icon=":material/fact_check:"):
+        st.caption("The training writes a file with what base model and adapter did on its test images.")
+        where = st.text_input("Path or S3 URI of the evaluation", placeholder="s3://bucket/…/evaluation.json")
+        if not where.strip():
+            return
+        try:
+            found = adapters.read_evaluation(where.strip(), session=source.session(candidate.connection))
+        except ToolkitError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+            return
+        rows = found.table()
+        st.plotly_chart(plots.evaluation(rows), key="evaluation")
+        table(rows, {name: name.replace("_", " ").capitalize() for name in rows.columns}, number="%g")
