@@ -20,11 +20,12 @@ from toolkit.drift import Drift, drift
 from toolkit.errors import ToolkitError
 from toolkit.images import thumbnail
 from toolkit.jobs import Job, JobGroup, MediaAnalysis, Preflight, wait_for
+from toolkit.labelling import LabelLog
 from toolkit.policy import Policy, PolicyChoice, Rule, choose_policy
 from toolkit.prices import Prices
 from toolkit.report import write_report
 from toolkit.results import Results, read_adapter_output, read_results
-from toolkit.sampling import sample_for_labeling
+from toolkit.sampling import positives_needed, sample_for_labeling
 from toolkit.storage import connect
 from toolkit.summarize import CollectionSummary, summarize
 from toolkit.truth import Truth, make_truth, read_truth
@@ -42,6 +43,7 @@ __all__ = [
     "GroundTruth",
     "Job",
     "JobGroup",
+    "LabelLog",
     "MediaAnalysis",
     "OperatingPoint",
     "Policy",
@@ -71,6 +73,7 @@ __all__ = [
     "make_truth",
     "moderate",
     "plots",
+    "positives_needed",
     "ranking_intervals",
     "read_adapter_output",
     "read_evaluation",

@@ -6,8 +6,10 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
-from toolkit import taxonomy
+from toolkit import checks, taxonomy
+from toolkit.curves import binomial_interval
 from toolkit.errors import InvalidSample
 from toolkit.results import Results
 
@@ -86,6 +88,43 @@ def sample_for_labeling(
         .assign(label=label, probability=probability, weight=1 / probability)
         .reset_index(drop=True)[["source_ref", "label", "confidence", "probability", "weight"]]
     )
+
+
+def positives_needed(half_width: float = 0.05, *, recall: float = 0.5, confidence_level: float = 0.95) -> int:
+    """How many labelled images that show a label it takes to know its recall this closely.
+
+    Parameters
+    ----------
+    half_width
+        Of the interval, between 0 and 0.5: 0.05 is ± 5 percentage points.
+    recall
+        What it is thought to be, 0–1; 0.5 takes the most images.
+    confidence_level
+        Coverage of the interval, between 0 and 1.
+
+    Returns
+    -------
+    int
+        The smallest number from which on the Clopper–Pearson interval (`binomial_interval`) is no wider.
+
+    Raises
+    ------
+    InvalidArgument
+        A number is out of its range.
+
+    Examples
+    --------
+    >>> positives_needed(0.05), positives_needed(0.05, recall=0.95)
+    (402, 97)
+    """
+    checks.within("half_width", half_width, 0.01, 0.5, ends=False)
+    checks.within("recall", recall, 0, 1)
+    checks.confidence_level(confidence_level)
+    most = 2 * int(np.ceil((ndtri(0.5 + confidence_level / 2) / (2 * half_width)) ** 2)) + 200
+    trials = np.arange(1, most)
+    low, high = binomial_interval(np.round(recall * trials), trials, confidence_level)
+    wide = np.flatnonzero((high - low) / 2 > half_width)
+    return int(trials[wide[-1]] + 1) if len(wide) else 1
 
 
 def _strata(

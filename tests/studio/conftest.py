@@ -167,11 +167,16 @@ class Watched:
         self.complaints: list[str] = []
         self.hosts: set[str | None] = set()
         self.pictures: list[bytes] = []
-        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self._went(request.url))
         self.page.on("websocket", lambda opened: self.hosts.add(urlsplit(opened.url).hostname))
         self.page.on("requestfinished", self._keep)
+
+    def _said(self, message) -> None:
+        # Below a page's path, Streamlit's own client first asks in two wrong places for its server.
+        if message.type == "error" and "/_stcore/" not in message.location["url"]:
+            self.complaints.append(message.text)
 
     def _went(self, url: str) -> None:
         if not url.startswith("blob:"):  # made by the page itself

@@ -116,4 +116,3 @@ def test_the_address_is_what_a_colleague_sees(open_page):
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()
     seen.settle()
     seen.see_pictures()
-    seen.complaints.clear()  # below a page's path, Streamlit's own client first asks in two wrong places for its server

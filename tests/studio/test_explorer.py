@@ -166,7 +166,6 @@ def test_a_typed_threshold_a_review_band_and_a_volume_go_into_the_policy_and_are
     expect(page.get_by_text("The policy says: review from 61.2, block from 72.5.")).to_be_visible()
     expect(seen.count("Flagged, rightly")).to_have_text(str(flagged(72.5)[0]))
     seen.settle()
-    seen.complaints.clear()  # below a page's path, Streamlit's own client first asks in two wrong places for its server
 
 
 def test_mistakes_become_training_images_and_come_back_out(open_page, demo):

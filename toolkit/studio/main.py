@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from toolkit import plots
-from toolkit.studio import compare, explore, runs, source, tune
+from toolkit.studio import compare, explore, label, runs, source, tune
 from toolkit.studio.source import Connection, View
 from toolkit.studio.widgets import guarded, nothing_open
 from toolkit.workspace import Workspace
@@ -38,6 +38,7 @@ def run() -> None:
 
     pages = {
         "explore": st.Page(lambda: show(explore.page), title="Explore", icon=":material/search:", url_path="explore"),
+        "label": st.Page(lambda: show(label.page), title="Label", icon=":material/label:", url_path="label"),
         "tune": st.Page(lambda: show(tune.page), title="Tune", icon=":material/tune:", url_path="tune"),
         "compare": st.Page(
             lambda: show(compare.page), title="Compare", icon=":material/compare_arrows:", url_path="compare"
@@ -66,7 +67,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--dir")
     parser.add_argument("--endpoint")
-    parser.add_argument("--page", choices=["explore", "tune", "compare", "runs"], default="explore")
+    parser.add_argument("--page", choices=["explore", "label", "tune", "compare", "runs"], default="explore")
     return parser.parse_known_args(words)[0]
 
 

@@ -18,6 +18,8 @@ from toolkit.workspace import Workspace
 
 SIZE: Final = 240
 """Side of a tile in pixels."""
+LARGE: Final = 640
+"""Longest side of an image that one looks at alone."""
 EMPTY: Final = Image.new("RGB", (SIZE, SIZE), plots.GREY)
 """The tile of an image that cannot be shown."""
 _WORKERS: Final = 8
@@ -29,24 +31,39 @@ def tiles(view: View, source_refs: Sequence[str], *, blur: bool) -> list[bytes |
     An image comes from the view's workspace or, where its source allows that, from S3; a `source_ref` is never opened
     as a path on this machine.
     """
+    return [each if isinstance(each, str) else square(each) for each in _all(view, source_refs, SIZE, blur)]
+
+
+def large(view: View, source_refs: Sequence[str], *, blur: bool) -> list[bytes | str]:
+    """As `tiles`, as large as one looks at them, and in their own shape."""
+    return _all(view, source_refs, LARGE, blur)
+
+
+def _all(view: View, source_refs: Sequence[str], size: int, blur: bool) -> list[bytes | str]:
     folder, images = (str(view.workspace.folder), view.workspace.images) if view.workspace else (None, {})
 
     def one(source_ref: str) -> bytes | str:
-        return _tile(source_ref, folder, images, view.source.connection, view.source.s3, blur)
+        return _one(source_ref, folder, images, view.source.connection, view.source.s3, size, blur)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(one, source_refs))
 
 
 @st.cache_data(max_entries=2000, ttl="10m", show_spinner=False)
-def _tile(
-    source_ref: str, folder: str | None, images: Mapping[str, str], connection: Connection, s3: bool, blur: bool
+def _one(
+    source_ref: str,
+    folder: str | None,
+    images: Mapping[str, str],
+    connection: Connection,
+    s3: bool,
+    size: int,
+    blur: bool,
 ) -> bytes | str:
     try:
         data = Workspace(Path(folder), images=images).image(source_ref) if folder else None
         if data is None and s3 and storage.is_s3(source_ref):
             data = storage.read(source_ref, session=source.session(connection))
-        return "no copy of this image here." if data is None else square(thumbnail(data, SIZE, blur=blur))
+        return "no copy of this image here." if data is None else thumbnail(data, size, blur=blur)
     except ToolkitError as error:
         return str(error)
     except (OSError, ValueError) as error:  # a name that this machine's file system cannot hold

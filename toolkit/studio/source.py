@@ -20,6 +20,7 @@ from toolkit.errors import NotLabelled, ToolkitError
 from toolkit.manifests import SUMMARY_NAME
 from toolkit.policy import Policy, Rule
 from toolkit.results import Results, list_manifests, read_results
+from toolkit.sampling import sample_for_labeling
 from toolkit.service import ServiceProcess
 from toolkit.truth import Truth, read_truth
 from toolkit.widgets import explorer_data
@@ -311,6 +312,24 @@ def judged_if_any(results: Results, truth: Truth | None, label: str) -> Truth | 
 def session(connection: Connection) -> storage.Session:
     """For requests there. Raises as `storage.connect`."""
     return storage.connect(connection.endpoint, region_name=connection.region, profile_name=connection.profile)
+
+
+def sample(source: Source, label: str, n: int, strategy: str, threshold: float | None, seed: int) -> pd.DataFrame:
+    """As `sample_for_labeling`, kept until a file changes; not to be changed by who gets it."""
+    return _sample(source, _stamp_of(source), label, n, strategy, threshold, seed)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Drawing the sample …")
+def _sample(
+    source: Source,
+    stamp: Stamp,  # noqa: ARG001  (part of the cache's key)
+    label: str,
+    n: int,
+    strategy: str,
+    threshold: float | None,
+    seed: int,
+) -> pd.DataFrame:
+    return sample_for_labeling(load(source), n, label, strategy=strategy, threshold=threshold, seed=seed)
 
 
 def comparison(

@@ -1,0 +1,236 @@
+"""What people say about images, one judgement at a time: an append-only log of who said what, and when."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+from sklearn.metrics import cohen_kappa_score
+
+from toolkit import taxonomy
+from toolkit.errors import InvalidArgument, NotFound, NotLabelled, UnreadableManifest
+from toolkit.truth import Truth, make_truth
+
+ANSWERS: Final = ("present", "absent", "unsure")
+_UNDO: Final = "undo"
+_COLUMNS: Final = ["when", "who", "source_ref", "label", "answer", "weight", "sample"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One answer of one person about one label on one image.
+
+    Attributes
+    ----------
+    when
+        UTC, ISO 8601.
+    who
+        The person's name, or `file: …` for what was imported.
+    source_ref, label
+        The image, and what was asked about it.
+    answer
+        present, absent or unsure.
+    weight
+        How many images of the collection it stands for; None where all had the same chance of being picked.
+    sample
+        Which sample it was picked in: weights of different samples do not go together.
+    """
+
+    when: str
+    who: str
+    source_ref: str
+    label: str
+    answer: str
+    weight: float | None = None
+    sample: str = ""
+
+
+class LabelLog:
+    """The log of a workspace; nothing in it is ever changed, an undo is a line of its own.
+
+    Parameters
+    ----------
+    path
+        A JSON Lines file; made with the first judgement.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> log = LabelLog(Path(tempfile.mkdtemp(), "labels.jsonl"))
+    >>> log.add("ann", "s3://b/1.jpg", "Gambling", "present")
+    >>> log.add("ann", "s3://b/2.jpg", "Gambling", "present")
+    >>> log.undo("ann").source_ref
+    's3://b/2.jpg'
+    >>> log.truth("Gambling")
+    Truth(1 images; present/judged: Gambling 1/1)
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def add(
+        self, who: str, source_ref: str, label: str, answer: str, *, weight: float | None = None, sample: str = ""
+    ) -> None:
+        """Writes one judgement.
+
+        Raises
+        ------
+        InvalidArgument
+            There is no name or no such answer.
+        NotFound
+            The file cannot be written.
+        """
+        if not who.strip():
+            raise InvalidArgument("nobody is named; say who judges.")
+        if answer not in ANSWERS:
+            raise InvalidArgument(f"answer is {answer!r}; give one of {', '.join(ANSWERS)}.")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        spelled = taxonomy.canonical(label)
+        self._append(asdict(Judgement(now, who.strip(), source_ref, spelled, answer, weight, sample)))
+
+    def undo(self, who: str) -> Judgement | None:
+        """Takes back this person's last judgement, and says which that was; None where there is none left."""
+        stack = self._stacks().get(who.strip())
+        if not stack:
+            return None
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._append({"when": now, "who": who.strip(), "answer": _UNDO})
+        return stack[-1]
+
+    def judgements(self, label: str | None = None, who: str | None = None) -> pd.DataFrame:
+        """What stands: of each person the last answer about each label on each image of a sample, undone ones left out.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `Judgement`, in the order in which people answered.
+
+        Raises
+        ------
+        UnreadableManifest
+            A line is broken. A last line that a crash cut off is none.
+        """
+        every = [each for stack in self._stacks().values() for each in stack]
+        table = pd.DataFrame([asdict(each) for each in every], columns=_COLUMNS).sort_values("when", kind="stable")
+        if label is not None:
+            table = table[table["label"] == taxonomy.canonical(label)]
+        if who is not None:
+            table = table[table["who"] == who.strip()]
+        return table.drop_duplicates(["who", "source_ref", "label", "sample"], keep="last").reset_index(drop=True)
+
+    def truth(self, label: str | None = None, *, who: str | None = None, sample: str | None = None) -> Truth:
+        """Labelled samples of what people agree on: where two disagree, or anybody is unsure, the image is unknown.
+
+        Parameters
+        ----------
+        label
+            One label; None takes all of them.
+        who, sample
+            One person's judgements only, or those of one sample.
+
+        Raises
+        ------
+        NotLabelled
+            There is no judgement.
+        InvalidArgument
+            An image stands for different numbers of images in different samples: take one of them.
+        UnreadableManifest
+            As `judgements`.
+        """
+        table = self.judgements(label, who)
+        if sample is not None:
+            table = table[table["sample"] == sample]
+        if table.empty:
+            raise NotLabelled(f"{label or 'any label'}: nobody has judged it yet; label some images first.")
+        weights = table.groupby("source_ref")["weight"].agg(lambda values: values.nunique(dropna=False))
+        if (weights > 1).any() or 0 < table["weight"].isna().sum() < len(table):
+            raise InvalidArgument(
+                "these judgements come from samples with different chances of being picked; take one label and one "
+                "sample at a time."
+            )
+        answers = table.groupby(["source_ref", "label"], sort=False)
+        agreed = answers["answer"].agg(lambda said: said.iloc[0] if said.nunique() == 1 else "unsure").reset_index()
+        agreed["present"] = agreed["answer"].map({"present": 1, "absent": 0})
+        if table["weight"].notna().all():
+            agreed["weight"] = answers["weight"].first().to_numpy()
+        return make_truth(agreed.drop(columns="answer"), str(self.path))
+
+    def agreement(self, label: str) -> pd.DataFrame:
+        """How far people agree about a label, pair by pair.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `first`, `second`, `images` (judged present or absent by both), `agreed` (share, 0–1), `kappa`.
+
+        Notes
+        -----
+        Cohen's kappa [1]_ is the agreement beyond what chance would bring: 1 is full agreement, 0 no more than chance;
+        NaN where both gave one and the same answer throughout.
+
+        References
+        ----------
+        .. [1] J. Cohen (1960). Educational and Psychological Measurement 20(1), 37–46.
+        """
+        table = self.judgements(label)
+        said = table[table["answer"] != "unsure"].pivot(index="source_ref", columns="who", values="answer")
+        rows = []
+        for first, second in combinations(said.columns, 2):
+            both = said[[first, second]].dropna()
+            one, other = both[first], both[second]
+            same = float((one == other).mean()) if len(both) else float("nan")
+            told_apart = len(both) > 0 and len(set(one) | set(other)) > 1
+            kappa = float(cohen_kappa_score(one, other)) if told_apart else float("nan")
+            rows.append((first, second, len(both), same, kappa))
+        return pd.DataFrame(rows, columns=["first", "second", "images", "agreed", "kappa"])
+
+    def _stacks(self) -> dict[str, list[Judgement]]:
+        """Each person's judgements, without those that they took back."""
+        stacks: dict[str, list[Judgement]] = {}
+        for number, line in self._lines():
+            try:
+                record = json.loads(line)
+                stack = stacks.setdefault(str(record["who"]), [])
+                if record["answer"] == _UNDO:
+                    stack[-1:] = []
+                elif record["answer"] in ANSWERS:
+                    stack.append(Judgement(**record))
+                else:
+                    raise ValueError(record["answer"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise UnreadableManifest(
+                    f"{self.path}: line {number} is not a judgement; take the file as it was, or mend that line."
+                ) from error
+        return stacks
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise NotFound(f"{self.path}: cannot be read ({error.strerror}); check its permissions.") from error
+        for number, line in enumerate(data.splitlines(), start=1):
+            if line.endswith(b"}"):  # else a crash cut it off, and nobody was told that it is kept
+                yield number, line
+
+    def _append(self, record: dict[str, object]) -> None:
+        """One write a line, at the end of the file whatever others write meanwhile, and on the disk when it returns."""
+        line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                size = os.fstat(descriptor).st_size
+                cut_off = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+                os.write(descriptor, b"\n" + line if cut_off else line)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise NotFound(f"{self.path}: cannot be written ({error.strerror}); check folder and disk.") from error

@@ -1,0 +1,190 @@
+"""Label: look at one image after the other, say what is there, and see how sure that makes the answer."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from toolkit import sampling
+from toolkit.labelling import LabelLog
+from toolkit.studio import exchange, pictures, source
+from toolkit.studio.source import View
+from toolkit.studio.widgets import PANEL, guarded, plain, table
+
+FILE: Final = "labels.jsonl"
+_WIDTH: Final = 0.05
+_STRATEGIES: Final = {
+    "confidence": "evenly over all confidences: best to tune a threshold",
+    "uniform": "every image has the same chance: best to know how common it is",
+    "threshold": "most of them near one threshold: best to check a decision",
+}
+_ANSWERS: Final = (("Present", "present", "p"), ("Absent", "absent", "a"), ("Unsure", "unsure", "u"))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which sample is labelled; everybody who gives the same settings gets the same images."""
+
+    label: str
+    strategy: str
+    n: int
+    threshold: float | None
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Stands in the log beside each judgement."""
+        at = "" if self.threshold is None else f" at {self.threshold:g}"
+        return f"{self.strategy}{at}, {self.n} images, seed {self.seed}"
+
+
+def page(view: View) -> None:
+    """Draws the page."""
+    st.title("Label", anchor=False)
+    if view.workspace is None or view.label is None:
+        st.info(
+            "Labels are kept in a workspace, and none is open. Run `modkit demo` to make one, or start the studio with "
+            "`modkit app --dir FOLDER` on a folder that has one.",
+            icon=":material/folder_open:",
+        )
+        return
+    log = LabelLog(view.workspace.path(FILE))
+    who, draw = _settings(view.label)
+    _everything(view, log, who, draw)
+
+
+@st.fragment
+def _everything(view: View, log: LabelLog, who: str, draw: Draw) -> None:
+    """All that changes with an answer; the rest of the page stays as it is."""
+    with guarded():
+        _judge(view, log, who, draw)
+    with guarded():
+        _agreement(log, draw.label)
+    with guarded():
+        exchange.section(view, log, draw.label, draw.name)
+
+
+def _settings(label: str) -> tuple[str, Draw]:
+    """Who labels, and what; it stands in the address, so that a reload or a colleague goes on with the same images."""
+    address = st.query_params
+    who_box, strategy_box, n_box, at_box = st.columns([2, 3, 1, 1])
+    who = who_box.text_input(
+        "Your name", key="who", persist_state="session", placeholder="kept with each answer", max_chars=80
+    )
+    names = list(_STRATEGIES)
+    given = address.get("strategy")
+    st.session_state.setdefault("strategy", given if given in names else names[0])
+    strategy = strategy_box.selectbox(
+        "Which images",
+        names,
+        key="strategy",
+        persist_state="session",
+        format_func=lambda name: f"{name}: {_STRATEGIES[name]}",
+    )
+    st.session_state.setdefault("n", _whole(address.get("n"), 100))
+    n = n_box.number_input("How many", 1, 100_000, step=50, key="n", persist_state="session")
+    threshold = None
+    if strategy == "threshold":
+        st.session_state.setdefault("near", float(_whole(address.get("near"), 80)))
+        threshold = at_box.number_input("Near (%)", 0.0, 100.0, step=1.0, key="near", persist_state="session")
+        address["near"] = f"{threshold:g}"
+    address["strategy"], address["n"] = strategy, str(n)
+    return who.strip(), Draw(label, strategy, int(n), threshold)
+
+
+def _whole(text: str | None, usual: int) -> int:
+    return int(text) if text and text.isdecimal() and 1 <= int(text) <= 100_000 else usual
+
+
+def _judge(view: View, log: LabelLog, who: str, draw: Draw) -> None:
+    """The next image that this person has not judged; each answer is on the disk before the next image comes."""
+    sample = source.sample(view.source, draw.label, draw.n, draw.strategy, draw.threshold, draw.seed)
+    said = log.judgements(draw.label, who or None)
+    here = said[said["sample"] == draw.name]
+    _progress(log, draw, here if who else here.head(0), len(sample))
+    if not who:
+        st.info("Type your name above to begin: it is kept with each answer, so that two people can be compared.")
+        return
+    todo = sample[~sample["source_ref"].isin(here["source_ref"])]
+    skipped = st.session_state.setdefault("skipped", [])
+    order = sorted(todo["source_ref"], key=lambda ref: skipped.index(ref) + 1 if ref in skipped else 0)
+    if not order:
+        st.success("All of these images are judged. Ask for more of them above, or use the labels below.")
+        _undo_button(log, who)
+        return
+    rows = todo.set_index("source_ref")
+    image, question = st.columns([3, 2], gap="large")
+    with image:
+        _show(view, order)
+    with question:
+        _ask(log, who, draw, order[0], rows.loc[order[0]])
+
+
+def _progress(log: LabelLog, draw: Draw, here: pd.DataFrame, total: int) -> None:
+    found = int((here["answer"] == "present").sum())
+    st.progress(len(here) / total, text=f"{len(here):,} of {total:,} judged, {found:,} present")
+    everybody = log.judgements(draw.label)
+    positives = everybody.loc[everybody["answer"] == "present", "source_ref"].nunique()
+    missing = max(0, sampling.positives_needed(_WIDTH) - positives)
+    st.caption(
+        f"{positives:,} images that show it are known by now, from everybody. "
+        + (
+            f"About {missing:,} more make the recall of a threshold sure to ±{100 * _WIDTH:g} points (95 %)."
+            if missing
+            else f"That makes the recall of a threshold sure to ±{100 * _WIDTH:g} points (95 %)."
+        )
+    )
+
+
+def _show(view: View, order: list[str]) -> None:
+    sharp = st.toggle("Show images sharp", key="sharp", help="Off, images are blurred before they reach the browser.")
+    picture, *_ = pictures.large(view, order[:2], blur=not sharp)  # the second is made ready for the next answer
+    name = order[0].rpartition("/")[2]
+    if isinstance(picture, str):
+        st.warning(plain(f"{name}: {picture}"))
+    else:
+        st.image(picture, alt=name)
+    st.caption(plain(order[0]))
+
+
+def _ask(log: LabelLog, who: str, draw: Draw, source_ref: str, row: pd.Series) -> None:
+    st.subheader(f"Does it show {plain(draw.label)}?", anchor=False)
+    weight = float(row["weight"]) if draw.strategy != "uniform" else None
+
+    def answer(given: str) -> None:
+        with guarded():
+            log.add(who, source_ref, draw.label, given, weight=weight, sample=draw.name)
+
+    for title, given, key in _ANSWERS:
+        st.button(title, key=f"answer {given}", shortcut=key, width=PANEL // 2, on_click=answer, args=(given,))
+    st.button("Skip", shortcut="s", width=PANEL // 2, on_click=lambda: st.session_state["skipped"].append(source_ref))
+    _undo_button(log, who)
+    st.caption("Keys: P, A, U, S and Z. The model's own answer is not shown: it would lead yours.")
+
+
+def _undo_button(log: LabelLog, who: str) -> None:
+    def undo() -> None:
+        with guarded():
+            taken = log.undo(who)
+            st.toast("There is nothing to undo." if taken is None else plain(f"Taken back: {taken.source_ref}"))
+
+    st.button("Undo", shortcut="z", width=PANEL // 2, icon=":material/undo:", on_click=undo)
+
+
+def _agreement(log: LabelLog, label: str) -> None:
+    pairs = log.agreement(label)
+    if pairs.empty:
+        return
+    st.subheader("How far people agree", anchor=False)
+    headings = {
+        "first": "One",
+        "second": "Other",
+        "images": "Judged by both",
+        "agreed": "Same answer",
+        "kappa": "Kappa",
+    }
+    table(pairs, headings, percent=["agreed"])
+    st.caption(
+        "Cohen's kappa: 1 is full agreement, 0 no more than chance. Images on which people disagree are unknown."
+    )
