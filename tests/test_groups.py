@@ -85,12 +85,12 @@ def test_parts_are_started_as_the_account_allows_and_ctrl_c_loses_nothing(tmp_pa
         uri = said.partition("`modkit resume ")[2].partition("`")[0]
         client = tk.MediaAnalysis(session)
         before = client.group(uri)
-        assert 1 <= len(before.jobs) < 3
+        assert len(before.jobs) < 3  # the first may have started, and not be written down yet: its token finds it
         with pytest.raises(JobFailed, match=r"of 3 parts were not started; `modkit resume"):
             before.results()
         group = client.resume(uri, progress=False).wait(progress=False)
         assert len(group.jobs) == 3 == len(list(client.jobs()))
-        assert group.jobs[0].id == before.jobs[0].id
+        assert [job.id for job in group.jobs][: len(before.jobs)] == [job.id for job in before.jobs]
         assert group.results().n_images == 900
 
 

@@ -86,14 +86,14 @@ def test_screenshots(open_page, width, theme):
         "/?run=adapter&label=Gambling&threshold=73", viewport={"width": width, "height": 1700}, color_scheme=theme
     )
     seen.page.locator(".js-plotly-plot .main-svg").first.wait_for()
-    for name in ("Explore", "Tune", "Runs"):
+    for name in ("Explore", "Label", "Tune", "Compare", "Report", "Runs"):
         seen.page.get_by_role("link", name=name).click()
         expect(seen.page.get_by_role("heading", level=1)).to_have_text(name)
         seen.settle()
         if name == "Tune":
             expect(seen.count("Flagged, wrongly")).to_have_text(str(flagged_wrongly(73)))
         if name == "Runs":
-            expect(seen.page.get_by_role("button", name="Upload", exact=True)).to_be_visible()
+            expect(seen.page.get_by_role("button", name="Upload", exact=True).last).to_be_visible()
         seen.see_pictures()
         assert seen.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         seen.page.screenshot(path=ARTIFACTS / f"studio-{name.lower()}-{width}-{theme}.png")

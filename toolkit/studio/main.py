@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from toolkit import plots
-from toolkit.studio import compare, explore, label, runs, source, tune
+from toolkit.studio import compare, explore, label, report, runs, source, tune
 from toolkit.studio.source import Connection, View
 from toolkit.studio.widgets import guarded, nothing_open
 from toolkit.workspace import Workspace
@@ -43,6 +43,7 @@ def run() -> None:
         "compare": st.Page(
             lambda: show(compare.page), title="Compare", icon=":material/compare_arrows:", url_path="compare"
         ),
+        "report": st.Page(lambda: show(report.page), title="Report", icon=":material/description:", url_path="report"),
         "runs": st.Page(show_runs, title="Runs", icon=":material/folder_open:", url_path="runs"),
     }
 
@@ -67,7 +68,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--dir")
     parser.add_argument("--endpoint")
-    parser.add_argument("--page", choices=["explore", "label", "tune", "compare", "runs"], default="explore")
+    parser.add_argument("--page", choices=["explore", "label", "tune", "compare", "report", "runs"], default="explore")
     return parser.parse_known_args(words)[0]
 
 

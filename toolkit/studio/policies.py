@@ -24,7 +24,7 @@ def put_in(view: View, curve: ThresholdCurve, picked: Picked) -> None:
     """A button that makes the line's place the label's rule."""
     rule = Rule(block=picked.block, review=picked.review)
     band = "" if rule.review is None else f", review from {rule.review:g}"
-    current = _load(view).rules.get(curve.label)
+    current = load(view).rules.get(curve.label)
     button, said = st.columns([2, 3], vertical_alignment="center")
     if button.button(
         f"Put into the policy: block from {picked.block:g}{band}",
@@ -35,14 +35,14 @@ def put_in(view: View, curve: ThresholdCurve, picked: Picked) -> None:
             "run": view.source.name, "samples": view.samples.name if view.samples else None,
             "tp": point.tp, "fp": point.fp, "fn": point.fn, "tn": point.tn,
         }  # fmt: skip
-        _keep(view, _load(view).with_rule(curve.label, rule, why))
+        _keep(view, load(view).with_rule(curve.label, rule, why))
     said.caption(plain(f"The policy says: {_in_words(current)}" if current else "The policy has no rule for it yet."))
 
 
 def section(view: View, samples: Samples, choice: Choice, volume: float) -> None:
     """All labels in one table, what the policy would do with the run, and its files."""
     st.subheader("Policy", anchor=False)
-    policy = _load(view)
+    policy = load(view)
     _labels(view, samples, policy, choice.objective, choice.confidence_level)
     if not policy.rules:
         st.caption("It is empty: move the line of a label above, and put it into the policy.")
@@ -165,7 +165,7 @@ def _path(view: View) -> Path | None:
     return None if view.workspace is None else view.workspace.path(FILE)
 
 
-def _load(view: View) -> Policy:
+def load(view: View) -> Policy:
     """The workspace's policy; where none is open, this session's."""
     path = _path(view)
     if path is None:
@@ -180,7 +180,7 @@ def _load(view: View) -> Policy:
 
 
 def _keep(view: View, policy: Policy) -> None:
-    st.session_state["policy before"] = _load(view)
+    st.session_state["policy before"] = load(view)
     _save(view, policy)
     st.rerun()
 

@@ -1,0 +1,128 @@
+"""Report: one HTML file for colleagues, and every table of this run as CSV and Parquet."""
+
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from toolkit import export
+from toolkit.errors import ToolkitError
+from toolkit.policy import Policy
+from toolkit.report import write_report
+from toolkit.studio import policies, source
+from toolkit.studio.source import View
+from toolkit.studio.widgets import guarded, plain
+
+_GOAL: Final = "precision>=0.9"
+_MOST: Final = 1_000_000
+"""Rows that are made into a file here; larger tables are for `results.images.to_parquet`."""
+
+
+def page(view: View) -> None:
+    """Draws the page."""
+    st.title("Report", anchor=False)
+    st.caption("One file that needs nothing else: distributions, trade-offs and thresholds, to send or to keep.")
+    with guarded():
+        _html(view)
+    st.subheader("Tables", anchor=False)
+    st.caption("In CSV, text that a spreadsheet would run as a formula has an apostrophe before it; Parquet has none.")
+    with guarded():
+        _tables(view)
+
+
+def _html(view: View) -> None:
+    names = [run.name for run in view.runs]
+    with st.form("report", border=True):
+        title = st.text_input("Title", "Moderation report")
+        chosen = st.multiselect("Runs", names, default=[view.source.name])
+        options = source.labels(view.results, view.truth)
+        labels = st.multiselect("Labels", options, default=options[:8], help="In the order in which they are shown.")
+        objective = st.text_input("What the thresholds should reach", st.session_state.get("objective", _GOAL))
+        made = st.form_submit_button("Make the report", type="primary", icon=":material/description:")
+    if made:
+        if not chosen or not labels:
+            st.warning("Choose at least one run and one label.")
+            return
+        with st.spinner("Writing the report …"):
+            runs = {run.name: source.load(run) for run in view.runs if run.name in chosen}
+            st.session_state["report made"] = _written(view, runs, labels, objective, title)
+    if "report made" in st.session_state:
+        data: bytes = st.session_state["report made"]
+        st.download_button(
+            f"Download the report ({len(data) / 1e6:.1f} MB)", data, "moderation-report.html", "text/html",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+
+
+def _written(view: View, runs: dict, labels: list[str], objective: str, title: str) -> bytes:  # type: ignore[type-arg]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "report.html")
+        write_report(path, runs, view.truth, labels=labels, objective=objective, title=title)
+        return path.read_bytes()
+
+
+def _tables(view: View) -> None:
+    made = _available(view)
+    name = st.selectbox("Table", list(made), format_func=lambda each: f"{each}: {made[each]}", key="which")
+    key = f"table {name} of {view.source.name}, {view.label}"
+    if st.button("Make the files", key="make", icon=":material/table:"):
+        st.session_state["table"] = (key, _table(view, name))
+    kept = st.session_state.get("table")
+    if kept is None or kept[0] != key:
+        return
+    rows: pd.DataFrame = kept[1]
+    if len(rows) > _MOST:
+        st.warning(f"{len(rows):,} rows are too many for a file from here; take them in a notebook.")
+        return
+    stem = "-".join("".join(c if c.isalnum() else " " for c in f"{view.source.name} {name}").split())
+    files = st.container(horizontal=True)
+    files.download_button("CSV", export.to_csv(rows), f"{stem}.csv", "text/csv", on_click="ignore")
+    parquet = "application/vnd.apache.parquet"
+    files.download_button("Parquet", export.to_parquet(rows), f"{stem}.parquet", parquet, on_click="ignore")
+    st.caption(f"{len(rows):,} rows; the first of them:")
+    st.dataframe(rows.head(20), hide_index=True, placeholder="–")
+
+
+def _available(view: View) -> dict[str, str]:
+    found = {
+        "overview": "one row a label",
+        "images": "one row an analyzed image",
+        "labels": "one row an image and label",
+        "errors": "one row an image that was not analyzed",
+    }
+    if view.samples is not None and view.truth is not None and view.label is not None:
+        found["curve"] = f"every threshold of {view.label}"
+        found["judged"] = f"one row a judged image, for {view.label}"
+    if _policy(view) is not None:
+        found["decisions"] = "what the policy does with each image"
+    return found
+
+
+def _table(view: View, name: str) -> pd.DataFrame:
+    if name == "overview":
+        return view.results.overview()
+    if name in {"images", "labels", "errors"}:
+        rows: pd.DataFrame = getattr(view.results, name)
+        if name == "labels":
+            refs = view.results.images.set_index("image")["source_ref"]
+            rows = rows.assign(source_ref=rows["image"].map(refs))
+        return rows
+    if name == "decisions":
+        policy = _policy(view)
+        return policy.decide(view.results) if policy is not None else pd.DataFrame()
+    if view.samples is None or view.label is None:
+        return pd.DataFrame()
+    if name == "curve":
+        return source.curve(view.source, view.samples, view.label).table
+    return source.judged(view.source, view.samples, view.label)
+
+
+def _policy(view: View) -> Policy | None:
+    try:
+        policy = policies.load(view)
+    except ToolkitError as error:
+        st.caption(plain(str(error)))
+        return None
+    return policy if policy.rules else None
