@@ -104,6 +104,7 @@ def test_the_address_is_what_a_colleague_sees(open_page):
     page.get_by_role("spinbutton", name="Threshold of adapter (%)").fill("73")
     page.get_by_role("spinbutton", name="Threshold of adapter (%)").press("Enter")
     expect(page).to_have_url(re.compile("candidate_at=73"))
+    seen.settle()
     said = page.get_by_role("heading", name="The candidate finds").inner_text()
     seen.settle()
     seen.see_pictures()

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 import toolkit as tk
 from tests.studio.conftest import HOSTILE, PREFIX, N, Open, make_workspace, picture
 from toolkit import plots, storage
-from toolkit.studio import mistakes, pictures, source, threshold
+from toolkit.studio import kept, mistakes, pictures, source, threshold
 
 
 def counts(app: AppTest) -> dict[str, str]:
@@ -329,7 +329,7 @@ def test_mistakes_are_the_curves_and_the_worst_stand_first(workspace, open_app: 
     samples = source.samples_of(workspace)
     assert samples is not None
     for block in (50, 60.5, 80, 100):
-        wrong, missed = mistakes.mistakes(source.judged(here, samples, "Gambling"), block)
+        wrong, missed = mistakes.mistakes(kept.judged(here, samples, "Gambling"), block)
         assert (len(wrong), len(missed)) == (curve.at(block).fp, curve.at(block).fn)
         assert wrong["confidence"].is_monotonic_decreasing
         assert missed["confidence"].is_monotonic_increasing

@@ -9,7 +9,7 @@ from toolkit import adapters, plots
 from toolkit.compare import Comparison
 from toolkit.curves import OperatingPoint
 from toolkit.errors import ToolkitError
-from toolkit.studio import pictures, source, tryout
+from toolkit.studio import kept, pictures, source, tryout
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.threshold import short
 from toolkit.studio.widgets import guarded, interval, percent, plain, table
@@ -93,15 +93,15 @@ def _runs(view: View, *, hidden: bool) -> tuple[Source, Source]:
 
 def _compared(view: View, samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
     at = _thresholds(samples, base, candidate, label, hidden=showing)
-    found = source.comparison(base, candidate, samples, label, at)
-    points = [source.curve(run, samples, label).at(each) for run, each in zip((base, candidate), at, strict=True)]
+    found = kept.comparison(base, candidate, samples, label, at)
+    points = [kept.curve(run, samples, label).at(each) for run, each in zip((base, candidate), at, strict=True)]
     if showing:
         st.title(plain(headline(found, *points)), anchor=False)
     else:
         st.subheader(plain(headline(found, *points)), anchor=False)
     st.caption(verdict(found))
     _numbers((base, candidate), points, found.confidence_level)
-    curves = [source.curve(run, samples, label) for run in (base, candidate)]
+    curves = [kept.curve(run, samples, label) for run in (base, candidate)]
     figure = plots.base_against_candidate(*curves, thresholds=at, names=(base.name, candidate.name))
     st.plotly_chart(figure.update_layout(height=560) if showing else figure, key="curves")
     if showing:
@@ -150,7 +150,7 @@ def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *
     fresh = st.session_state.get("compared") != about
     st.session_state["compared"] = about
     for key, run, place in (("base at", base, places[0]), ("candidate at", candidate, places[1])):
-        curve = source.curve(run, samples, label)
+        curve = kept.curve(run, samples, label)
         name = key.replace(" ", "_")
         if fresh or key not in st.session_state:
             given = _number(st.session_state["address"].pop(name, None))

@@ -8,7 +8,7 @@ import streamlit as st
 
 from toolkit import sampling
 from toolkit.labelling import LabelLog
-from toolkit.studio import exchange, pictures, source
+from toolkit.studio import exchange, kept, pictures
 from toolkit.studio.source import View
 from toolkit.studio.widgets import PANEL, guarded, plain, table
 
@@ -99,7 +99,7 @@ def _whole(text: str | None, usual: int) -> int:
 
 def _judge(view: View, log: LabelLog, who: str, draw: Draw) -> None:
     """The next image that this person has not judged; each answer is on the disk before the next image comes."""
-    sample = source.sample(view.source, draw.label, draw.n, draw.strategy, draw.threshold, draw.seed)
+    sample = kept.sample(view.source, draw.label, draw.n, draw.strategy, draw.threshold, draw.seed)
     said = log.judgements(draw.label, who or None)
     here = said[said["sample"] == draw.name]
     _progress(log, draw, here if who else here.head(0), len(sample))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from toolkit.adapters import ground_truth
 from toolkit.errors import NotFound
-from toolkit.studio import source
+from toolkit.studio import kept, source
 from toolkit.studio.source import Samples, View
 from toolkit.studio.widgets import PANEL, gallery, guarded, plain
 from toolkit.truth import Truth, make_truth, read_truth
@@ -20,7 +20,7 @@ FILE: Final = "next-training.csv"
 def section(view: View, samples: Samples, label: str, threshold: float) -> None:
     """False positives and false negatives of one label at a threshold (percent), and what to do with them."""
     sharp = st.toggle("Show images sharp", key="sharp", help="Off, images are blurred before they reach the browser.")
-    wrong, missed = mistakes(source.judged(view.source, samples, label), threshold)
+    wrong, missed = mistakes(kept.judged(view.source, samples, label), threshold)
     side_by_side = st.container(horizontal=True, gap="medium")
     with side_by_side.container(width=PANEL):
         st.subheader(f"False positives: {len(wrong):,}", anchor=False)

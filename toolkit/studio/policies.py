@@ -10,7 +10,7 @@ import streamlit as st
 from toolkit.curves import ThresholdCurve
 from toolkit.errors import InvalidPolicy, NotFound, NotLabelled
 from toolkit.policy import Policy, Rule
-from toolkit.studio import source
+from toolkit.studio import kept, source
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.threshold import Picked
 from toolkit.studio.widgets import guarded, interval, plain, table
@@ -60,29 +60,22 @@ def _labels(view: View, samples: Samples, policy: Policy, objective: str, level:
         "label": "Label", "block": "Block from", "review": "Review from", "precision": "Precision", "recall": "Recall",
         "suggested": "Suggested", "positives": "Show it", "judged": "Judged",
     }  # fmt: skip
-    rows = _rows(
-        view.source, samples, source.stamp(view.source, samples), tuple(policy.rules.items()), objective, level
+    key = (kept.rules_of(policy), objective, level)
+    rows = kept.keep(
+        "policy", (view.source, samples), key, lambda: _rows(view.source, samples, policy, objective, level)
     )
-    shown = pd.DataFrame(list(rows), columns=list(headings))
+    shown = pd.DataFrame(rows, columns=list(headings))
     table(shown.astype({"block": float, "review": float, "suggested": float}), headings)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _rows(
-    run: Source,
-    samples: Samples,
-    stamp: source.Stamp,  # noqa: ARG001  (part of the cache's key)
-    rules: tuple[tuple[str, Rule], ...],
-    objective: str,
-    level: float | None,
-) -> tuple[dict[str, Any], ...]:
+def _rows(run: Source, samples: Samples, policy: Policy, objective: str, level: float | None) -> list[dict[str, Any]]:
     """One row a label: its rule, what that does on the judged images, and what the objective suggests."""
     found = []
-    for label in dict.fromkeys([*source.load_samples(samples).tunable_labels(), *dict(rules)]):
-        rule = dict(rules).get(label)
+    for label in dict.fromkeys([*source.load_samples(samples).tunable_labels(), *policy.rules]):
+        rule = policy.rules.get(label)
         row: dict[str, Any] = {"label": label, "block": rule and rule.block, "review": rule and rule.review}
         try:
-            curve = source.curve(run, samples, label)
+            curve = kept.curve(run, samples, label)
             choice = choose_threshold(curve, objective, confidence_level=level)
             row |= {
                 "suggested": choice.threshold,
@@ -94,7 +87,7 @@ def _rows(
         except NotLabelled:
             row |= {"positives": 0, "judged": 0}
         found.append(row)
-    return tuple(found)
+    return found
 
 
 def _rates(curve: ThresholdCurve, block: float) -> dict[str, str]:
@@ -109,8 +102,7 @@ def _rates(curve: ThresholdCurve, block: float) -> dict[str, str]:
 
 
 def _forecast(view: View, policy: Policy, volume: float) -> None:
-    rules = tuple((label, rule.block, rule.review) for label, rule in policy.rules.items())
-    forecast = source.forecast(view.source, rules)
+    forecast = kept.forecast(view.source, kept.rules_of(policy))
     columns = st.columns(4, border=True)
     for place, row in zip(columns, forecast.to_dict("records"), strict=False):
         each, low, high = (

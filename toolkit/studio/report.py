@@ -11,7 +11,7 @@ from toolkit import export
 from toolkit.errors import ToolkitError
 from toolkit.policy import Policy
 from toolkit.report import write_report
-from toolkit.studio import policies, source
+from toolkit.studio import kept, policies, source
 from toolkit.studio.source import View
 from toolkit.studio.widgets import guarded, plain
 
@@ -115,8 +115,8 @@ def _table(view: View, name: str) -> pd.DataFrame:
     if view.samples is None or view.label is None:
         return pd.DataFrame()
     if name == "curve":
-        return source.curve(view.source, view.samples, view.label).table
-    return source.judged(view.source, view.samples, view.label)
+        return kept.curve(view.source, view.samples, view.label).table
+    return kept.judged(view.source, view.samples, view.label)
 
 
 def _policy(view: View) -> Policy | None:

@@ -8,22 +8,16 @@ import tempfile
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import pandas as pd
 import streamlit as st
 
 from toolkit import storage
-from toolkit.compare import Comparison, compare
-from toolkit.curves import ThresholdCurve, threshold_curve
 from toolkit.errors import NotLabelled, ToolkitError
 from toolkit.manifests import SUMMARY_NAME
-from toolkit.policy import Policy, Rule
 from toolkit.results import Results, list_manifests, read_results
-from toolkit.sampling import sample_for_labeling
 from toolkit.service import ServiceProcess
 from toolkit.truth import Truth, read_truth
-from toolkit.widgets import explorer_data
 from toolkit.workspace import FILE_NAME, Workspace
 
 DEMO: Final = "modkit-demo"
@@ -175,7 +169,7 @@ def sources(workspace: Workspace | None, endpoint: str | None) -> dict[str, Sour
 
 def load(source: Source) -> Results:
     """Its results. Raises as `read_results`."""
-    return _load(source, _stamp_of(source))
+    return _load(source, stamp(source))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the results …")
@@ -194,7 +188,7 @@ def samples_of(workspace: Workspace | None) -> Samples | None:
 def load_samples(samples: Samples) -> Truth:
     """What people said. Raises as `read_truth`."""
     try:
-        return _load_samples(samples, _stamp(samples.location))
+        return _load_samples(samples, stamp(samples))
     except ToolkitError as error:
         # An upload lies under a name of ours; the user knows it by another.
         raise type(error)(str(error).replace(samples.location, samples.name)) from error
@@ -223,81 +217,6 @@ def labels(results: Results, truth: Truth | None) -> list[str]:
     return list(dict.fromkeys([*first, *reported, *found, *judged]))
 
 
-def curve(source: Source, samples: Samples, label: str) -> ThresholdCurve:
-    """As `threshold_curve`, kept until a file changes."""
-    return _curve(source, _stamp_of(source), samples, _stamp(samples.location), label)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _curve(
-    source: Source,
-    stamp: Stamp,  # noqa: ARG001  (part of the cache's key, as below)
-    samples: Samples,
-    samples_stamp: Stamp,  # noqa: ARG001
-    label: str,
-) -> ThresholdCurve:
-    return threshold_curve(load(source), load_samples(samples), label)
-
-
-def explorer(
-    source: Source, samples: Samples, label: str, suggested: float | None, also: tuple[float, ...]
-) -> dict[str, Any]:
-    """As `explorer_data`, kept until a file changes; not to be changed by who gets it."""
-    return _explorer(source, _stamp_of(source), samples, _stamp(samples.location), label, suggested, also)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _explorer(
-    source: Source,
-    stamp: Stamp,  # noqa: ARG001  (part of the cache's key, as below)
-    samples: Samples,
-    samples_stamp: Stamp,  # noqa: ARG001
-    label: str,
-    suggested: float | None,
-    also: tuple[float, ...],
-) -> dict[str, Any]:
-    return explorer_data(curve(source, samples, label), load(source), suggested=suggested, also=also)
-
-
-def forecast(source: Source, rules: tuple[tuple[str, float | None, float | None], ...]) -> pd.DataFrame:
-    """What a policy (label, block, review) would do with a run; as `Policy.forecast`, kept until a file changes."""
-    return _forecast(source, _stamp_of(source), rules)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _forecast(
-    source: Source,
-    stamp: Stamp,  # noqa: ARG001  (part of the cache's key)
-    rules: tuple[tuple[str, float | None, float | None], ...],
-) -> pd.DataFrame:
-    return Policy({label: Rule(block, review) for label, block, review in rules}).forecast(load(source))
-
-
-def judged(source: Source, samples: Samples, label: str) -> pd.DataFrame:
-    """The judged images of a run: `source_ref`, `confidence` (percent; NaN: not reported), `present`.
-
-    Raises
-    ------
-    NotLabelled
-        There are none.
-    """
-    return _judged(source, _stamp_of(source), samples, _stamp(samples.location), label)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _judged(
-    source: Source,
-    stamp: Stamp,  # noqa: ARG001  (part of the cache's key, as below)
-    samples: Samples,
-    samples_stamp: Stamp,  # noqa: ARG001
-    label: str,
-) -> pd.DataFrame:
-    results = load(source)
-    known, present = load_samples(samples).matched(label, results.images["source_ref"])
-    table = results.images.loc[known, ["source_ref"]]
-    return table.assign(confidence=results.scores(label)[known], present=present[known])
-
-
 def judged_if_any(results: Results, truth: Truth | None, label: str) -> Truth | None:
     """The samples, if they say anything of this label on this run's images."""
     if truth is None:
@@ -314,58 +233,18 @@ def session(connection: Connection) -> storage.Session:
     return storage.connect(connection.endpoint, region_name=connection.region, profile_name=connection.profile)
 
 
-def sample(source: Source, label: str, n: int, strategy: str, threshold: float | None, seed: int) -> pd.DataFrame:
-    """As `sample_for_labeling`, kept until a file changes; not to be changed by who gets it."""
-    return _sample(source, _stamp_of(source), label, n, strategy, threshold, seed)
-
-
-@st.cache_resource(max_entries=16, show_spinner="Drawing the sample …")
-def _sample(
-    source: Source,
-    stamp: Stamp,  # noqa: ARG001  (part of the cache's key)
-    label: str,
-    n: int,
-    strategy: str,
-    threshold: float | None,
-    seed: int,
-) -> pd.DataFrame:
-    return sample_for_labeling(load(source), n, label, strategy=strategy, threshold=threshold, seed=seed)
-
-
-def comparison(
-    base: Source, candidate: Source, samples: Samples, label: str, thresholds: tuple[float, float]
-) -> Comparison:
-    """As `compare`, kept until a file changes."""
-    stamp = (*_stamp_of(base), *_stamp_of(candidate), *_stamp(samples.location))
-    return _comparison(base, candidate, stamp, samples, label, thresholds)
-
-
-@st.cache_resource(max_entries=16, show_spinner="Comparing image with image …")
-def _comparison(
-    base: Source,
-    candidate: Source,
-    stamp: Stamp,  # noqa: ARG001  (part of the cache's key)
-    samples: Samples,
-    label: str,
-    thresholds: tuple[float, float],
-) -> Comparison:
-    return compare(load(base), load(candidate), load_samples(samples), label, thresholds)
-
-
 def connection_of(source: Source) -> Connection:
     """Where to ask the model of a run: where the run is from, else where the studio is connected to."""
     return source.connection if source.connection != Connection() else desk().connection
 
 
-def stamp(source: Source, samples: Samples) -> Stamp:
-    """Changes when a file of either does; what a page keeps of the two has it in its key."""
-    return (*_stamp_of(source), *_stamp(samples.location))
-
-
-def _stamp_of(source: Source) -> Stamp:
-    if storage.is_s3(source.results):
+def stamp(of: Source | Samples) -> Stamp:
+    """Changes when one of its files does; what lies in S3 is good until it is opened again."""
+    if isinstance(of, Samples):
+        return _stamp(of.location)
+    if storage.is_s3(of.results):
         return ()
-    files = list_manifests(source.results)  # a folder or a glob may hold more of them than the last time
+    files = list_manifests(of.results)  # a folder or a glob may hold more of them than the last time
     return _stamp(*files, *(Path(file).with_name(SUMMARY_NAME) for file in files))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import streamlit as st
 
 from toolkit.curves import ThresholdCurve
-from toolkit.studio import source
+from toolkit.studio import kept
 from toolkit.studio.source import Samples, View
 from toolkit.widgets import bundle
 
@@ -57,7 +57,7 @@ def pick(view: View, samples: Samples, curve: ThresholdCurve, suggested: float |
     start: Picked = st.session_state[f"start of {key}"]
     _plotly(key="plotly", height=1)
     also = tuple(value for value in (suggested, start.block, start.review) if value is not None)
-    data = source.explorer(view.source, samples, curve.label, suggested, also)
+    data = kept.explorer(view.source, samples, curve.label, suggested, also)
     answer = _explorer(key=widget, data=data | {"value": vars(start)}, on_picked_change=lambda: None, height="content")
     said = _read(answer.get("picked"), curve.min_confidence)
     if said is not None and said.start == start.start:

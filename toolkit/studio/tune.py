@@ -6,7 +6,7 @@ import streamlit as st
 
 from toolkit.curves import ThresholdCurve
 from toolkit.errors import NotLabelled
-from toolkit.studio import mistakes, policies, source, threshold
+from toolkit.studio import kept, mistakes, policies, threshold
 from toolkit.studio.source import Samples, View
 from toolkit.studio.threshold import short
 from toolkit.studio.widgets import PANEL, guarded, interval, percent, plain
@@ -32,7 +32,7 @@ def page(view: View) -> None:
         objective = _objective()
     with sure:
         level = _level()
-    curve = source.curve(view.source, view.samples, view.label)
+    curve = kept.curve(view.source, view.samples, view.label)
     if curve.unmatched:
         st.caption(f"{curve.unmatched:,} judged images have no result in this run and do not count.")
     choice = choose_threshold(curve, objective, confidence_level=level)
@@ -105,7 +105,7 @@ def _runs(view: View, samples: Samples, choice: Choice) -> None:
     for run in view.runs:
         with guarded():
             try:
-                theirs = source.curve(run, samples, choice.label)
+                theirs = kept.curve(run, samples, choice.label)
             except NotLabelled:  # a run of another collection: nothing is wrong with it
                 elsewhere.append(run.name)
                 continue
