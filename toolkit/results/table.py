@@ -141,12 +141,27 @@ class Results:
         A manifest's lines are all analyzed, duplicates too, and all count. As evidence of how good a threshold is, an
         image counts only once.
         """
-        first = ~self.images["source_ref"].duplicated().to_numpy()
-        if first.all():
+        return self.where(~self.images["source_ref"].duplicated().to_numpy())
+
+    def where(self, chosen: NDArray[np.bool_]) -> "Results":
+        """The same run with some of its images only; what failed stays.
+
+        Parameters
+        ----------
+        chosen
+            One value an image, shape (n_images,).
+
+        Examples
+        --------
+        >>> results.where(results.images["content_type"] == "Illustrated").n_images  # doctest: +SKIP
+        12
+        """
+        kept = np.asarray(chosen, dtype=bool)
+        if kept.all():
             return self
-        labels = self.labels[first[self.labels["image"]]]
-        place = np.cumsum(first) - 1
-        images = self.images[first].assign(image=np.arange(int(first.sum()))).reset_index(drop=True)
+        labels = self.labels[kept[self.labels["image"]]]
+        place = np.cumsum(kept) - 1
+        images = self.images[kept].assign(image=np.arange(int(kept.sum()))).reset_index(drop=True)
         labels = labels.assign(image=place[labels["image"]]).reset_index(drop=True)
         return replace(self, images=images, labels=labels)
 

@@ -2,13 +2,14 @@
 
 from typing import Final
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from toolkit import plots
 from toolkit.results import NO_SUMMARY, Results
-from toolkit.studio import source
+from toolkit.studio import gallery, kept, source
 from toolkit.studio.source import View
-from toolkit.studio.widgets import percent, plain, table
+from toolkit.studio.widgets import guarded, percent, plain, table
 
 _FLOOR: Final = {
     "job": "as the job says",
@@ -17,21 +18,29 @@ _FLOOR: Final = {
 }
 
 
+_EVERY: Final = "every content type"
+_SHAPES: Final = {"Histogram": plots.distribution, "At or above": plots.ecdf}
+
+
 def page(view: View) -> None:
     """Draws the page."""
     st.title("Explore", anchor=False)
     _adapter(view)
-    _counts(view.results)
+    _counts(view)
     if view.label is None:
         st.info("No label was reported on any image, so there is no confidence to look at.")
     else:
         _distribution(view, view.label)
-    _labels(view.results)
+    with guarded():
+        _labels(view)
     _errors(view.results)
+    if view.label is not None:
+        gallery.section(view, view.label)
 
 
-def _counts(results: Results) -> None:
-    flagged = int(results.labels["image"].nunique())
+def _counts(view: View) -> None:
+    results = view.results
+    flagged = kept.keep("with a label", (view.source,), None, lambda: int(results.labels["image"].nunique()))
     analyzed, labelled, failed, floor = st.columns(4, border=True)
     analyzed.metric("Images analyzed", f"{results.n_images:,}")
     labelled.metric("With a label", f"{flagged:,}")
@@ -56,24 +65,49 @@ def _adapter(view: View) -> None:
 
 
 def _distribution(view: View, label: str) -> None:
-    if label not in view.results.label_names():
+    if label not in kept.names(view.source):
         st.info(plain(f"This run reported {label} on none of its images; choose another label or run at the left."))
         return
     truth = source.judged_if_any(view.results, view.truth, label)
-    st.plotly_chart(plots.distribution(view.results, label, truth), key="distribution")
+    types = kept.types(view.source)
+    shape, kind = st.columns([3, 1], vertical_alignment="bottom")
+    drawn = shape.segmented_control(
+        "Drawn as", list(_SHAPES), default=next(iter(_SHAPES)), key="shape", label_visibility="collapsed"
+    )
+    chosen = kind.selectbox("Content type", [_EVERY, *types], key="drawn type") if len(types) > 1 else _EVERY
+    draw = _SHAPES[drawn or next(iter(_SHAPES))]
+
+    def figure() -> go.Figure:
+        results = view.results
+        if chosen != _EVERY:
+            results = results.where((results.images["content_type"] == chosen).to_numpy(bool))
+        return draw(results, label, source.judged_if_any(results, truth, label))
+
+    of = (view.source, view.samples) if view.samples else (view.source,)
+    st.plotly_chart(kept.keep("distribution", of, (label, drawn, chosen), figure), key="distribution")
     if truth is None:
         st.caption(
-            "No labelled samples speak of this label on these images; load some on the Runs page to tell them apart."
+            "No labelled samples speak of this label on these images; load some on the Runs page, or label some on the "
+            "Label page, to tell them apart."
         )
 
 
-def _labels(results: Results) -> None:
+def _labels(view: View) -> None:
     st.subheader("Labels", anchor=False)
+    overview = kept.overview(view.source)
     columns = {
         "label": "Label", "parent": "Under", "level": "Level", "images": "Images", "share": "Share",
         "median_confidence": "Median confidence",
     }  # fmt: skip
-    table(results.overview(), columns, percent=["share"])
+    listed, tree, together = st.tabs(["Table", "Tree", "Seen together"])
+    with listed:
+        table(overview, columns, percent=["share"])
+    if overview.empty:
+        return
+    with tree:
+        st.plotly_chart(plots.label_tree(overview), key="tree")
+    with together:
+        st.plotly_chart(plots.cooccurrence(kept.cooccurrence(view.source)), key="together")
 
 
 def _errors(results: Results) -> None:

@@ -53,6 +53,21 @@ def overview(run: Source) -> pd.DataFrame:
     return keep("overview", (run,), None, lambda: source.load(run).overview())
 
 
+def names(run: Source) -> list[str]:
+    """As `Results.label_names`."""
+    return keep("names", (run,), None, lambda: source.load(run).label_names())
+
+
+def types(run: Source) -> list[str]:
+    """The content types that were reported."""
+
+    def compute() -> list[str]:
+        found = source.load(run).images["content_type"].dropna().unique()
+        return sorted(str(each) for each in found if each)
+
+    return keep("types", (run,), None, compute)
+
+
 def cooccurrence(run: Source) -> pd.DataFrame:
     """As `Results.cooccurrence`."""
     return keep("cooccurrence", (run,), None, lambda: source.load(run).cooccurrence())

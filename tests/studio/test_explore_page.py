@@ -1,0 +1,66 @@
+"""The Explore page's gallery and its one image in detail."""
+
+import re
+
+from playwright.sync_api import expect
+
+import toolkit as tk
+from tests.studio.conftest import N, Open, is_gambling, score
+from tests.studio.test_pages import shown
+
+
+def gallery(app) -> str:
+    return next(text.value for text in app.text if " of " in text.value and "–" in text.value)
+
+
+def test_the_gallery_is_filtered_by_what_people_and_the_policy_say(workspace, open_app: Open):
+    tk.Policy({"Gambling": tk.Rule(block=80.0, review=60.0)}).save(workspace.folder / "policy.json")
+    app = open_app("--dir", str(workspace.folder), "--page", "explore", run="adapter", label="Gambling")
+    assert gallery(app) == f"1–24 of {N}"
+    app.selectbox(key="people say").select("present").run()
+    assert gallery(app).endswith(f" of {sum(map(is_gambling, range(N)))}")
+    app.selectbox(key="policy says").select("block").run()
+    assert gallery(app).endswith(f" of {sum(is_gambling(n) and score(n) >= 80 for n in range(N))}")
+    app.selectbox(key="policy says").select("allow").run()
+    assert "No image is all of this" in shown(app)
+    assert not app.exception
+
+
+def test_pages_follow_each_other_and_a_narrower_filter_ends_at_its_last(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "explore", run="adapter", label="Gambling")
+    next(button for button in app.button if button.label == "Next").click().run()
+    assert gallery(app) == f"25–{N} of {N}"
+    low = score(3)
+    app.slider[0].set_value((low, 100.0)).run()
+    count = sum(score(n) >= low for n in range(N))
+    assert gallery(app) == f"1–{count} of {count}" if count <= 24 else gallery(app).endswith(f"of {count}")
+
+
+def test_a_run_without_samples_or_policy_still_has_a_gallery(workspace, open_app: Open):
+    tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
+    app = open_app("--dir", str(workspace.folder), "--page", "explore", run="base", label="Explicit")
+    assert not app.error
+    assert app.selectbox(key="people say").disabled
+    assert app.selectbox(key="policy says").disabled
+    assert gallery(app) == f"1–24 of {N}"
+
+
+def test_one_image_in_detail_has_all_that_is_known_of_it(open_page, demo):
+    seen = open_page("/explore?run=adapter&label=Gambling", viewport={"width": 1440, "height": 2200})
+    page = seen.page
+    page.get_by_role("button", name="Details").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(re.compile(r"s3://demo-images/image-\d\d\.jpg"))).to_be_visible()
+    expect(dialog.get_by_text("People say: Gambling is present")).to_be_visible()
+    expect(dialog.get_by_test_id("stDataFrame")).to_be_visible()
+    seen.settle()
+    seen.see_pictures()
+    page.keyboard.press("Escape")
+    expect(dialog).not_to_be_visible()
+    page.get_by_text("At or above", exact=True).click()
+    expect(page.get_by_text("Gambling: images at or above each confidence")).to_be_visible()
+    page.get_by_role("tab", name="Tree").click()
+    expect(page.locator(".iciclelayer .slice path").first).to_be_visible()
+    page.get_by_role("tab", name="Seen together").click()
+    expect(page.locator(".heatmaplayer image").first).to_be_visible()
+    seen.settle()

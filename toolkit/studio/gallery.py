@@ -1,0 +1,166 @@
+"""The gallery of the Explore page: filtered, paged, blurred; and one image in detail."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from toolkit.errors import NotLabelled, ToolkitError
+from toolkit.policy import DECISIONS, Policy
+from toolkit.selection import ANSWERS, Answer, select_images
+from toolkit.studio import kept, pictures, policies, source
+from toolkit.studio.source import View
+from toolkit.studio.widgets import guarded, plain, table
+
+_PAGE: Final = 24
+_TILE: Final = 150
+_ANY: Final = "any"
+_ORDERS: Final = {"most confident first": False, "least confident first": True}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the images of the gallery have in common; None is any. Confidence in percent."""
+
+    low: float | None
+    high: float
+    content_type: str | None
+    answer: Answer | None
+    decision: str | None
+    ascending: bool
+
+
+@st.fragment
+def section(view: View, label: str) -> None:
+    """Filters, and a page of tiles; the rest of the page stays as it is."""
+    st.subheader("Images", anchor=False)
+    with guarded():
+        policy = _policy(view)
+        wanted = _ask(view, label, policy)
+        rows = _rows(view, label, wanted, policy)
+        _page(view, label, rows)
+
+
+def _ask(view: View, label: str, policy: Policy | None) -> Filter:
+    floor = float(view.results.min_confidence)
+    types = kept.types(view.source)
+    confidence, answer, decision, kind, order = st.columns([3, 2, 2, 2, 2])
+    key = f"confidence of {view.source.name}"
+    low, high = floor, 100.0
+    if floor < 100:
+        low, high = confidence.slider(
+            f"Confidence of {plain(label)} (%)", floor, 100.0, (floor, 100.0), step=0.5, key=key
+        )
+    judged = source.judged_if_any(view.results, view.truth, label) is not None
+    said = answer.selectbox("People say", [_ANY, *ANSWERS], disabled=not judged, key="people say")
+    decisions = [_ANY, *DECISIONS]
+    decided = decision.selectbox("The policy says", decisions, disabled=policy is None, key="policy says")
+    typed = kind.selectbox("Content type", [_ANY, *types], disabled=not types, key="content type")
+    ordered = order.selectbox("Order", list(_ORDERS), key="order")
+    return Filter(
+        None if low <= floor else low,
+        high,
+        None if typed == _ANY or not types else typed,
+        next((each for each in ANSWERS if each == said and judged), None),
+        None if decided == _ANY or policy is None else decided,
+        _ORDERS[ordered],
+    )
+
+
+def _policy(view: View) -> Policy | None:
+    try:
+        policy = policies.load(view)
+        policy.require(view.results.min_confidence)
+    except ToolkitError:  # the Tune page says what is wrong with it
+        return None
+    return policy if policy.rules else None
+
+
+def _rows(view: View, label: str, wanted: Filter, policy: Policy | None) -> "pd.Series[int]":
+    of = (view.source, view.samples) if view.samples else (view.source,)
+    rules = kept.rules_of(policy) if policy and wanted.decision else None
+
+    def compute() -> "pd.Series[int]":
+        found = select_images(
+            view.results, label, low=wanted.low, high=wanted.high, content_type=wanted.content_type,
+            truth=view.truth, answer=wanted.answer, policy=policy, decision=wanted.decision, ascending=wanted.ascending,
+        )  # fmt: skip
+        return pd.Series(found)
+
+    return kept.keep("gallery", of, (label, wanted, rules), compute)
+
+
+def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
+    if rows.empty:
+        st.info("No image is all of this; widen the filters above.", icon=":material/filter_alt_off:")
+        return
+    pages = -(-len(rows) // _PAGE)
+    bar = st.container(horizontal=True, vertical_alignment="center")
+    number = min(int(st.session_state.get("gallery page", 0)), pages - 1)
+    first = number * _PAGE
+
+    def go(to: int) -> None:
+        st.session_state["gallery page"] = to
+
+    bar.button("Previous", disabled=number == 0, on_click=go, args=(number - 1,), icon=":material/chevron_left:")
+    bar.button("Next", disabled=number + 1 >= pages, on_click=go, args=(number + 1,), icon=":material/chevron_right:")
+    bar.text(f"{first + 1:,}–{min(first + _PAGE, len(rows)):,} of {len(rows):,}")
+    sharp = bar.toggle("Show images sharp", key="sharp", help="Off, images are blurred before they reach the browser.")
+    here = rows.iloc[first : first + _PAGE].to_numpy()
+    images = view.results.images.iloc[here]
+    scores = kept.keep("scores", (view.source,), label, lambda: view.results.scores(label))[here]
+    tiles = pictures.tiles(view, images["source_ref"].tolist(), blur=not sharp)
+    wall = st.container(horizontal=True)
+    for row, source_ref, score, picture in zip(here, images["source_ref"], scores, tiles, strict=True):
+        with wall.container(width=_TILE):
+            name = str(source_ref).rpartition("/")[2]
+            said = "not reported" if pd.isna(score) else f"{score:.2f}"
+            st.image(pictures.EMPTY if isinstance(picture, str) else picture, width="stretch", alt=f"{name}, {said}")
+            st.caption(f"{plain(name[:40])}  \n{said}")
+            if st.button("Details", key=f"details {row}", width="stretch"):
+                _detail(view, int(row), sharp=sharp)
+
+
+@st.dialog("One image", width="large")
+def _detail(view: View, row: int, *, sharp: bool) -> None:
+    """All that is known of one image."""
+    image = view.results.images.iloc[row]
+    with guarded():
+        (picture,) = pictures.large(view, [image["source_ref"]], blur=not sharp)
+        shown, known = st.columns(2)
+        if isinstance(picture, str):
+            shown.warning(plain(picture))
+        else:
+            shown.image(picture, alt="the image")
+        known.text(image["source_ref"])
+        for title, name in (
+            ("Content type", "content_type"),
+            ("Model", "model_version"),
+            ("Adapter", "project_version"),
+        ):
+            value = image[name]
+            if not pd.isna(value) and value:
+                known.text(f"{title}: {value}")
+        for label, answer in _said(view, str(image["source_ref"])):
+            known.text(f"People say: {label} is {answer}")
+        policy = _policy(view)
+        if policy is not None:
+            decision = kept.decisions(view.source, kept.rules_of(policy)).iloc[row]
+            known.text(f"The policy says: {decision['decision']}")
+        labels = view.results.labels
+        found = labels[labels["image"] == image["image"]].sort_values("confidence", ascending=False)
+        if found.empty:
+            st.caption("No label was reported on it.")
+        else:
+            table(found, {"name": "Label", "parent": "Under", "level": "Level", "confidence": "Confidence"})
+
+
+def _said(view: View, source_ref: str) -> list[tuple[str, str]]:
+    if view.truth is None:
+        return []
+    try:
+        rows = view.truth.on([source_ref]).table
+    except NotLabelled:
+        return []
+    return [(str(row["label"]), "present" if row["present"] else "absent") for row in rows.to_dict("records")]
