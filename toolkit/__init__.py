@@ -26,6 +26,7 @@ from toolkit.prices import Prices
 from toolkit.report import write_report
 from toolkit.results import Results, read_adapter_output, read_results
 from toolkit.sampling import positives_needed, sample_for_labeling
+from toolkit.slices import slices
 from toolkit.storage import connect
 from toolkit.summarize import CollectionSummary, summarize
 from toolkit.truth import Truth, make_truth, read_truth
@@ -81,6 +82,7 @@ __all__ = [
     "read_truth",
     "sample_for_labeling",
     "shortfalls",
+    "slices",
     "storage",
     "summarize",
     "taxonomy",

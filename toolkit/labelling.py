@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import pandas as pd
-from sklearn.metrics import cohen_kappa_score
 
 from toolkit import taxonomy
 from toolkit.errors import InvalidArgument, NotFound, NotLabelled, UnreadableManifest
@@ -177,6 +176,8 @@ class LabelLog:
         ----------
         .. [1] J. Cohen (1960). Educational and Psychological Measurement 20(1), 37–46.
         """
+        from sklearn.metrics import cohen_kappa_score  # slow to load, and nobody else needs it
+
         table = self.judgements(label)
         said = table[table["answer"] != "unsure"].pivot(index="source_ref", columns="who", values="answer")
         rows = []

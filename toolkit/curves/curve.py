@@ -14,6 +14,7 @@ from toolkit import checks
 from toolkit.curves.intervals import Interval, binomial_interval, effective, require_interval
 from toolkit.curves.measures import average_precision, roc_auc
 from toolkit.errors import BelowFloor, InvalidArgument
+from toolkit.htmltable import described
 from toolkit.results import GUESSED, Results
 from toolkit.truth import Truth
 
@@ -310,6 +311,18 @@ class ThresholdCurve:
             f"{len(self.thresholds)} thresholds from {self.min_confidence:g}, "
             f"average precision {self.average_precision:.3f})"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "label": self.label,
+            "judged images with it": self.positives,
+            "without it": self.negatives,
+            "thresholds": f"{len(self.thresholds):,}, from {self.min_confidence:g}",
+            "average precision": f"{self.average_precision:.3f}",
+            "area under the ROC curve": f"{self.roc_auc:.3f}",
+            "intervals": f"{self.confidence_level:.0%}, {self.interval}",
+        }
+        return described("ThresholdCurve", facts)
 
 
 def threshold_curve(

@@ -14,6 +14,7 @@ import pandas as pd
 from toolkit import checks, storage, taxonomy
 from toolkit.curves import binomial_interval
 from toolkit.errors import InvalidPolicy
+from toolkit.htmltable import described
 from toolkit.policy import export
 from toolkit.policy.rule import Rule
 from toolkit.results import GUESSED, Results
@@ -68,6 +69,15 @@ class Policy:
         name = taxonomy.canonical(label)
         rules = {known: rule for known, rule in self.rules.items() if known != name}
         return Policy(rules, self._with_reason(name, None))
+
+    def _repr_html_(self) -> str:
+        def words(rule: Rule) -> str:
+            bands = {"review": rule.review, "block": rule.block}
+            return ", ".join(f"{name} from {value:g}" for name, value in bands.items() if value is not None)
+
+        rules = {label: words(rule) for label, rule in self.rules.items()}
+        least = "no rule yet" if self.min_confidence is None else f"{self.min_confidence:g}"
+        return described("Policy", rules | {"MinConfidence for the next job": least})
 
     def _with_reason(self, label: str, said: Mapping[str, Any] | None) -> dict[str, Any]:
         """Where the thresholds come from, once this label's was picked (or taken out): the objective that chose it

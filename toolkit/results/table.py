@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 
 from toolkit import checks, manifests, taxonomy
 from toolkit.errors import InvalidArgument
+from toolkit.htmltable import described
 from toolkit.results.lift import lifted
 
 NO_SUMMARY: Final = f"no {manifests.SUMMARY_NAME} beside the results"
@@ -284,6 +285,17 @@ class Results:
             f"Results({self.n_images:,} images, {flagged:,} with labels, {self.failures}; "
             f"nothing known below {self.min_confidence:g} ({self.floor_source}){adapter})"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "images": self.n_images,
+            "with a label": int(self.labels["image"].nunique()),
+            "not analyzed": self.failures,
+            "nothing known below": f"{self.min_confidence:g} ({self.floor_source})",
+            "answered by": ", ".join(self.project_versions) or "the base model",
+            "labels": ", ".join(self.label_names()[:8]) or "none",
+        }
+        return described("Results", facts)
 
 
 def histogram_of(scores: NDArray[np.float32]) -> pd.Series:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from toolkit.curves import ThresholdCurve
 from toolkit.errors import NotLabelled
-from toolkit.studio import kept, mistakes, policies, threshold
+from toolkit.studio import kept, mistakes, parts, policies, threshold
 from toolkit.studio.source import Samples, View
 from toolkit.studio.threshold import short
 from toolkit.studio.widgets import PANEL, guarded, interval, percent, plain
@@ -81,6 +81,7 @@ def _threshold(view: View, samples: Samples, curve: ThresholdCurve, choice: Choi
         picked = threshold.pick(view, samples, curve, suggested)
         policies.put_in(view, curve, picked)
         mistakes.section(view, samples, curve.label, picked.block)
+        parts.section(view, curve.label, picked.block)
     with guarded():
         policies.section(view, samples, choice, threshold.volume(view, curve))
 

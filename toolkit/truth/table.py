@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from toolkit import storage, taxonomy
 from toolkit.errors import InvalidArgument, NotLabelled
+from toolkit.htmltable import described
 
 
 @dataclass(frozen=True, repr=False)
@@ -217,3 +218,9 @@ class Truth:
         counts = self.table.groupby("label")["present"].agg(["sum", "size"])
         each = ", ".join(f"{label} {row['sum']}/{row['size']}" for label, row in counts.iterrows())
         return f"Truth({self.n_images:,} images; present/judged: {each or 'nothing'})"
+
+    def _repr_html_(self) -> str:
+        counts = self.table.groupby("label")["present"].agg(["sum", "size"])
+        each = {str(label): f"present on {row['sum']:,} of {row['size']:,}" for label, row in counts.iterrows()}
+        weighted = None if self.weights is None else "picked with unequal chances, which the rates make up for"
+        return described("Truth", {"images": self.n_images, **each, "weights": weighted})

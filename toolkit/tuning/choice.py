@@ -8,6 +8,7 @@ import numpy as np
 from toolkit import checks
 from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.errors import InvalidObjective
+from toolkit.htmltable import described
 from toolkit.tuning.guarantee import Rows, enough, fewest, guaranteed, nearest
 from toolkit.tuning.objective import Bound, Cost, Objective, read_objective
 
@@ -40,6 +41,25 @@ class Choice:
     positives: int
     negatives: int
     confidence_level: float | None = None
+
+    def _repr_html_(self) -> str:
+        point, rates = self.point, {}
+        if point is not None:
+            for name in ("precision", "recall"):
+                ends = f"{getattr(point, f'{name}_low'):.3f} to {getattr(point, f'{name}_high'):.3f}"
+                rates[name] = f"{getattr(point, name):.3f} ({ends})"
+        facts = {
+            "label": self.label,
+            "objective": self.objective,
+            "threshold": "none" if self.threshold is None else f"{self.threshold:g}",
+            "why": self.reason,
+            **rates,
+            "judged": f"{self.positives:,} with the label, {self.negatives:,} without",
+            "holds on new data": "not promised"
+            if self.confidence_level is None
+            else f"with {self.confidence_level:.0%}",
+        }
+        return described("Choice", facts)
 
 
 def choose_threshold(curve: ThresholdCurve, objective: str, *, confidence_level: float | None = None) -> Choice:
