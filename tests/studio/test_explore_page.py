@@ -40,8 +40,7 @@ def test_a_run_without_samples_or_policy_still_has_a_gallery(workspace, open_app
     tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
     app = open_app("--dir", str(workspace.folder), "--page", "explore", run="base", label="Explicit")
     assert not app.error
-    assert app.selectbox(key="people say").disabled
-    assert app.selectbox(key="policy says").disabled
+    assert not {"people say", "policy says"} & {box.key for box in app.selectbox}
     assert gallery(app) == f"1–24 of {N}"
 
 

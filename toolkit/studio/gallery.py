@@ -52,18 +52,20 @@ def _ask(view: View, label: str, policy: Policy | None) -> Filter:
         low, high = confidence.slider(
             f"Confidence of {plain(label)} (%)", floor, 100.0, (floor, 100.0), step=0.5, key=key
         )
-    judged = source.judged_if_any(view.results, view.truth, label) is not None
-    said = answer.selectbox("People say", [_ANY, *ANSWERS], disabled=not judged, key="people say")
-    decisions = [_ANY, *DECISIONS]
-    decided = decision.selectbox("The policy says", decisions, disabled=policy is None, key="policy says")
-    typed = kind.selectbox("Content type", [_ANY, *types], disabled=not types, key="content type")
+    said = decided = typed = _ANY
+    if source.judged_if_any(view.results, view.truth, label) is not None:
+        said = answer.selectbox("People say", [_ANY, *ANSWERS], key="people say")
+    if policy is not None:
+        decided = decision.selectbox("The policy says", [_ANY, *DECISIONS], key="policy says")
+    if types:
+        typed = kind.selectbox("Content type", [_ANY, *types], key="content type")
     ordered = order.selectbox("Order", list(_ORDERS), key="order")
     return Filter(
         None if low <= floor else low,
         high,
-        None if typed == _ANY or not types else typed,
-        next((each for each in ANSWERS if each == said and judged), None),
-        None if decided == _ANY or policy is None else decided,
+        None if typed == _ANY else typed,
+        next((each for each in ANSWERS if each == said), None),
+        None if decided == _ANY else decided,
         _ORDERS[ordered],
     )
 

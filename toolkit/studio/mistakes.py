@@ -74,7 +74,7 @@ def _to_training(view: View, samples: Samples, source_refs: list[str]) -> None:
         _write(path, st.session_state.pop("training before"))
         st.rerun(scope="fragment")
     if kept is None:
-        said.caption(f"They are kept in {FILE} in the workspace; `modkit adapter train` reads it.")
+        said.caption(f"They are kept in {FILE} in the workspace; the command modkit adapter train reads it.")
         return
     training = ground_truth(kept)
     said.caption(plain(f"{FILE}: {training.in_words}"))
