@@ -3,7 +3,7 @@
     python benchmarks/make_run.py big && python benchmarks/studio.py big [--rounds 40] [--json]
 
 Times are milliseconds as a person would take them: from the click until the new pictures are on the screen. "cold" is
-a new process, "cached" a new browser session of the same one. Memory is the most that the server process held. Nothing
+a new process, "cached" another tab of the same browser. Memory is the most that the server process held. Nothing
 else should run meanwhile: browser and server share the machine.
 """
 
@@ -76,10 +76,11 @@ def measure(folder: Path, rounds: int) -> dict[str, float]:
     ):
         next(line for line in server.stdout or () if "URL:" in line)
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        context = browser.new_context()  # its cache of Streamlit's own files lives as long as it
         address = f"http://127.0.0.1:{port}"
         found: dict[str, float] = {
-            "cold": opened(browser.new_page(), address),
-            "cached": opened(browser.new_page(), address),
+            "cold": opened(context.new_page(), address),
+            "cached": opened(context.new_page(), address),
         }
         page = browser.new_page(viewport={"width": 1440, "height": 1800})
         found |= dragged(page, f"{address}/tune?run=large&label={LABEL}", rounds)

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from toolkit.curves import binomial_interval, threshold_curve
 from toolkit.errors import InvalidArgument, NotLabelled
@@ -57,23 +58,25 @@ def slices(
         The run reported nothing at the threshold.
     """
     results.require(threshold, label)
-    values = _values(results, by)
-    names = values.value_counts().index
-    if len(names) > _MOST:
-        raise InvalidArgument(f"{len(names):,} different values; slice by a column with at most {_MOST}.")
+    codes, names = _parts(results, by)
     flagged = results.scores(label) >= np.float32(threshold)
-    rows = []
-    for name in names:
-        here = (values == name).to_numpy(bool)
-        low, high = binomial_interval(flagged[here].sum(), here.sum(), confidence_level)
-        row = {"slice": name, "images": int(here.sum()), "flagged": float(flagged[here].mean())}
-        row |= {"flagged_low": float(low), "flagged_high": float(high)}
-        rows.append(row | (_judged(results.where(here), truth, label, threshold, confidence_level) if truth else {}))
-    return pd.DataFrame(rows)
+    images = np.bincount(codes, minlength=len(names))
+    hits = np.bincount(codes[flagged], minlength=len(names))
+    low, high = binomial_interval(hits, images, confidence_level)
+    table = pd.DataFrame(
+        {"slice": names, "images": images, "flagged": hits / images, "flagged_low": low, "flagged_high": high}
+    )
+    if truth is not None:
+        known, _ = truth.matched(label, results.images["source_ref"])
+        judged, places = results.where(known), codes[known]
+        parts = [judged.where(places == code) for code in range(len(names))]
+        rows = [_judged(part, truth, label, threshold, confidence_level) for part in parts]
+        table = table.join(pd.DataFrame(rows))
+    return table.sort_values("images", ascending=False, kind="stable", ignore_index=True)
 
 
-def _values(results: Results, by: pd.Series | str) -> pd.Series:
-    refs = results.images["source_ref"]
+def _parts(results: Results, by: pd.Series | str) -> tuple[NDArray[np.int64], list[str]]:
+    """The part of each image, as a number, and their names."""
     if isinstance(by, str):
         if by not in results.images.columns:
             columns = ", ".join(results.images.columns)
@@ -83,8 +86,15 @@ def _values(results: Results, by: pd.Series | str) -> pd.Series:
         if not by.index.is_unique:
             twice = by.index[by.index.duplicated()][0]
             raise InvalidArgument(f"{twice} stands twice in the metadata; keep one row an image.")
-        found = pd.Series(by.reindex(refs).to_numpy())
-    return found.astype("object").where(found.notna(), NONE).map(str).replace("", NONE).reset_index(drop=True)
+        found = by.reindex(results.images["source_ref"])
+    codes, values = pd.factorize(found)
+    if len(values) > _MOST:
+        raise InvalidArgument(f"{len(values):,} different values; slice by a column with at most {_MOST}.")
+    written = [NONE if pd.isna(value) or value == "" else str(value) for value in values]
+    names = list(dict.fromkeys([*written, NONE] if (codes < 0).any() else written))
+    # A missing value's code is -1: the last place.
+    place = np.array([names.index(name) for name in written] + [names.index(NONE) if NONE in names else 0])
+    return place[codes], names
 
 
 def _judged(

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ import pytest
 import streamlit as st
 from helpers import started
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
@@ -29,6 +30,8 @@ HOSTILE = (
     "**x** <img src=x onerror=alert(1)> :smile: [a](http://b) https://evil.example www.evil.example $y$ a@b.c -- `"
 )
 N = 40
+
+expect.set_options(timeout=30_000)  # five seconds are not enough where other tests keep the machine busy
 
 
 def picture(number: int) -> bytes:
@@ -184,7 +187,8 @@ class Watched:
 
     def _keep(self, request) -> None:
         if "/media/" in request.url and request.url.endswith(".jpg"):
-            self.pictures.append(request.response().body())
+            with suppress(Error):  # the page was left meanwhile
+                self.pictures.append(request.response().body())
 
     def wait_for_picture(self, among: set[bytes]) -> None:
         """A picture can be in the page before its request is told to have finished."""
@@ -196,6 +200,10 @@ class Watched:
 
     def settle(self) -> None:
         self.page.wait_for_selector("[data-test-script-state=notRunning]")
+
+    def stand_still(self) -> None:
+        """Waits for the end of all animations: colours have their contrast then."""
+        self.page.wait_for_function("document.getAnimations().every(each => each.playState !== 'running')")
 
     def see_pictures(self) -> None:
         """Waits for all of them: a page that is left before that has asked for files that are gone."""

@@ -20,6 +20,7 @@ def test_an_accessibility_scan_finds_nothing_serious(open_page, name, theme):
     if name == "tune":
         seen.page.locator(".mk-chart .main-svg").first.wait_for()
     seen.settle()
+    seen.stand_still()
     found = Axe().run(seen.page).response["violations"]
     ours = [
         f"{each['id']}: {node['target']} {node['failureSummary']}"

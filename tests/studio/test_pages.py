@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
 from tests.studio.conftest import HOSTILE, PREFIX, N, Open, make_workspace, picture
-from toolkit import plots, storage
+from toolkit import storage
 from toolkit.studio import kept, mistakes, pictures, source, threshold
 
 
@@ -266,7 +266,7 @@ def test_what_goes_wrong_unexpectedly_is_one_sentence_too(workspace, open_app: O
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(plots, "distribution", broken)
+    monkeypatch.setattr(kept, "overview", broken)
     app = open_app("--dir", str(workspace.folder))
     assert not app.exception
     assert "Something went wrong here" in shown(app)

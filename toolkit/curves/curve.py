@@ -394,7 +394,7 @@ def threshold_curve(
         min_confidence=results.min_confidence,
         confidence_level=confidence_level,
         interval=interval,
-        unmatched=int((~judged.isin(results.images["source_ref"])).sum()),
+        unmatched=len(judged) - int(results.images["source_ref"][known].nunique()),
         floor_guessed=results.floor_source == GUESSED,
         repeated=repeated,
     )

@@ -6,8 +6,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from toolkit import plots
+from toolkit.errors import NotLabelled
 from toolkit.results import NO_SUMMARY, Results
-from toolkit.studio import gallery, kept, source
+from toolkit.studio import gallery, kept
 from toolkit.studio.source import View
 from toolkit.studio.widgets import guarded, percent, plain, table
 
@@ -68,24 +69,25 @@ def _distribution(view: View, label: str) -> None:
     if label not in kept.names(view.source):
         st.info(plain(f"This run reported {label} on none of its images; choose another label or run at the left."))
         return
-    truth = source.judged_if_any(view.results, view.truth, label)
+    told = kept.judged_any(view.source, view.samples, label)
     types = kept.types(view.source)
     shape, kind = st.columns([3, 1], vertical_alignment="bottom")
-    drawn = shape.segmented_control(
-        "Drawn as", list(_SHAPES), default=next(iter(_SHAPES)), key="shape", label_visibility="collapsed"
-    )
+    drawn = shape.radio("Drawn as", list(_SHAPES), key="shape", horizontal=True, label_visibility="collapsed")
     chosen = kind.selectbox("Content type", [_EVERY, *types], key="drawn type") if len(types) > 1 else _EVERY
-    draw = _SHAPES[drawn or next(iter(_SHAPES))]
+    draw = _SHAPES[drawn]
 
     def figure() -> go.Figure:
         results = view.results
         if chosen != _EVERY:
             results = results.where((results.images["content_type"] == chosen).to_numpy(bool))
-        return draw(results, label, source.judged_if_any(results, truth, label))
+        try:
+            return draw(results, label, view.truth if told else None)
+        except NotLabelled:  # nobody judged an image of this type
+            return draw(results, label)
 
     of = (view.source, view.samples) if view.samples else (view.source,)
     st.plotly_chart(kept.keep("distribution", of, (label, drawn, chosen), figure), key="distribution")
-    if truth is None:
+    if not told:
         st.caption(
             "No labelled samples speak of this label on these images; load some on the Runs page, or label some on the "
             "Label page, to tell them apart."
@@ -99,15 +101,18 @@ def _labels(view: View) -> None:
         "label": "Label", "parent": "Under", "level": "Level", "images": "Images", "share": "Share",
         "median_confidence": "Median confidence",
     }  # fmt: skip
-    listed, tree, together = st.tabs(["Table", "Tree", "Seen together"])
-    with listed:
-        table(overview, columns, percent=["share"])
     if overview.empty:
+        table(overview, columns, percent=["share"])
         return
-    with tree:
-        st.plotly_chart(plots.label_tree(overview), key="tree")
-    with together:
-        st.plotly_chart(plots.cooccurrence(kept.cooccurrence(view.source)), key="together")
+    drawn = st.radio(
+        "Shown as", ["Table", "Tree", "Seen together"], key="labels", horizontal=True, label_visibility="collapsed"
+    )
+    if drawn == "Table":
+        table(overview, columns, percent=["share"])
+    elif drawn == "Tree":
+        st.plotly_chart(kept.keep("tree", (view.source,), None, lambda: plots.label_tree(overview)), key="tree")
+    else:
+        st.plotly_chart(kept.cooccurrence(view.source), key="together")
 
 
 def _errors(results: Results) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from toolkit.errors import NotLabelled, ToolkitError
 from toolkit.policy import DECISIONS, Policy
 from toolkit.selection import ANSWERS, Answer, select_images
-from toolkit.studio import kept, pictures, policies, source
+from toolkit.studio import kept, pictures, policies
 from toolkit.studio.source import View
 from toolkit.studio.widgets import guarded, plain, table
 
@@ -53,7 +53,7 @@ def _ask(view: View, label: str, policy: Policy | None) -> Filter:
             f"Confidence of {plain(label)} (%)", floor, 100.0, (floor, 100.0), step=0.5, key=key
         )
     said = decided = typed = _ANY
-    if source.judged_if_any(view.results, view.truth, label) is not None:
+    if kept.judged_any(view.source, view.samples, label):
         said = answer.selectbox("People say", [_ANY, *ANSWERS], key="people say")
     if policy is not None:
         decided = decision.selectbox("The policy says", [_ANY, *DECISIONS], key="policy says")

@@ -4,10 +4,13 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
+from toolkit import plots
 from toolkit.compare import Comparison, compare
 from toolkit.curves import ThresholdCurve, threshold_curve
+from toolkit.errors import NotLabelled
 from toolkit.policy import Policy, Rule
 from toolkit.results import Results
 from toolkit.sampling import sample_for_labeling
@@ -68,9 +71,9 @@ def types(run: Source) -> list[str]:
     return keep("types", (run,), None, compute)
 
 
-def cooccurrence(run: Source) -> pd.DataFrame:
-    """As `Results.cooccurrence`."""
-    return keep("cooccurrence", (run,), None, lambda: source.load(run).cooccurrence())
+def cooccurrence(run: Source) -> go.Figure:
+    """As `plots.cooccurrence`."""
+    return keep("cooccurrence", (run,), None, lambda: plots.cooccurrence(source.load(run).cooccurrence()))
 
 
 def curve(run: Source, samples: Samples, label: str) -> ThresholdCurve:
@@ -128,6 +131,22 @@ def judged(run: Source, samples: Samples, label: str) -> pd.DataFrame:
         return table.assign(confidence=results.scores(label)[known], present=present[known])
 
     return keep("judged", (run, samples), label, compute)
+
+
+def judged_any(run: Source, samples: Samples | None, label: str) -> bool:
+    """Whether the samples say anything of this label on this run's images."""
+    if samples is None:
+        return False
+    given = samples
+
+    def compute() -> bool:
+        try:
+            source.load_samples(given).matched(label, source.load(run).images["source_ref"])
+        except NotLabelled:
+            return False
+        return True
+
+    return keep("judged any", (run, given), label, compute)
 
 
 def sample(run: Source, label: str, n: int, strategy: str, threshold: float | None, seed: int) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 from PIL import Image, ImageDraw
@@ -14,10 +15,16 @@ from toolkit.studio.source import Connection, View
 from toolkit.studio.widgets import guarded, nothing_open
 from toolkit.workspace import Workspace
 
+# Streamlit writes these in the theme's main colour. No colour carries white text and can be read on a dark page.
+_READABLE: Final = """<style>
+[data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] p { color: inherit; }
+</style>"""
+
 
 def run() -> None:
     """Draws the studio; called anew at each interaction, as Streamlit does it."""
     st.set_page_config(page_title="Moderation toolkit", page_icon=_icon(), layout="wide")
+    st.html(_READABLE)
     st.session_state.setdefault("address", st.query_params.to_dict())
     given = _arguments(sys.argv[1:])
     if source.desk().connection == Connection() and given.endpoint:

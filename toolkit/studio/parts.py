@@ -17,7 +17,9 @@ _TYPE: Final = "content type"
 
 def section(view: View, label: str, threshold: float) -> None:
     """One row a part, with its own rates at the threshold (percent) on screen."""
-    with st.expander("Slices: is it as good everywhere?", icon=":material/splitscreen:"), guarded():
+    if not st.toggle("Slices: is it as good everywhere?", key="slices"):
+        return
+    with st.container(border=True), guarded():
         upload = st.file_uploader(
             "Metadata of the images (CSV or Parquet, one row an image, with a column source_ref)",
             type=["csv", "parquet"],
@@ -31,7 +33,12 @@ def section(view: View, label: str, threshold: float) -> None:
             return
         chosen = st.selectbox("Slice by", [*columns, *types], key="slice by")
         by = "content_type" if metadata is None or chosen not in columns else metadata[chosen]
-        rows = slices(view.results, label, threshold, by, view.truth)
+        of = (view.source, view.samples) if view.samples else (view.source,)
+        name = upload.file_id if upload is not None and chosen in columns else None
+        rows = kept.keep(
+            "slices", of, (label, threshold, chosen, name),
+            lambda: slices(view.results, label, threshold, by, view.truth),
+        )  # fmt: skip
         headings = {"slice": "Part", "images": "Images", "flagged": "Flagged", "judged": "Judged"}
         headings |= {"tp": "Rightly", "fp": "Wrongly", "fn": "Missed"}
         headings |= {"precision": "Precision", "precision_low": "from", "precision_high": "to"}

@@ -13,7 +13,7 @@ from typing import Final
 import streamlit as st
 
 from toolkit import storage
-from toolkit.errors import NotLabelled, ToolkitError
+from toolkit.errors import ToolkitError
 from toolkit.manifests import SUMMARY_NAME
 from toolkit.results import Results, list_manifests, read_results
 from toolkit.service import ServiceProcess
@@ -215,17 +215,6 @@ def labels(results: Results, truth: Truth | None) -> list[str]:
     judged = truth.labels if truth else []
     first = [label for label in found if label in reported]
     return list(dict.fromkeys([*first, *reported, *found, *judged]))
-
-
-def judged_if_any(results: Results, truth: Truth | None, label: str) -> Truth | None:
-    """The samples, if they say anything of this label on this run's images."""
-    if truth is None:
-        return None
-    try:
-        truth.matched(label, results.images["source_ref"])
-    except NotLabelled:
-        return None
-    return truth
 
 
 def session(connection: Connection) -> storage.Session:
