@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit import checks
-from toolkit.curves.intervals import Interval, binomial_interval, effective, require_interval
+from toolkit.curves.intervals import Interval, binomial_interval, require_interval, weighted_interval
 from toolkit.curves.measures import average_precision, roc_auc
 from toolkit.errors import BelowFloor, InvalidArgument
 from toolkit.htmltable import described
@@ -79,6 +80,8 @@ class ThresholdCurve:
     cells
         Shape (n + 1, 2, 3): judged images on which the label was not reported, then those at each threshold; without
         and with the label; how many there are, the sum of their weights, and of their squared weights.
+    heaviest
+        The largest weight among the judged images of each row of `cells`, shape (n + 1,); 0 where there are none.
     weighted
         Whether the labelled images were picked with unequal probabilities, which the rates and intervals make up for.
     unmatched
@@ -88,7 +91,7 @@ class ThresholdCurve:
     confidence_level
         Coverage of the `_low` and `_high` columns.
     interval
-        What they are: `clopper-pearson` or `wilson`.
+        What they are: `clopper-pearson` or `wilson`. Those of weighted images are always Fay's (`weighted_interval`).
     floor_guessed
         Whether nobody told the floor: it is the smallest confidence that was seen.
     repeated
@@ -98,6 +101,7 @@ class ThresholdCurve:
     label: str
     thresholds: NDArray[np.float32]
     cells: Floats
+    heaviest: Floats
     weighted: bool
     unmatched: int
     min_confidence: float
@@ -143,9 +147,12 @@ class ThresholdCurve:
         """
         chosen = np.asarray(positions, dtype=np.int64)
         cells = _confusion(self._flagged[chosen], self._totals)
+        above, below = (heaviest[chosen] for heaviest in self._heaviest)
         ends: dict[str, Floats] = {}
         for rate in RATES:
-            ends[f"{rate}_low"], ends[f"{rate}_high"] = self._ends(*_fraction(cells, rate))
+            # What counts against a precision is flagged, too; what counts against another rate is not.
+            against = above if rate == "precision" else below
+            ends[f"{rate}_low"], ends[f"{rate}_high"] = self._ends(*_fraction(cells, rate), (above, against))
         return self.rates.iloc[chosen].assign(**ends)[_COLUMNS]
 
     @property
@@ -245,7 +252,9 @@ class ThresholdCurve:
         flagged = np.concatenate([self._flagged, np.zeros((1, 2, 3))])[rows]
         above = np.concatenate([self._totals[None], flagged])
         below = np.concatenate([flagged, np.zeros((1, 2, 3))])
-        return replace(self, thresholds=thresholds, cells=above - below)  # type: ignore[arg-type]
+        edges = [0, *(rows + 1), len(self.heaviest)]
+        heaviest = np.array([self.heaviest[low:high].max(initial=0.0) for low, high in pairwise(edges)])
+        return replace(self, thresholds=thresholds, cells=above - below, heaviest=heaviest)  # type: ignore[arg-type]
 
     def calibration(self, bins: int = 10) -> pd.DataFrame:
         """Whether confidences are what they say: how often the label is there, by bins of confidence (reliability).
@@ -274,7 +283,9 @@ class ThresholdCurve:
         np.add.at(sums, place, self.cells[1:])
         everything = sums.sum(axis=1)
         weighed = np.bincount(place, self.groups[1:].sum(axis=1) * self.thresholds, minlength=int(bins))
-        low, high = self._ends(sums[:, 1], everything)
+        heaviest = np.zeros(int(bins))
+        np.maximum.at(heaviest, place, self.heaviest[1:])
+        low, high = self._ends(sums[:, 1], everything, (heaviest, heaviest))
         with np.errstate(invalid="ignore", divide="ignore"):
             mean, share = weighed / everything[:, _WEIGHT], sums[:, 1, _WEIGHT] / everything[:, _WEIGHT]
         return pd.DataFrame(
@@ -299,11 +310,23 @@ class ThresholdCurve:
         """Counting from the top: at each threshold, everything at or above it is flagged."""
         return self.cells[:0:-1].cumsum(axis=0)[::-1]
 
-    def _ends(self, above: Floats, below: Floats) -> tuple[Floats, Floats]:
-        """Of the interval of a rate, from the sums over its numerator and over its denominator, shape (rows, 3)."""
-        counts, weights, squares = ((above[:, which], below[:, which]) for which in (_COUNT, _WEIGHT, _SQUARE))
-        successes, trials = effective(counts, weights, squares) if self.weighted else counts
-        return binomial_interval(successes, trials, self.confidence_level, self.interval)
+    @property
+    def _heaviest(self) -> tuple[Floats, Floats]:
+        """The largest weight among the judged images at or above each threshold, and below it; of all, if none is."""
+        above = np.maximum.accumulate(self.heaviest[:0:-1])[::-1]
+        below = np.maximum.accumulate(self.heaviest)[:-1]
+        largest = self.heaviest.max(initial=0.0)
+        return np.where(above > 0, above, largest), np.where(below > 0, below, largest)
+
+    def _ends(self, above: Floats, below: Floats, heaviest: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+        """Of the interval of a rate, from the sums over its numerator and over its denominator, shape (rows, 3), and
+        the largest weights of what could count for it and against it, shape (rows,)."""
+        if not self.weighted:
+            return binomial_interval(above[:, _COUNT], below[:, _COUNT], self.confidence_level, self.interval)
+        # Differences of sums: where nothing is left, not even a rounding error should be.
+        against = np.where((below - above)[:, [_COUNT]] > 0.5, below - above, 0.0)
+        weight, square = ((above[:, which], against[:, which]) for which in (_WEIGHT, _SQUARE))
+        return weighted_interval(weight, square, heaviest, self.confidence_level)
 
     def __repr__(self) -> str:
         return (
@@ -320,7 +343,7 @@ class ThresholdCurve:
             "thresholds": f"{len(self.thresholds):,}, from {self.min_confidence:g}",
             "average precision": f"{self.average_precision:.3f}",
             "area under the ROC curve": f"{self.roc_auc:.3f}",
-            "intervals": f"{self.confidence_level:.0%}, {self.interval}",
+            "intervals": f"{self.confidence_level:.0%}, {'weighted' if self.weighted else self.interval}",
         }
         return described("ThresholdCurve", facts)
 
@@ -368,13 +391,14 @@ def threshold_curve(
     -----
     An image is flagged at t when its confidence is >= t. Intervals are Clopper–Pearson [1]_ (exact, a little wide) or
     Wilson's, each true for a threshold fixed beforehand; the interval at the best of many thresholds is not a promise.
-    Where the labelled images carry weights, rates are weighted and the intervals are Korn and Graubard's [2]_: the
-    same ones at the effective sample size, from a linearised variance.
+    Where the labelled images carry weights, rates are weighted and the intervals are Fay's [2]_ from a linearised
+    variance (`weighted_interval`); with equal weights those are Clopper and Pearson's. A weighted rate is the ratio of
+    two unbiased sums; it is nearly unbiased where its denominator holds more than a few of the heaviest images.
 
     References
     ----------
     .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
-    .. [2] E. L. Korn and B. I. Graubard (1998). Survey Methodology 24(2), 193–201.
+    .. [2] M. P. Fay (1999). Communications in Statistics – Theory and Methods 28(9), 2141–2160.
     """
     known, present = truth.matched(label, results.images["source_ref"])
     judged = truth.of(label).index
@@ -460,8 +484,10 @@ def curve_of_scores(
     if weights is not None:
         sums = [count, *(np.bincount(cell, weight**power, minlength=size) for power in (1, 2))]
     cells = np.stack(sums, axis=1).reshape(-1, 2, 3)
+    heaviest = np.zeros(len(cells))
+    np.maximum.at(heaviest, group, weight)
     return ThresholdCurve(
-        label, thresholds, cells, weights is not None, unmatched, min_confidence, confidence_level, interval,
+        label, thresholds, cells, heaviest, weights is not None, unmatched, min_confidence, confidence_level, interval,
         floor_guessed, repeated,
     )  # fmt: skip
 

@@ -90,23 +90,56 @@ def _wilson(k: Floats, n: Floats, tail: float) -> tuple[Floats, Floats]:
     return np.where(k == 0, 0.0, middle - half), np.where(k == n, 1.0, middle + half)
 
 
-def effective(
-    count: tuple[Floats, Floats], weight: tuple[Floats, Floats], square: tuple[Floats, Floats]
+def weighted_interval(
+    weight: tuple[Floats, Floats],
+    square: tuple[Floats, Floats],
+    heaviest: tuple[Floats, Floats],
+    confidence_level: float = 0.95,
 ) -> tuple[Floats, Floats]:
-    """Successes and trials of the simple random sample that would be as sure as a weighted one (Korn and Graubard).
-
-    The variance of the weighted rate is linearised: the sum of squared weights times squared deviations, over the
-    squared sum of weights. At a rate of 0 or 1, where it vanishes, Kish's effective sample size takes its place.
+    """Interval of the share of one weighted sum in two, from images picked with unequal probabilities.
 
     Parameters
     ----------
-    count, weight, square
-        Numerator and denominator of the rate: numbers of images, sums of their weights, sums of their squared weights.
+    weight, square
+        Of the images that count for the rate and of those that count against it: sums of their weights, and of their
+        squared weights. Arrays of one shape.
+    heaviest
+        The largest weight of any judged image that could have been one of the former, or of the latter.
+    confidence_level
+        Coverage, between 0 and 1.
+
+    Returns
+    -------
+    low, high
+        Arrays of that shape, between 0 and 1; NaN where both sums are 0.
+
+    Notes
+    -----
+    Each sum is taken for a gamma variable with its mean and variance, and the one that would do harm is given one more
+    image of the heaviest weight [1]_: that none was found among few images that stand for many does not mean that there
+    is none. The share of one gamma variable in two follows from a beta variable [2]_. With equal weights it is Clopper
+    and Pearson's interval.
+
+    References
+    ----------
+    .. [1] M. P. Fay and E. J. Feuer (1997). Statistics in Medicine 16(7), 791–801.
+    .. [2] M. P. Fay (1999). Communications in Statistics – Theory and Methods 28(9), 2141–2160.
     """
+    tail = (1 - confidence_level) / 2
+    one, other = ((weight[i], square[i]) for i in range(2))
+    one_more, other_more = ((weight[i] + heaviest[i], square[i] + heaviest[i] ** 2) for i in range(2))
     with np.errstate(invalid="ignore", divide="ignore"):
-        rate = weight[0] / weight[1]
-        variance = (square[0] * (1 - 2 * rate) + rate**2 * square[1]) / weight[1] ** 2
-        inside = (rate > 1e-12) & (rate < 1 - 1e-12)
-        trials = np.where(inside, rate * (1 - rate) / variance, weight[1] ** 2 / square[1])
-    trials = np.where(count[1] > 0, np.minimum(trials, count[1]), 0.0)
-    return np.where(trials > 0, np.clip(rate, 0, 1) * trials, 0.0), trials
+        rate = weight[0] / (weight[0] + weight[1])
+        low = np.where(weight[0] > 0, np.minimum(_share_of_gammas(one, other_more, tail), rate), 0.0)
+        high = np.where(weight[1] > 0, np.maximum(_share_of_gammas(one_more, other, 1 - tail), rate), 1.0)
+    counted = weight[0] + weight[1] > 0
+    return np.where(counted, low, np.nan), np.where(counted, high, np.nan)
+
+
+def _share_of_gammas(one: tuple[Floats, Floats], other: tuple[Floats, Floats], probability: float) -> Floats:
+    """Quantile of X / (X + Y), where X and Y are gamma variables of these means and variances."""
+    (mean, variance), (mean_of_other, variance_of_other) = one, other
+    beta = betaincinv(mean**2 / variance, mean_of_other**2 / variance_of_other, probability)
+    scaled, rest = beta * variance / mean, (1 - beta) * variance_of_other / mean_of_other
+    share: Floats = scaled / (scaled + rest)
+    return share

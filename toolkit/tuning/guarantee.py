@@ -31,6 +31,8 @@ from toolkit.tuning.objective import Bound
 _GROWTH: Final = 1.05
 _DOWN: Final = 0.9  # share of the level that the walk down gets; the walk up gets the rest
 _MOST: Final = 10_000_000  # no one labels more
+# 0.3 ** 2 is 0.9 * (1 - 0.9), and a little more in floating point.
+_ROUNDING: Final = 1 + 1e-9
 
 Rows = NDArray[np.int64]
 
@@ -55,7 +57,7 @@ def guaranteed(curve: ThresholdCurve, bound: Bound, confidence_level: float) -> 
     p_values = _p_values(curve, bound)
     passed = []
     for order, share in _sequences(curve, bound, confidence_level):
-        holds = p_values[order] <= share * (1 - confidence_level)
+        holds = p_values[order] <= _level(share, confidence_level)
         passed.append(order[: len(order) if holds.all() else int(np.argmin(holds))])
     return np.unique(np.concatenate(passed))
 
@@ -69,7 +71,9 @@ def fewest(bound: Bound, confidence_level: float) -> int:
     """
     if bound.limit >= 1:
         return _MOST
-    return max(1, math.ceil(math.log(_DOWN * (1 - confidence_level)) / math.log(bound.limit))) if bound.limit > 0 else 1
+    if bound.limit <= 0:
+        return 1
+    return max(1, math.ceil(math.log(_level(_DOWN, confidence_level)) / math.log(bound.limit)))
 
 
 def enough(bound: Bound, rate: float, confidence_level: float) -> int | None:
@@ -95,10 +99,15 @@ def enough(bound: Bound, rate: float, confidence_level: float) -> int | None:
     n = 1
     while n < _MOST:
         count = math.floor(rate * n + 1e-9) if bound.at_least else math.ceil(rate * n - 1e-9)
-        if _tail(np.array([count]), np.array([n]), bound)[0] <= share * (1 - confidence_level):
+        if _tail(np.array([count]), np.array([n]), bound)[0] <= _level(share, confidence_level):
             return n
         n = max(n + 1, math.ceil(n * 1.02))
     return None
+
+
+def _level(share: float, confidence_level: float) -> float:
+    """The largest p-value at which a test of a walk with this share passes."""
+    return share * (1 - confidence_level) * _ROUNDING
 
 
 def nearest(curve: ThresholdCurve, bound: Bound) -> int:
