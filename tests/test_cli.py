@@ -9,6 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import picture, ref, result_line, started
@@ -203,12 +204,32 @@ def test_an_unreadable_manifest_is_said_in_one_sentence(tmp_path) -> None:
     assert "line 1: not a JSON object" in one_sentence(modkit("summary", tmp_path / "results.jsonl"))
 
 
-def test_one_unreadable_line_costs_only_that_line(run) -> None:
-    with (run / "results.jsonl").open("a") as file:
-        file.write(result_line(9, {})[:30] + "\n")
-    answer = json.loads(modkit("summary", run / "results.jsonl", "--json").stdout)
-    assert answer["images"] == 6
-    assert [error["line"] for error in answer["errors"]] == [7, 7]
+@pytest.mark.parametrize("command", ["summary", "tune", "report"])
+def test_one_unreadable_line_costs_only_that_line_and_is_said_last(run, command: str) -> None:
+    manifest = run / "results.jsonl"
+    manifest.write_text(manifest.read_text() + '{"source-ref": "s3://b')
+    more = {"summary": ["--json"], "tune": ["--truth", run / "truth.csv", "--json"], "report": [run / "report.html"]}
+    done = modkit(command, manifest, *more[command])
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{manifest}: line 7 cannot be read")
+    assert done.stderr.count("\n") == 1
+    if command == "summary":
+        answer = json.loads(done.stdout)
+        assert answer["images"] == 6
+        assert [error["code"] for error in answer["errors"]].count("UNREADABLE_LINE") == 1
+    if command == "tune":
+        assert json.loads(done.stdout)["labels"]["Gambling"]["positives"] == 3
+    if command == "report":
+        assert "UNREADABLE_LINE" in (run / "report.html").read_text()
+
+
+def test_a_printed_threshold_flags_what_the_exact_one_does(make) -> None:
+    exact = 50.308650970458984
+    make.results({"Gambling": exact}, {"Gambling": 20}, {})
+    make.truth("Gambling", [1, 0, 0])
+    shown = modkit("tune", make.folder / "results.jsonl", "--truth", make.folder / "truth.csv").stdout
+    printed = next(float(word) for word in shown.split() if word.startswith("50.3"))
+    assert np.float32(exact) >= np.float32(printed)
 
 
 @pytest.mark.parametrize("label", ["Violence", "Gamblin"])

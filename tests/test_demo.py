@@ -21,7 +21,8 @@ from toolkit.errors import NotFound, Unreachable
 AWS_ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-ELSEWHERE = {"AWS_PROFILE": "not-there", "AWS_REGION": "moon", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+NOBODY = "http://127.0.0.1:9"
+ELSEWHERE = {"AWS_PROFILE": "not-there", "AWS_REGION": "moon", "AWS_ENDPOINT_URL": NOBODY, "http_proxy": NOBODY}
 """What the demo must not heed: it talks to a service of its own."""
 
 

@@ -110,6 +110,11 @@ def test_weights_of_a_sample_make_the_rates_those_of_the_collection(make, tmp_pa
     truth = log.truth("Gambling", sample="one")
     assert truth.weights is not None
     assert truth.weights.sum() == pytest.approx(sample["weight"].sum())
+    for row in sample[sample["confidence"] > 70].itertuples():  # all of one weight
+        log.add("bob", row.source_ref, "Gambling", "present", weight=row.weight, sample="one")
+    alike = log.truth("Gambling", who="bob", sample="one")
+    assert alike.weights is not None
+    assert alike.weights.nunique() == 1
     log.add("ann", sample["source_ref"][0], "Gambling", "present", weight=1.0, sample="two")
     with pytest.raises(InvalidArgument, match="one label and one sample at a time"):
         log.truth("Gambling")

@@ -1,6 +1,7 @@
 import hashlib
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import toolkit as tk
+from toolkit import taxonomy
 from toolkit.errors import BelowFloor, InvalidObjective, InvalidPolicy, NotFound, NotLabelled
 
 
@@ -52,6 +54,8 @@ def test_a_policy_comes_back_as_it_was_saved(tmp_path) -> None:
     [
         ("", "not a policy file"),
         ("[]", "not a policy file"),
+        ("[" * 100_000, "not a policy file"),
+        ('{"format": "\\ud800", "version": 2, "rules": {}}', "not a policy file"),
         ("{}", "not a policy file"),
         (json.dumps({"format": "modkit-policy", "version": 3, "rules": {}}), "version 3; this toolkit reads"),
         (json.dumps({"format": "modkit-policy", "version": 2, "rules": {}}), "changed since it was saved"),
@@ -74,6 +78,18 @@ def test_a_policy_that_was_changed_after_it_was_saved_is_refused(tmp_path, befor
     (tmp_path / "p.json").write_text(text.replace(before, after, 1))
     with pytest.raises(InvalidPolicy, match=r"changed since it was saved.*Policy\(\.\.\.\)\.save"):
         tk.Policy.load(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize("value", [pd.Timestamp(0), Path("a"), np.int64(3), {1, 2}, {(1, 2): 3}, "\ud800"])
+def test_a_provenance_that_json_cannot_hold_is_refused(tmp_path, value: object) -> None:
+    with pytest.raises(InvalidPolicy, match="not written, as the provenance holds something that JSON cannot"):
+        tk.Policy({}, {"why": [value]}).save(tmp_path / "p.json")
+    assert not (tmp_path / "p.json").exists()
+
+
+def test_a_provenance_is_not_taken_for_changed_by_what_json_makes_of_it(tmp_path) -> None:
+    tk.Policy({}, {10: "ten", 2: "two", "both": (2, 10)}).save(tmp_path / "p.json")
+    assert tk.Policy.load(tmp_path / "p.json").provenance == {"10": "ten", "2": "two", "both": [2, 10]}
 
 
 @pytest.mark.parametrize("rules", ["3", '{"Gambling": 3}', '{"Gambling": {"block": "80", "review": null}}'])
@@ -144,6 +160,9 @@ def test_many_promises_are_kept_all_at_once(make) -> None:
         ({}, InvalidObjective),
         ({"Gambling": {"ban": "f1"}}, InvalidObjective),
         ({"Gambling": "best"}, InvalidObjective),
+        (None, InvalidObjective),
+        ({"Gambling": None}, InvalidObjective),
+        ({"Gambling": {"block": None}}, InvalidObjective),
         ({"Violence": "f1"}, NotLabelled),
     ],
 )
@@ -170,11 +189,46 @@ def test_a_policy_file_that_is_not_there_is_said_so(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", [{}, {"block": 101}, {"block": 40, "review": 50}, {"review": float("nan")}, {"block": True}]
+    "rule",
+    [{}, {"block": 101}, {"block": 40, "review": 50}, {"review": float("nan")}, {"block": True}, {"block": "80"}],
 )
 def test_a_rule_that_makes_no_sense_is_refused(rule) -> None:
     with pytest.raises(InvalidPolicy):
         tk.Rule(**rule)
+
+
+def test_a_threshold_may_be_any_real_number_and_is_kept_as_float(tmp_path) -> None:
+    given = [80, np.int64(80), np.float64(80), np.float32(80)]
+    assert {tk.Rule(block=value) for value in given} == {tk.Rule(block=80.0)}
+    narrow = np.float32(80.1)
+    policy = tk.Policy({"Gambling": tk.Rule(block=narrow)})
+    policy.save(tmp_path / "p.json")
+    (again,) = tk.Policy.load(tmp_path / "p.json").rules.values()
+    assert type(again.block) is float
+    assert np.float32(again.block) == narrow  # flags the same images
+    with pytest.raises(InvalidPolicy, match="review must not start above block"):
+        tk.Rule(block=narrow, review=80.1)  # which the file could not hold: there, 80.1 is more
+
+
+NEW = "Drugs & Tobacco Paraphernalia & Use"
+OLD = "Drug & Tobacco Paraphernalia & Use"
+
+
+def test_a_label_in_two_spellings_has_one_rule() -> None:
+    with pytest.raises(InvalidPolicy, match=f"'{OLD}' and '{NEW}' are the same label"):
+        tk.Policy({OLD: tk.Rule(block=60), NEW: tk.Rule(block=95)})
+    assert tk.Policy({OLD: tk.Rule(block=60)}).with_rule(NEW, tk.Rule(block=95)).rules == {NEW: tk.Rule(block=95)}
+
+
+def test_what_is_exported_knows_every_spelling_of_a_label() -> None:
+    for old, new in taxonomy._SPELLINGS.items():
+        policy = tk.Policy({new: tk.Rule(block=80, review=60)})
+        namespace: dict = {}
+        exec(policy.to_python(), namespace)
+        (either,) = policy.to_a2i()["Conditions"]
+        for name, band in zip((new, old), either["Or"], strict=True):
+            assert namespace["decide"]([{"Name": name, "Confidence": 90.0}]) == "block"
+            assert {check["ConditionParameters"]["ModerationLabelName"] for check in band["And"]} == {name}
 
 
 thresholds = st.none() | st.floats(1, 100)
@@ -184,10 +238,10 @@ rules = (
     .map(lambda pair: sorted(pair) if all(pair) else pair)
     .map(lambda pair: tk.Rule(review=pair[0], block=pair[1]))
 )
-confidences = st.dictionaries(st.sampled_from(["Gambling", "Violence", "Alcohol"]), st.floats(1, 100), max_size=3)
+confidences = st.dictionaries(st.sampled_from(["Gambling", "Violence", OLD, NEW]), st.floats(1, 100), max_size=3)
 
 
-@given(st.dictionaries(st.sampled_from(["Gambling", "Violence"]), rules), st.lists(confidences, min_size=1, max_size=8))
+@given(st.dictionaries(st.sampled_from(["Gambling", NEW]), rules), st.lists(confidences, min_size=1, max_size=8))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 def test_the_exported_function_decides_as_the_policy_does(make, rules, images) -> None:
     policy = tk.Policy(rules)

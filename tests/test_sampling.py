@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_score, recall_score
 
 import toolkit as tk
-from toolkit.errors import InvalidObjective, InvalidSample, UnreadableManifest
+from toolkit.errors import BelowFloor, InvalidArgument, InvalidObjective, InvalidSample, UnreadableManifest
 
 STRATEGIES = ["uniform", "confidence", "threshold"]
 
@@ -140,6 +140,25 @@ def test_weighted_samples_promise_nothing(world) -> None:
         tk.choose_threshold(curve, "precision>=0.7", confidence_level=0.9)
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_sample_of_unequal_chances_promises_nothing_where_only_its_equal_part_is_judged(
+    tmp_path, world, suffix: str
+) -> None:
+    results, truth = world
+    sample = tk.sample_for_labeling(results, 300, "Gambling", strategy="threshold", threshold=50)
+    said = truth.reindex(sample["source_ref"]).astype(int).astype(str).to_numpy()
+    alike = sample["weight"] == sample["weight"].max()
+    sample["present"] = np.where(alike, said, "")
+    path = tmp_path / f"t.{suffix}"
+    sample.to_csv(path, index=False) if suffix == "csv" else sample.to_parquet(path, index=False)
+    for judged in (tk.read_truth(path), tk.make_truth(sample)):
+        assert judged.n_images == alike.sum() < 300
+        assert judged.weights.unique().tolist() == [sample["weight"].max()]
+        curve = tk.threshold_curve(results, judged, "Gambling")
+        with pytest.raises(InvalidObjective, match="weighted samples"):
+            tk.choose_threshold(curve, "recall>=0.1", confidence_level=0.95)
+
+
 def test_a_request_that_makes_no_sense_is_refused(world) -> None:
     results, _ = world
     with pytest.raises(InvalidSample, match="at least one image"):
@@ -150,3 +169,22 @@ def test_a_request_that_makes_no_sense_is_refused(world) -> None:
         tk.sample_for_labeling(results, 9, "Gambling", strategy="threshold")
     with pytest.raises(InvalidSample, match="choose one of uniform"):
         tk.sample_for_labeling(results, 9, "Gambling", strategy="best")
+
+
+@pytest.mark.parametrize("request_", [{"n": "many"}, {"n": 9.5}, {"seed": "a"}, {"seed": 0.5}])
+def test_numbers_of_a_request_are_whole_ones(world, request_: dict) -> None:
+    with pytest.raises(InvalidArgument, match="give a whole number"):
+        tk.sample_for_labeling(world[0], **({"n": 9, "label": "Gambling"} | request_))
+
+
+@pytest.mark.parametrize("threshold", ["a", float("nan"), 500, -1])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_threshold_to_sample_near_is_a_confidence(world, strategy: str, threshold: float) -> None:
+    with pytest.raises(InvalidArgument, match=r"threshold is .* from 0 to 100"):
+        tk.sample_for_labeling(world[0], 9, "Gambling", strategy=strategy, threshold=threshold)
+
+
+def test_nothing_is_sampled_near_a_threshold_at_which_nothing_was_reported(world) -> None:
+    with pytest.raises(BelowFloor, match="Gambling at 4: this run reported nothing below 5"):
+        tk.sample_for_labeling(world[0], 9, "Gambling", strategy="threshold", threshold=4)
+    assert len(tk.sample_for_labeling(world[0], 9, "Gambling", strategy="threshold", threshold=np.float32(5))) == 9

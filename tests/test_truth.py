@@ -1,3 +1,4 @@
+import gzip
 from contextlib import suppress
 
 import pandas as pd
@@ -132,6 +133,67 @@ def test_samples_come_back_as_they_were_saved(tmp_path, judged, weighted, suffix
     assert (again.weights is None) == (truth.weights is None)
     if truth.weights is not None:
         pd.testing.assert_series_equal(again.weights, truth.weights)
+
+
+def weighted(*judgements: tuple[int, str, object, float]) -> pd.DataFrame:
+    return rows(*(each[:3] for each in judgements)).assign(weight=[each[3] for each in judgements])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        weighted((1, "Gambling", 1, 2.0), (2, "Gambling", 0, 2.0), (3, "Gambling", None, 7.5)),
+        weighted((1, "Gambling", 1, 2.0), (2, "Gambling", 0, 2.0), (3, "Alcohol", "unsure", 7.5)),
+        pd.DataFrame({"source_ref": [ref(1), ref(2), ref(3)], "Gambling": [1, 0, None], "weight": [2, 2, 7.5]}),
+        pd.concat([weighted((1, "Gambling", 1, 2.0)), weighted((2, "Gambling", 0, 2.0), (3, "Gambling", "", 7.5))]),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_equal_weights_of_the_judged_images_do_not_hide_that_the_chances_differed(tmp_path, table, name) -> None:
+    truth = tk.make_truth(table)
+    assert truth.weights.to_dict() == {ref(1): 2.0, ref(2): 2.0}
+    assert tk.make_truth(table.assign(weight=2.0)).weights is None  # a uniform sample
+    truth.on([ref(1)]).save(tmp_path / name)
+    assert tk.read_truth(tmp_path / name).weights.to_dict() == {ref(1): 2.0}
+
+
+def test_what_is_judged_of_images_of_unequal_chances_comes_back_from_a_table_of_one_column_a_label(tmp_path) -> None:
+    wide = pd.DataFrame({"source_ref": [ref(1)], "Gambling": [1], "weight": [2.0], "chances": ["unequal"]})
+    truth = tk.make_truth(wide)
+    assert truth.labels == ["Gambling"]
+    assert truth.weights.to_dict() == {ref(1): 2.0}
+
+
+def test_an_image_that_nobody_judged_has_a_weight_too() -> None:
+    with pytest.raises(UnreadableManifest, match=r"weight of s3://bucket/2.jpg is 'nan'; write a positive number"):
+        tk.make_truth(weighted((1, "Gambling", 1, 2.0), (2, "Gambling", None, float("nan"))))
+    no_image = pd.DataFrame({"source_ref": [None], "label": [None], "present": [None], "weight": [None]})
+    assert tk.make_truth(pd.concat([weighted((1, "Gambling", 1, 2.0)), no_image])).n_images == 1
+
+
+def test_spaces_around_a_name_are_no_part_of_it(tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("source_ref,label,present\n s3://b/1.jpg, Gambling ,1\ns3://b/2.jpg ,Gambling, 0\n")
+    assert tk.read_truth(tmp_path / "t.csv").of("Gambling").to_dict() == {"s3://b/1.jpg": True, "s3://b/2.jpg": False}
+
+
+@pytest.mark.parametrize("name", ["T.CSV", "T.Parquet"])
+def test_endings_may_be_in_capitals(tmp_path, name: str) -> None:
+    truth = tk.make_truth(rows((1, "Gambling", 1), (2, "Gambling", 0)))
+    truth.save(tmp_path / name)
+    (tmp_path / f"{name}.GZ").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+    for each in (name, f"{name}.GZ"):
+        pd.testing.assert_frame_equal(tk.read_truth(tmp_path / each).table, truth.table)
+
+
+def test_further_columns_beside_label_and_present_do_not_count(tmp_path) -> None:
+    rows((1, "Gambling", 1)).assign(annotator="ann").to_csv(tmp_path / "t.csv", index=False)
+    assert tk.read_truth(tmp_path / "t.csv").labels == ["Gambling"]
+
+
+def test_a_column_that_is_no_label_is_told_to_be_dropped(tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("source_ref,Gambling,annotator\na,1,ann\nb,0,bob\n")
+    with pytest.raises(UnreadableManifest, match=r"row 1: present is 'ann' for annotator.*drop the column annotator"):
+        tk.read_truth(tmp_path / "t.csv")
 
 
 def test_samples_are_saved_as_what_can_be_read(tmp_path) -> None:

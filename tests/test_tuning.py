@@ -102,6 +102,23 @@ def test_an_unreadable_objective_lists_the_readable_ones(make, objective: str) -
         tk.choose_threshold(curve_of(make, SAMPLE), objective)
 
 
+@pytest.mark.parametrize("objective", [None, 3, b"f1", ["f1"]])
+def test_an_objective_is_text(make, objective: object) -> None:
+    with pytest.raises(InvalidObjective, match="is not an objective"):
+        tk.choose_threshold(curve_of(make, SAMPLE), objective)
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"seed": "a"}, {"seed": None}, {"replicates": 1.5}])
+def test_the_areas_under_a_curve_are_drawn_again_with_whole_numbers_only(make, wrong: dict) -> None:
+    with pytest.raises(InvalidArgument, match="give a whole number"):
+        tk.ranking_intervals(curve_of(make, SAMPLE), **wrong)
+
+
+def test_a_curve_of_no_image_is_not_drawn_again() -> None:
+    with pytest.raises(InvalidArgument, match="Gambling: no image on this curve is judged"):
+        tk.ranking_intervals(tk.curve_of_scores("Gambling", [], []))
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_documented_objective_can_be_read(make, objective: str) -> None:
     tk.choose_threshold(curve_of(make, SAMPLE), objective)
@@ -227,7 +244,12 @@ def test_the_promise_is_that_of_mapie_where_a_rate_only_moves_one_way(pairs, rat
         mapie.calibrate(scores, there)
     expected = curve.thresholds[np.isin(curve.thresholds.astype(float) / 100, mapie.valid_predict_params)]
     found = curve.thresholds[guaranteed(curve, Bound(rate, limit), level)]
-    assert found.tolist() == expected.tolist()
+    assert set(expected) <= set(found)
+    for threshold in set(found) - set(expected):  # mapie takes 7 * (1 - 6 / 7) for two mistakes, by floating point
+        point = curve.at(threshold)
+        count, total = (point.tp, point.tp + point.fn) if rate == "recall" else (point.fp, point.fp + point.tn)
+        exact = binomtest(count, total, limit, alternative="greater" if rate == "recall" else "less")
+        assert exact.pvalue <= (1 - level) * (1 + 1e-9)
 
 
 def test_a_precision_is_promised_where_the_defaults_of_mapie_offer_nothing() -> None:

@@ -1,7 +1,10 @@
 """What a caller gave, held against what is taken. On the lowest floor, so that all refuse in the same words."""
 
+from numbers import Integral
+
 import numpy as np
 
+from toolkit.confidence import written
 from toolkit.errors import BelowFloor, InvalidArgument
 
 
@@ -40,6 +43,25 @@ def within(name: str, value: float, low: float, high: float, *, ends: bool = Tru
         raise InvalidArgument(f"{name} is {given}; give a number {span}.")
 
 
+def whole(name: str, value: int, least: int | None = None) -> None:
+    """Refuses what is not a whole number, or is less than it may be.
+
+    Raises
+    ------
+    InvalidArgument
+
+    Examples
+    --------
+    >>> whole("seed", -1, 0)
+    Traceback (most recent call last):
+    toolkit.errors.InvalidArgument: seed is -1; give a whole number, 0 or more.
+    """
+    number = isinstance(value, Integral) and not isinstance(value, bool)
+    if not number or (least is not None and value < least):
+        span = "" if least is None else f", {least} or more"
+        raise InvalidArgument(f"{name} is {value!r}; give a whole number{span}.")
+
+
 def confidence_level(value: float) -> None:
     """Refuses what is no probability strictly between 0 and 1. Raises as `within`."""
     within("confidence_level", value, 0, 1, ends=False)
@@ -65,12 +87,12 @@ def not_below(floor: float, threshold: float, name: str, *, guessed: bool = Fals
     """
     if np.float32(threshold) < np.float32(floor) and guessed:
         raise BelowFloor(
-            f"{name} at {threshold:g}: nobody said what this run's MinConfidence was, and nothing below "
-            f"{np.float32(floor)!s} was reported; say it (min_confidence, --min-confidence), or rerun the job with "
-            f"{threshold:g} or lower."
+            f"{name} at {written(threshold)}: nobody said what this run's MinConfidence was, and nothing below "
+            f"{written(floor)} was reported; say it (min_confidence, --min-confidence), or rerun the job with "
+            f"{written(threshold)} or lower."
         )
     if np.float32(threshold) < np.float32(floor):
         raise BelowFloor(
-            f"{name} at {threshold:g}: this run reported nothing below {floor:g}; "
-            f"rerun the job with MinConfidence {threshold:g} or lower."
+            f"{name} at {written(threshold)}: this run reported nothing below {written(floor)}; "
+            f"rerun the job with MinConfidence {written(threshold)} or lower."
         )

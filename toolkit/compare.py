@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from toolkit import checks
+from toolkit.confidence import written
 from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.results import Results
 from toolkit.truth import Truth
@@ -80,8 +81,9 @@ class Comparison:
 
     def __repr__(self) -> str:
         return (
-            f"Comparison({self.label} at {self.thresholds[0]:g} and {self.thresholds[1]:g}: {self.judged:,} judged "
-            f"images, {self.fixed} fixed, {self.broken} broken, p = {self.p_value:.3g}; {len(self.flips):,} flips)"
+            f"Comparison({self.label} at {written(self.thresholds[0])} and {written(self.thresholds[1])}: "
+            f"{self.judged:,} judged images, "
+            f"{self.fixed} fixed, {self.broken} broken, p = {self.p_value:.3g}; {len(self.flips):,} flips)"
         )
 
 

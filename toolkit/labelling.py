@@ -13,7 +13,7 @@ import pandas as pd
 
 from toolkit import taxonomy
 from toolkit.errors import InvalidArgument, NotFound, NotLabelled, UnreadableManifest
-from toolkit.truth import Truth, make_truth
+from toolkit.truth import CHANCES, UNEQUAL, Truth, make_truth
 
 ANSWERS: Final = ("present", "absent", "unsure")
 _UNDO: Final = "undo"
@@ -156,7 +156,8 @@ class LabelLog:
         agreed = answers["answer"].agg(lambda said: said.iloc[0] if said.nunique() == 1 else "unsure").reset_index()
         agreed["present"] = agreed["answer"].map({"present": 1, "absent": 0})
         if table["weight"].notna().all():
-            agreed["weight"] = answers["weight"].first().to_numpy()
+            # Of a uniform sample none are kept: what was judged so far may be alike, the chances were not.
+            agreed = agreed.assign(weight=answers["weight"].first().to_numpy(), **{CHANCES: UNEQUAL})
         return make_truth(agreed.drop(columns="answer"), str(self.path))
 
     def agreement(self, label: str) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def sample_for_labeling(
         range as from the images on which the label was not reported, so that a rare label is seen. `threshold`:
         half of them from within 10 points of `threshold`, the rest from both sides of that.
     threshold
-        Percent; for the strategy of that name.
+        Percent, not below the run's floor; for the strategy of that name.
     seed
         The same seed picks the same images; 0 or more.
 
@@ -55,19 +55,30 @@ def sample_for_labeling(
         One row a picked image, in random order: `source_ref`, `label`, `confidence` (percent; NaN where not reported),
         `probability` (of having been picked, above 0 and at most 1), `weight` (its inverse). Fill in a column `present`
         and keep `weight`: `read_truth` and `make_truth` carry it on, and every rate makes up for the unequal chances.
+        Keep the rows that nobody judged, too: their weights may be all that shows that the chances were unequal.
 
     Raises
     ------
     InvalidSample
         There is no such label, n is too small, the seed is negative, the strategy is unknown, or `threshold` came
         without one.
+    InvalidArgument
+        `n` or `seed` is not a whole number, or `threshold` not a number between 0 and 100.
+    BelowFloor
+        The run reported nothing at `threshold`.
     """
+    checks.whole("n", n)
+    checks.whole("seed", seed)
     if n < 1:
         raise InvalidSample(f"n is {n}; ask for at least one image.")
     if seed < 0:
         raise InvalidSample(f"seed is {seed}; give 0 or a larger whole number.")
     if strategy not in STRATEGIES:
         raise InvalidSample(f"strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
+    if threshold is not None:
+        checks.within("threshold", threshold, 0, 100)
+    if threshold is not None and strategy == "threshold":
+        results.require(threshold, label)
     if taxonomy.level(taxonomy.canonical(label)) is None and label not in results.label_names():
         near = difflib.get_close_matches(label, [*results.label_names(), *taxonomy.PARENTS], n=1)
         hint = f"did you mean {near[0]}?" if near else "name one that was reported, or is in the taxonomy."

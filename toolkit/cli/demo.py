@@ -23,6 +23,7 @@ from toolkit.cli import output
 from toolkit.cli.options import named_folder
 from toolkit.cli.saving import save_run
 from toolkit.cli.studio import open_studio
+from toolkit.confidence import written
 from toolkit.errors import NotFound, Unreachable
 from toolkit.policy import policy_of
 from toolkit.service import ServiceProcess
@@ -200,7 +201,7 @@ def _analyze(inputs: _Inputs, adapter: tk.Adapter, session: storage.Session) -> 
         )
         for name, version in ((BASE, None), (ADAPTER, adapter.arn))
     }
-    tk.wait_for(list(jobs.values()))
+    tk.wait_for(list(jobs.values()), come_back="interrupted, and the service with it; run `modkit demo` again.")
     return jobs
 
 
@@ -256,7 +257,7 @@ def _write_files(
         objective=OBJECTIVE,
         title="Sample images: base model and custom adapter",
     )
-    named = {path.stem: str(path) for path in paths.values()}
+    named = {path.stem: str(path.resolve()) for path in paths.values()}
     return named | {f"{name}_results": str(workspace.path(run.results)) for name, run in workspace.runs.items()}
 
 
@@ -268,7 +269,7 @@ def _show(
 ) -> None:
     """The outcome as tables for people."""
     rows = [
-        [name, jobs[name].status, r.n_images, r.labels["image"].nunique(), len(r.errors), f"{r.min_confidence:g}"]
+        [name, jobs[name].status, r.n_images, r.labels["image"].nunique(), len(r.errors), written(r.min_confidence)]
         for name, r in runs.items()
     ]
     columns = ["model", "status", "images", "with labels", "not analyzed", "MinConfidence"]

@@ -18,11 +18,13 @@ from rich.text import Text
 
 from toolkit import storage
 from toolkit.compare import Comparison
+from toolkit.confidence import written
 from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.drift import Drift
-from toolkit.errors import NotFound
+from toolkit.errors import NotFound, UnreadableManifest
 from toolkit.jobs import Job
 from toolkit.manifests import Evaluation
+from toolkit.results import UNREADABLE_LINE, Results
 from toolkit.tuning import Choice
 
 Judged = list[tuple[ThresholdCurve, Choice]]
@@ -36,6 +38,8 @@ people = Console(stderr=True, highlight=False)
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON object on stdout. A number that is not one (NaN) is null, as JSON knows no other word for it."""
+    if sys.stdout is None:
+        raise NotFound("standard output is closed, and that is where --json writes; redirect it to a file.")
     typer.echo(json.dumps(_plain(document), ensure_ascii=False, allow_nan=False))
 
 
@@ -46,6 +50,22 @@ def fail(sentence: str) -> NoReturn:
         # What a full disk did not take, Python would try to write once more as it ends, and complain in its own words.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(2)
+
+
+def unreadable(*runs: Results) -> None:
+    """Ends a command that has said everything else, where lines of a manifest could not be read.
+
+    Raises
+    ------
+    UnreadableManifest
+    """
+    lines = pd.concat([run.errors[run.errors["code"] == UNREADABLE_LINE] for run in runs])
+    if len(lines):
+        first = lines.iloc[0]
+        raise UnreadableManifest(
+            f"{first['file']}: line {first['line']} {f'and {len(lines) - 1:,} more ' if len(lines) > 1 else ''}"
+            f"cannot be read ({first['message']}), so nothing of it was counted; fetch the results once more."
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -138,7 +158,7 @@ def choice_record(curve: ThresholdCurve, choice: Choice) -> dict[str, Any]:
     return point | {
         "positives": choice.positives,
         "negatives": choice.negatives,
-        "average_precision": curve.average_precision,
+        "average_precision": _ranked(curve),
         "reason": choice.reason,
     }
 
@@ -157,17 +177,22 @@ def show_choices(console: Console, runs: Mapping[str, Judged]) -> None:
             console.print(Text(f"{curve.label}{f' ({run})' if run else ''}: {choice.reason}"), soft_wrap=True)
 
 
+def _ranked(curve: ThresholdCurve) -> float | None:
+    """Average precision; of a label that was never reported, or is nowhere, the formal one would mislead."""
+    return curve.average_precision if len(curve.thresholds) and curve.positives else None
+
+
 def _choice_cells(curve: ThresholdCurve, choice: Choice) -> list[object]:
     judged = f"{curve.positives}/{curve.positives + curve.negatives}"
-    # A label that was never reported has no ranking to speak of; its formal average precision would mislead.
-    ranked = "–" if not len(curve.thresholds) else f"{curve.average_precision:.3f}"
+    ap = _ranked(curve)
+    ranked = "–" if ap is None else f"{ap:.3f}"
     if choice.threshold is None or choice.point is None:
         return [judged, ranked, "none", "", ""]
     point = choice.point
     return [
         judged,
         ranked,
-        f"{choice.threshold:.2f}",
+        written(choice.threshold),
         interval(point.precision, point.precision_low, point.precision_high),
         interval(point.recall, point.recall_low, point.recall_high),
     ]
@@ -196,7 +221,7 @@ def show_drift(console: Console, found: Drift) -> None:
          f"{row['ks']:.3f}", f"{row['p_value']:.3g}"]
         for row in found.labels.to_dict("records")
     ]  # fmt: skip
-    title = f"From one run to the next, from {found.min_confidence:g} up"
+    title = f"From one run to the next, from {written(found.min_confidence)} up"
     console.print(table(title, columns, rows, numbers=[name for name in columns[1:] if name != "shift"]))
     if found.decisions is None or found.flips is None:
         return

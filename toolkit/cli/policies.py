@@ -12,6 +12,7 @@ from rich.text import Text
 import toolkit as tk
 from toolkit.cli import output
 from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, evidence, read_run
+from toolkit.confidence import written
 from toolkit.errors import InvalidPolicy
 
 app = typer.Typer(help="Choose a policy, apply it to a run, or export it.", no_args_is_help=True)
@@ -60,7 +61,7 @@ def choose(
     if as_json:
         document = {"thresholds": output.records(chosen.table), "min_confidence": chosen.policy.min_confidence}
         output.print_json(document | {"confidence_level": confidence_level, "file": str(destination)})
-        return
+        return output.unreadable(found)
     columns = ["label", "band", "objective", "threshold", "precision", "recall"]
     rows = [[row["label"], row["band"], row["objective"], *_figures(row)] for row in output.records(chosen.table)]
     output.screen.print(output.table("Thresholds", columns, rows, numbers=columns[3:]))
@@ -68,6 +69,7 @@ def choose(
         if choice.threshold is None:
             output.screen.print(Text(f"{label}, {band}: {choice.reason}"))
     output.screen.print(Text(str(destination)))
+    return output.unreadable(found)
 
 
 def _figures(row: Mapping[str, Any]) -> list[str]:
@@ -76,7 +78,7 @@ def _figures(row: Mapping[str, Any]) -> list[str]:
     rates = (
         f"{row[rate]:.3f} [{row[f'{rate}_low']:.3f}–{row[f'{rate}_high']:.3f}]" for rate in ("precision", "recall")
     )
-    return [f"{row['threshold']:.2f}", *rates]
+    return [written(row["threshold"]), *rates]
 
 
 def _objectives(given: Mapping[str, Sequence[str]], samples: tk.Truth) -> dict[str, dict[str, str]]:
@@ -111,7 +113,7 @@ def apply(
         failed = len(found.errors) if found.errors_known else None
         document = {"forecast": output.records(forecast), "not_analyzed": failed}
         output.print_json(document | {"min_confidence": rules.min_confidence})
-        return
+        return output.unreadable(found)
     columns = ["decision", "images", "per thousand", "95 % interval"]
     rows = [
         [
@@ -124,6 +126,7 @@ def apply(
     ]
     title = f"{found.n_images:,} images; not decided: {found.failures}"
     output.screen.print(output.table(title, columns, rows, numbers=columns[1:]))
+    return output.unreadable(found)
 
 
 @app.command()

@@ -55,6 +55,7 @@ def summary(
             output.screen.print(Text(f"the first {_SHOWN} of {len(found.errors):,} ({counts}); --json lists all."))
 
     output.show(document, as_json, show)
+    output.unreadable(found)
 
 
 def tune(
@@ -96,6 +97,7 @@ def tune(
     )
     if save is not None and all(choice.threshold is None for choice in choices):
         raise InvalidPolicy(f"{save}: not written, as no label has a threshold; ask for less, or label more images.")
+    output.unreadable(found)
 
 
 def sample(
@@ -122,6 +124,7 @@ def sample(
     picked = tk.sample_for_labeling(found, n, label, strategy=strategy, threshold=threshold, seed=seed)
     output.save_table(picked.assign(present=""), destination)
     output.show({"images": len(picked), "file": str(destination)}, as_json, lambda: typer.echo(destination))
+    output.unreadable(found)
 
 
 def compare(
@@ -169,6 +172,7 @@ def compare(
         "flips": output.records(found.flips),
     }
     output.show(document, as_json, lambda: output.show_comparison(output.screen, found))
+    output.unreadable(*runs)
 
 
 def drift(
@@ -195,6 +199,7 @@ def drift(
         "flips": None if found.flips is None else output.records(found.flips),
     }
     output.show(document, as_json, lambda: output.show_drift(output.screen, found))
+    output.unreadable(*runs)
 
 
 def report(
@@ -214,3 +219,4 @@ def report(
     samples = tk.read_truth(truth, session=session) if truth else None
     tk.write_report(destination, {Path(results).parent.name or "run": found}, samples, objective=objective)
     output.show({"report": destination}, as_json, lambda: typer.echo(destination))
+    output.unreadable(found)

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit import checks
+from toolkit.confidence import written
 from toolkit.curves.intervals import Interval, binomial_interval, require_interval, weighted_interval
 from toolkit.curves.measures import average_precision, roc_auc
 from toolkit.errors import BelowFloor, InvalidArgument
@@ -212,7 +213,9 @@ class ThresholdCurve:
         checks.within("threshold", threshold, -np.inf, np.inf)  # NaN and text are not
         checks.not_below(self.min_confidence, threshold, self.label, guessed=self.floor_guessed)
         if not np.float32(threshold) <= 100:
-            raise BelowFloor(f"{self.label} at {threshold:g}: confidences end at 100; name a threshold up to 100.")
+            raise BelowFloor(
+                f"{self.label} at {written(threshold)}: confidences end at 100; name a threshold up to 100."
+            )
         values = self._regrouped(np.array([threshold])).table.iloc[0]
         counts = {name: int(values[name]) for name in _COUNTS}
         rates = {name: float(values[name]) for name in _COLUMNS if name not in _COUNTS}
@@ -331,7 +334,7 @@ class ThresholdCurve:
     def __repr__(self) -> str:
         return (
             f"ThresholdCurve({self.label}: {self.positives} present, {self.negatives} absent, "
-            f"{len(self.thresholds)} thresholds from {self.min_confidence:g}, "
+            f"{len(self.thresholds)} thresholds from {written(self.min_confidence)}, "
             f"average precision {self.average_precision:.3f})"
         )
 
@@ -340,7 +343,7 @@ class ThresholdCurve:
             "label": self.label,
             "judged images with it": self.positives,
             "without it": self.negatives,
-            "thresholds": f"{len(self.thresholds):,}, from {self.min_confidence:g}",
+            "thresholds": f"{len(self.thresholds):,}, from {written(self.min_confidence)}",
             "average precision": f"{self.average_precision:.3f}",
             "area under the ROC curve": f"{self.roc_auc:.3f}",
             "intervals": f"{self.confidence_level:.0%}, {'weighted' if self.weighted else self.interval}",

@@ -30,7 +30,7 @@ def ranking_intervals(
     confidence_level
         Coverage, between 0 and 1.
     seed
-        The same seed gives the same interval.
+        The same seed gives the same interval; 0 or more.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def ranking_intervals(
     Raises
     ------
     InvalidArgument
-        The labelled images carry weights, or a number is out of its range.
+        There is no labelled image, they carry weights, or a number is out of its range.
 
     Notes
     -----
@@ -50,8 +50,12 @@ def ranking_intervals(
     """
     checks.confidence_level(confidence_level)
     checks.within("replicates", replicates, 1, 1_000_000)
+    checks.whole("replicates", replicates, 1)
+    checks.whole("seed", seed, 0)
     if curve.weighted:
         raise InvalidArgument(f"{curve.label}: weighted samples are not drawn again; label images picked uniformly.")
+    if not curve.positives + curve.negatives:
+        raise InvalidArgument(f"{curve.label}: no image on this curve is judged; label some images first.")
     drawn = _bootstrap(curve, replicates, seed)
     tail = (1 - confidence_level) / 2
     rows = {}

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from toolkit import checks
+from toolkit.confidence import written
 from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.errors import InvalidArgument
 from toolkit.plots import look
@@ -290,12 +291,12 @@ def _add_point(figure: go.Figure, point: OperatingPoint, x: str, y: str, number:
         y=[getattr(point, y)],
         error_x=ends[x] | thin,
         error_y=ends[y] | thin,
-        name=f"at {point.threshold:.4g}",
+        name=f"at {written(point.threshold)}",
         mode="markers",
         marker={"color": colour, "size": 12, "symbol": "diamond", "line": {"color": "white", "width": 1.5}},
         legendrank=1001,  # after all curves
         showlegend=number == 0,
-        hovertemplate=f"{y} %{{y:.1%}}, {x} %{{x:.1%}}<extra>at {point.threshold:.4g}</extra>",
+        hovertemplate=f"{y} %{{y:.1%}}, {x} %{{x:.1%}}<extra>at {written(point.threshold)}</extra>",
     )
 
 

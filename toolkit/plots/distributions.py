@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from toolkit import checks
+from toolkit.confidence import written
 from toolkit.errors import InvalidArgument
 from toolkit.plots import look
 from toolkit.results import Counted, Results, histogram_of
@@ -88,7 +89,8 @@ def distribution(
     return look.dress(
         figure,
         f"{label}: confidence of {reported:,} images",
-        f"{results.n_images - reported:,} more were not reported (below {results.min_confidence:g}, or not at all)",
+        f"{results.n_images - reported:,} more were not reported "
+        f"(below {written(results.min_confidence)}, or not at all)",
     ).update_layout(barmode="stack", bargap=0, yaxis={"title": "images", "rangemode": "tozero"})
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from toolkit.confidence import written
+
 # Okabe and Ito's palette: told apart with every common colour blindness.
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
@@ -122,7 +124,7 @@ def mark(figure: go.Figure, threshold: float, **panel: Any) -> None:
     figure.add_vline(
         x=threshold,
         line={"color": GREEN, "width": 2, "dash": "dash"},
-        annotation_text=f"{threshold:.4g}",
+        annotation_text=written(threshold),
         annotation_position="top",
         annotation_font_color=GREEN,
         **panel,

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from toolkit.compare import Comparison
+from toolkit.confidence import written
 from toolkit.curves import OperatingPoint
 from toolkit.plots import look
 
@@ -111,7 +112,7 @@ def confusion(point: OperatingPoint, label: str) -> go.Figure:
         look.nothing_to_show(figure, f"nobody judged {label}")
     look.dress(
         figure,
-        f"{label} at {point.threshold:.4g}",
+        f"{label} at {written(point.threshold)}",
         f"{total:,} judged images{_weighted(point)}",
         height=370,
         headings=20,
@@ -190,7 +191,7 @@ def differences(comparison: Comparison) -> go.Figure:
     figure.update_xaxes(title="difference (images)", row=2)
     if not np.isfinite(table["difference"].to_numpy(float)).any():
         look.nothing_to_show(figure, f"nothing was counted for {comparison.label}")
-    before, after = (f"{threshold:.4g}" for threshold in comparison.thresholds)
+    before, after = (written(threshold) for threshold in comparison.thresholds)
     level = f"{comparison.confidence_level:.0%}"
     look.dress(
         figure,

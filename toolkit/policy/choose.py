@@ -95,6 +95,8 @@ def choose_policy(
         Nobody judged one of the labels.
     InvalidObjective
         An objective cannot be read, or not promised; or there is none.
+    InvalidPolicy
+        One label has objectives under its old and its new spelling.
     InvalidArgument
         `confidence_level` is not between 0 and 1.
 
@@ -137,12 +139,12 @@ def policy_of(choices: Mapping[tuple[str, str], Choice], results: Results, truth
 
 def _wanted(objectives: Objectives, truth: Truth) -> dict[tuple[str, str], str]:
     """Objective by label and band."""
-    if isinstance(objectives, str):
+    if not isinstance(objectives, Mapping):
         objectives = dict.fromkeys(truth.tunable_labels(), objectives)
     wanted = {
         (label, band): objective
         for label, given in objectives.items()
-        for band, objective in ({"block": given} if isinstance(given, str) else given).items()
+        for band, objective in (given if isinstance(given, Mapping) else {"block": given}).items()
     }
     if not wanted:
         raise InvalidObjective("no objective given; name one for at least one label.")

@@ -1,10 +1,13 @@
 """A policy in the form that other systems take."""
 
 import pprint
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from toolkit.policy.rule import Rule
+
+_OLD_SPELLINGS: Final = {"Drugs & Tobacco Paraphernalia & Use": "Drug & Tobacco Paraphernalia & Use"}
+"""What older responses call a label; `decide` knows it from the taxonomy, which other systems have not."""
 
 _FUNCTION: Final = '''\
 import struct
@@ -40,7 +43,7 @@ def to_a2i(rules: Mapping[str, Rule]) -> dict[str, Any]:
         return {"ConditionType": "ModerationLabelConfidenceCheck", "ConditionParameters": parameters}
 
     bands = []
-    for label, rule in rules.items():
+    for label, rule in _spelled(rules):
         if rule.review is not None:
             band = [check(label, "ConfidenceGreaterThanEquals", rule.review)]
             band += [check(label, "ConfidenceLessThan", rule.block)] if rule.block is not None else []
@@ -50,5 +53,13 @@ def to_a2i(rules: Mapping[str, Rule]) -> dict[str, Any]:
 
 def to_python(rules: Mapping[str, Rule]) -> str:
     """Source of a function without dependencies; see `Policy.to_python`."""
-    pairs = {label: (rule.review, rule.block) for label, rule in rules.items()}
+    pairs = {label: (rule.review, rule.block) for label, rule in _spelled(rules)}
     return _FUNCTION.format(rules=pprint.pformat(pairs, sort_dicts=False))
+
+
+def _spelled(rules: Mapping[str, Rule]) -> Iterator[tuple[str, Rule]]:
+    """Each rule under every name that a response may give its label."""
+    for label, rule in rules.items():
+        yield label, rule
+        if label in _OLD_SPELLINGS:
+            yield _OLD_SPELLINGS[label], rule

@@ -1,6 +1,7 @@
 """What one label's confidence leads to."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 from toolkit.errors import InvalidPolicy
 
@@ -8,7 +9,7 @@ from toolkit.errors import InvalidPolicy
 @dataclass(frozen=True)
 class Rule:
     """What one label's confidence leads to: at `block` or above the image is blocked, at `review` or above it is looked
-    at by a person. Percent, 0–100; None leaves that step out.
+    at by a person. Percent, 0–100, kept as float; None leaves that step out.
 
     Raises
     ------
@@ -23,7 +24,10 @@ class Rule:
         given = [value for value in (self.review, self.block) if value is not None]
         if not given:
             raise InvalidPolicy("a rule without block and review decides nothing; give one of them.")
-        if any(type(value) not in {int, float} or not 0 <= value <= 100 for value in given):
+        if not all(isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 100 for value in given):
             raise InvalidPolicy(f"{self}: thresholds are confidences between 0 and 100.")
-        if given != sorted(given):
+        for step in ("block", "review"):
+            if getattr(self, step) is not None:  # numpy's numbers are taken too, but JSON holds only Python's
+                object.__setattr__(self, step, float(getattr(self, step)))
+        if self.block is not None and self.review is not None and self.review > self.block:
             raise InvalidPolicy(f"{self}: review must not start above block.")

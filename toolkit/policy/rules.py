@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit import checks, storage, taxonomy
+from toolkit.confidence import written
 from toolkit.curves import binomial_interval
 from toolkit.errors import InvalidPolicy
 from toolkit.htmltable import described
@@ -34,6 +35,11 @@ class Policy:
         Label to `Rule`.
     provenance
         Where the thresholds come from: anything that JSON can hold.
+
+    Raises
+    ------
+    InvalidPolicy
+        A rule is none, or one label has two, under its old and its new spelling.
     """
 
     rules: Mapping[str, Rule]
@@ -43,8 +49,12 @@ class Policy:
         for label, rule in self.rules.items():
             if not isinstance(rule, Rule) or not label:
                 raise InvalidPolicy(f"{label!r}: {rule!r} is not a rule for a label; write Rule(block=…, review=…).")
-        spelled = {taxonomy.canonical(label): rule for label, rule in self.rules.items()}
-        object.__setattr__(self, "rules", spelled)
+        spelled: dict[str, str] = {}
+        for label in self.rules:
+            known = spelled.setdefault(taxonomy.canonical(label), label)
+            if known != label:
+                raise InvalidPolicy(f"{known!r} and {label!r} are the same label in two spellings; give it one rule.")
+        object.__setattr__(self, "rules", {name: self.rules[label] for name, label in spelled.items()})
 
     @property
     def min_confidence(self) -> float | None:
@@ -73,10 +83,10 @@ class Policy:
     def _repr_html_(self) -> str:
         def words(rule: Rule) -> str:
             bands = {"review": rule.review, "block": rule.block}
-            return ", ".join(f"{name} from {value:g}" for name, value in bands.items() if value is not None)
+            return ", ".join(f"{name} from {written(value)}" for name, value in bands.items() if value is not None)
 
         rules = {label: words(rule) for label, rule in self.rules.items()}
-        least = "no rule yet" if self.min_confidence is None else f"{self.min_confidence:g}"
+        least = "no rule yet" if self.min_confidence is None else written(self.min_confidence)
         return described("Policy", rules | {"MinConfidence for the next job": least})
 
     def _with_reason(self, label: str, said: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -181,7 +191,8 @@ class Policy:
         -------
         dict
             JSON-ready. A label is reviewed from `review` up to, not including, `block`; a rule without `review` adds
-            nothing. A2I looks at labels one by one, so an image that another label blocks may still be sent to review.
+            nothing. A label that older responses spell otherwise is looked for under both names. A2I looks at labels
+            one by one, so an image that another label blocks may still be sent to review.
         """
         return export.to_a2i(self.rules)
 
@@ -203,14 +214,17 @@ class Policy:
         ------
         NotFound
             The path cannot be written.
+        InvalidPolicy
+            The provenance holds something that JSON cannot.
         """
-        document = {
+        document: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "rules": {label: asdict(rule) for label, rule in self.rules.items()},
             "min_confidence": self.min_confidence,
             "provenance": dict(self.provenance),
         }
+        document = _plain(document, path)
         document["sha256"] = _digest(document)
         storage.write(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
@@ -228,14 +242,15 @@ class Policy:
         try:
             document = json.loads(storage.read(path))
             kind, version, given = document["format"], document["version"], document["rules"]
-        except (ValueError, KeyError, TypeError) as error:
+            signed, digest = document.pop("sha256", None), _digest(document)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidPolicy(f"{path}: not a policy file; point at one that Policy.save wrote.") from error
         if kind != FORMAT or version != VERSION:
             raise InvalidPolicy(
                 f"{path}: {kind} version {version}; this toolkit reads {FORMAT} version {VERSION}: use the one that "
                 f"wrote it, or choose the thresholds again."
             )
-        if document.pop("sha256", None) != _digest(document):
+        if signed != digest:
             raise InvalidPolicy(
                 f"{path}: changed since it was saved, so where its thresholds come from is not known; take the file as "
                 f"it was, or save the thresholds anew with Policy(...).save."
@@ -260,6 +275,18 @@ def forecast_of(counts: pd.Series, confidence_level: float) -> pd.DataFrame:
             "per_thousand_high": 1000 * high,
         }
     )
+
+
+def _plain(document: dict[str, Any], path: str | PathLike[str]) -> dict[str, Any]:
+    """The document as a reader will find it, so that both make the same digest: names are text there, tuples lists."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(document, ensure_ascii=False).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidPolicy(
+            f"{path}: not written, as the provenance holds something that JSON cannot ({error}); give text, numbers, "
+            f"lists and dictionaries."
+        ) from error
+    return plain
 
 
 def _digest(document: Mapping[str, Any]) -> str:

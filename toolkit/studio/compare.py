@@ -7,6 +7,7 @@ import streamlit as st
 
 from toolkit import adapters, plots
 from toolkit.compare import Comparison
+from toolkit.confidence import written
 from toolkit.curves import OperatingPoint
 from toolkit.errors import ToolkitError
 from toolkit.studio import kept, pictures, source, tryout
@@ -164,7 +165,7 @@ def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *
                 key=key, persist_state="session", help=f"At first what {_GOAL} suggests on these samples.",
             )  # fmt: skip
         values.append(float(st.session_state[key]))
-        st.query_params[name] = f"{values[-1]:g}"
+        st.query_params[name] = written(values[-1])
     return values[0], values[1]
 
 
@@ -178,7 +179,7 @@ def _number(text: str | None) -> float | None:
 
 def _numbers(runs: tuple[Source, Source], points: list[OperatingPoint], level: float) -> None:
     for place, run, point in zip(st.columns(2, border=True), runs, points, strict=True):
-        place.markdown(f"**{plain(run.name)}** at {point.threshold:g}\xa0%")
+        place.markdown(f"**{plain(run.name)}** at {written(point.threshold)}\xa0%")
         precision, recall = place.columns(2)
         precision.metric("Precision", percent(point.precision))
         precision.caption(interval(point.precision_low, point.precision_high, level))

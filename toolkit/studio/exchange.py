@@ -61,8 +61,7 @@ def _export(truth: Truth) -> None:
 
 
 def _file(truth: Truth, ending: str) -> bytes:
-    weights = {} if truth.weights is None else {"weight": truth.weights.reindex(truth.table["source_ref"]).to_numpy()}
-    rows, out = truth.table.assign(**weights), io.BytesIO()
+    rows, out = truth.with_weights(), io.BytesIO()
     if ending == "csv":
         rows.astype({"present": int}).to_csv(out, index=False)
     else:

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from toolkit import plots
+from toolkit.confidence import written
 from toolkit.errors import NotLabelled
 from toolkit.results import NO_SUMMARY, Results
 from toolkit.studio import gallery, kept
@@ -49,7 +50,7 @@ def _counts(view: View) -> None:
     count = f"{len(results.errors):,}"
     failed.metric("Failed", count if results.errors_known else f"≥ {count}" if len(results.errors) else "unknown")
     failed.caption("Neither safe nor flagged: unknown." if results.errors_known else f"There is {NO_SUMMARY}.")
-    floor.metric("Floor", f"{results.min_confidence:g}\xa0%")
+    floor.metric("Floor", f"{written(results.min_confidence)}\xa0%")
     floor.caption(f"Nothing is known below it ({_FLOOR[results.floor_source]}).")
     analyzed.caption("Answered by an adapter." if results.project_versions else "Answered by the base model.")
 

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from toolkit import sampling
+from toolkit.confidence import written
 from toolkit.labelling import LabelLog
 from toolkit.studio import exchange, kept, pictures
 from toolkit.studio.source import View
@@ -35,7 +36,7 @@ class Draw:
     @property
     def name(self) -> str:
         """Stands in the log beside each judgement."""
-        at = "" if self.threshold is None else f" at {self.threshold:g}"
+        at = "" if self.threshold is None else f" at {written(self.threshold)}"
         return f"{self.strategy}{at}, {self.n} images, seed {self.seed}"
 
 
@@ -88,7 +89,7 @@ def _settings(label: str) -> tuple[str, Draw]:
     if strategy == "threshold":
         st.session_state.setdefault("near", float(_whole(address.get("near"), 80)))
         threshold = at_box.number_input("Near (%)", 0.0, 100.0, step=1.0, key="near", persist_state="session")
-        address["near"] = f"{threshold:g}"
+        address["near"] = written(threshold)
     address["strategy"], address["n"] = strategy, str(n)
     return who.strip(), Draw(label, strategy, int(n), threshold)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
+from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
 from toolkit.errors import InvalidPolicy, NotFound, NotLabelled
 from toolkit.policy import Policy, Rule
@@ -23,11 +24,11 @@ _HERE: Final = "policy of this session"
 def put_in(view: View, curve: ThresholdCurve, picked: Picked) -> None:
     """A button that makes the line's place the label's rule."""
     rule = Rule(block=picked.block, review=picked.review)
-    band = "" if rule.review is None else f", review from {rule.review:g}"
+    band = "" if rule.review is None else f", review from {written(rule.review)}"
     current = load(view).rules.get(curve.label)
     button, said = st.columns([2, 3], vertical_alignment="center")
     if button.button(
-        f"Put into the policy: block from {picked.block:g}{band}",
+        f"Put into the policy: block from {written(picked.block)}{band}",
         type="primary", width="stretch", disabled=current == rule, icon=":material/gavel:",
     ):  # fmt: skip
         point = curve.at(picked.block)
@@ -92,7 +93,7 @@ def _rows(run: Source, samples: Samples, policy: Policy, objective: str, level: 
 
 def _rates(curve: ThresholdCurve, block: float) -> dict[str, str]:
     if block < curve.min_confidence:
-        return dict.fromkeys(("precision", "recall"), f"unknown below {curve.min_confidence:g}")
+        return dict.fromkeys(("precision", "recall"), f"unknown below {written(curve.min_confidence)}")
     point, level = curve.at(block), curve.confidence_level
     ends = {"precision": (point.precision_low, point.precision_high), "recall": (point.recall_low, point.recall_high)}
     return {
@@ -110,7 +111,8 @@ def _forecast(view: View, policy: Policy, volume: float) -> None:
         )
         place.metric(f"{row['decision'].capitalize()} a day", f"{each:,.0f}")
         place.caption(f"{low:,.0f}\xa0–\xa0{high:,.0f} of {volume:,.0f}; {row['images']:,} of this run")
-    columns[3].metric("MinConfidence for the next job", f"{policy.min_confidence:g}\xa0%")
+    least = "–" if policy.min_confidence is None else f"{written(policy.min_confidence)}\xa0%"
+    columns[3].metric("MinConfidence for the next job", least)
     columns[3].caption("The lowest threshold in the policy: with it, a job reports all that the policy asks about.")
 
 
@@ -146,7 +148,7 @@ def _files(policy: Policy) -> None:
 
 def _in_words(rule: Rule) -> str:
     parts = [
-        f"{name} from {value:g}"
+        f"{name} from {written(value)}"
         for name, value in (("review", rule.review), ("block", rule.block))
         if value is not None
     ]

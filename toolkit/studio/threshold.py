@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
 from toolkit.studio import kept
 from toolkit.studio.source import Samples, View
@@ -136,9 +137,11 @@ def _number(text: Any) -> float | None:
 
 
 def _to_address(picked: Picked) -> None:
-    st.query_params["threshold"] = f"{picked.block:g}"
-    for name, value, usual in (("review", picked.review, None), ("volume", picked.volume, _VOLUME)):
-        if value != usual:
-            st.query_params[name] = f"{value:g}"
+    st.query_params["threshold"] = written(picked.block)
+    review = None if picked.review is None else written(picked.review)
+    volume = None if picked.volume == _VOLUME else f"{picked.volume:.12g}"
+    for name, text in (("review", review), ("volume", volume)):
+        if text is not None:
+            st.query_params[name] = text
         elif name in st.query_params:
             del st.query_params[name]

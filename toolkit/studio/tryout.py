@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from toolkit import images
+from toolkit.confidence import written
 from toolkit.detect import moderate
 from toolkit.results import Results
 from toolkit.studio import pictures, source
@@ -44,7 +45,7 @@ def _answered(found: Results, label: str, threshold: float) -> None:
     score = found.scores(label)[0]
     flagged = bool(score >= threshold)
     said = "not reported" if pd.isna(score) else f"{score:.2f}"
-    st.markdown(f"{plain(label)}: {said}, so **{'flagged' if flagged else 'not flagged'}** at {threshold:g}")
+    st.markdown(f"{plain(label)}: {said}, so **{'flagged' if flagged else 'not flagged'}** at {written(threshold)}")
     st.caption("Answered by an adapter." if found.project_versions else "Answered by the base model.")
     if found.labels.empty:
         st.caption("No label at all was reported.")

@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
 from toolkit.errors import NotLabelled
 from toolkit.studio import kept, mistakes, parts, policies, threshold
@@ -92,9 +93,9 @@ def _suggest(view: View, curve: ThresholdCurve, choice: Choice, suggested: float
     if suggested is None:
         box.warning(plain(f"No suggestion: {choice.reason}"), icon=":material/block:")
         return
-    box.success(plain(f"Suggested: {suggested:g} – {choice.reason}"), icon=":material/lightbulb:")
+    box.success(plain(f"Suggested: {written(suggested)} – {choice.reason}"), icon=":material/lightbulb:")
     button.button(
-        f"Use {suggested:g}", key="use", width="stretch", on_click=threshold.put, args=(view, curve, suggested)
+        f"Use {written(suggested)}", key="use", width="stretch", on_click=threshold.put, args=(view, curve, suggested)
     )
 
 
@@ -124,7 +125,7 @@ def _suggestion(curve: ThresholdCurve, choice: Choice) -> None:
         st.caption(plain(f"No threshold: {choice.reason}"))
         return
     threshold, precision, recall = st.columns(3)
-    threshold.metric("Threshold", f"{short(curve, point.threshold):g}")
+    threshold.metric("Threshold", written(short(curve, point.threshold)))
     threshold.caption(f"false positives: {point.fp:,}, missed: {point.fn:,}")
     precision.metric("Precision", percent(point.precision))
     precision.caption(interval(point.precision_low, point.precision_high, curve.confidence_level))

@@ -1,6 +1,6 @@
 """What people said about a sample of a collection."""
 
 from toolkit.truth.reading import make_truth, read_truth
-from toolkit.truth.table import Truth
+from toolkit.truth.table import CHANCES, UNEQUAL, Truth
 
-__all__ = ["Truth", "make_truth", "read_truth"]
+__all__ = ["CHANCES", "UNEQUAL", "Truth", "make_truth", "read_truth"]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from toolkit import manifests, storage, taxonomy
 from toolkit.errors import UnreadableManifest
-from toolkit.truth.table import Truth
+from toolkit.truth.table import CHANCES, UNEQUAL, Truth
 
 Parsed = TypeVar("Parsed")
 
@@ -38,7 +38,8 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
         label; Parquet with the same columns; an adapter's ground-truth or output manifest (JSON Lines), in which every
         level-1 label that an image does not list is absent; the output manifest of a SageMaker Ground Truth labelling
         job (image classification, one or several labels), in which a class that an image was not given is absent, and
-        a failed annotation is unknown. Each of them may be compressed (`.gz`).
+        a failed annotation is unknown. Each of them may be compressed (`.gz`). Beside label and present, a table may
+        have further columns, which do not count.
     session
         For S3; None is boto3's default.
 
@@ -51,14 +52,14 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
     """
     data = storage.read(source, session=session)
     name = str(source)
-    if name.endswith(".gz"):
-        data, name = _decompressed(data, name), name.removesuffix(".gz")
-    if name.endswith(".csv"):
+    if name.lower().endswith(".gz"):
+        data, name = _decompressed(data, name), name[: -len(".gz")]
+    if name.lower().endswith(".csv"):
         try:
             table = _read_csv(data)
         except (ValueError, csv.Error) as error:
             raise UnreadableManifest(f"{name}: not a CSV file in UTF-8 ({_line(error)}); {_SAVE_AS_CSV}") from error
-    elif name.endswith(".parquet"):
+    elif name.lower().endswith(".parquet"):
         try:
             table = _read_parquet(data)
         except (ValueError, OSError, pa.ArrowException) as error:
@@ -69,7 +70,9 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
 
 
 def _read_csv(data: bytes) -> pd.DataFrame:
-    """Text in every cell. With the standard library: pandas shifts a row that is longer than the header."""
+    """Text in every cell; spaces around a name are no part of it. With the standard library: pandas shifts a row that
+    is longer than the header.
+    """
     rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True) if row]
     if not rows:
         raise ValueError("it is empty")
@@ -84,7 +87,9 @@ def _read_csv(data: bytes) -> pd.DataFrame:
             raise ValueError(f"row {number} has {len(row)} values, and there are {len(header)} columns")
     width = len(header)
     cells = [row[:width] + [""] * (width - len(row)) for row in rows[1:]]
-    return pd.DataFrame(cells, columns=header, dtype="str")
+    table = pd.DataFrame(cells, columns=header, dtype="str")
+    names = [column for column in ("source_ref", "label") if column in header]
+    return table.assign(**{column: table[column].str.strip() for column in names})
 
 
 def _read_parquet(data: bytes) -> pd.DataFrame:
@@ -112,7 +117,9 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
     ----------
     table
         Columns source_ref, label, present; or source_ref and one column a label. What is present may be bool, 1/0 or
-        words; missing is unknown. Optional: weight, a positive number that is the same in every row of an image.
+        words; missing is unknown. Optional: weight, a positive number that is the same in every row of an image. Keep
+        the rows that nobody judged: weights that differ anywhere in the table say that the images were picked with
+        unequal probabilities, even if those of the judged ones are all alike.
     name
         What to call it in an error, and where it comes from.
 
@@ -129,7 +136,8 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
     >>> make_truth(pd.DataFrame({"source_ref": ["s3://b/1.jpg"], "label": ["Gambling"], "present": [1]}))
     Truth(1 images; present/judged: Gambling 1/1)
     """
-    if not {"label", "present"} & set(table.columns):
+    wide = not {"label", "present"} & set(table.columns)
+    if wide:
         table = _tidy(table, name)
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
@@ -137,17 +145,12 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
             f"{name}: no column {', '.join(missing)}; labelled samples need source_ref, label and present."
         )
     words = table["present"].astype("str").fillna("").str.strip().str.lower()
-    unreadable = ~words.isin(_TRUE | _FALSE | _UNKNOWN)
-    if unreadable.any():
-        row = int(np.flatnonzero(unreadable)[0])
-        raise UnreadableManifest(
-            f"{name}: row {_row_number(table, row)}: present is {table['present'].iloc[row]!r} for "
-            f"{table['label'].iloc[row]}; write 1 or 0, or leave it empty."
-        )
+    _require_answers(table, words, name, wide)
+    said = words.isin(_TRUE | _FALSE)
     for column in ("source_ref", "label"):
-        nameless = table[column].isna() | (table[column].astype("str").str.strip() == "")
-        if (nameless & words.isin(_TRUE | _FALSE)).any():
-            row = int(np.flatnonzero(nameless & words.isin(_TRUE | _FALSE))[0])
+        nameless = _nameless(table[column]) & said
+        if nameless.any():
+            row = int(np.flatnonzero(nameless)[0])
             raise UnreadableManifest(
                 f"{name}: row {_row_number(table, row)} has no {column}; write it, or drop the row."
             )
@@ -157,7 +160,7 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
             "label": table["label"].astype("str").map(taxonomy.canonical).astype("str"),
             "present": words.isin(_TRUE),
         }
-    )[words.isin(_TRUE | _FALSE)].drop_duplicates()
+    )[said].drop_duplicates()
     twice = judged.duplicated(["source_ref", "label"])
     if twice.any():
         first = judged[twice].iloc[0]
@@ -165,8 +168,32 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
             f"{name}: {first['label']} is both present and absent on {first['source_ref']}; keep one of the two."
         )
     _warn_of_the_tree(judged, name)
-    weights = _weights(table[words.isin(_TRUE | _FALSE)], name) if "weight" in table.columns else None
+    weights = _weights(table, name) if "weight" in table.columns else None
+    if weights is not None:
+        weights = weights[weights.index.isin(judged["source_ref"])]
     return Truth(judged.reset_index(drop=True), weights, name)
+
+
+def _nameless(names: pd.Series) -> pd.Series:
+    empty: pd.Series = names.isna() | (names.astype("str").str.strip() == "")
+    return empty
+
+
+def _require_answers(table: pd.DataFrame, words: pd.Series, name: str, wide: bool) -> None:
+    """Refuses what is neither true, false nor unknown; in a wide table it may be that its column is no label."""
+    unreadable = ~words.isin(_TRUE | _FALSE | _UNKNOWN)
+    if not unreadable.any():
+        return
+    row = int(np.flatnonzero(unreadable)[0])
+    label = table["label"].iloc[row]
+    hint = (
+        f" (where there is no column label, every column but source_ref and weight is one: drop the column {label} if "
+        f"it is not, or write a row a judgement, with the columns source_ref, label and present)"
+    )
+    raise UnreadableManifest(
+        f"{name}: row {_row_number(table, row)}: present is {table['present'].iloc[row]!r} for {label}; write 1 or 0, "
+        f"or leave it empty{hint if wide else ''}."
+    )
 
 
 def _warn_of_the_tree(judged: pd.DataFrame, name: str) -> None:
@@ -186,26 +213,37 @@ def _warn_of_the_tree(judged: pd.DataFrame, name: str) -> None:
         )
 
 
-def _weights(rows: pd.DataFrame, name: str) -> pd.Series | None:
-    """Weight by source_ref, checked; None where all are equal."""
+def _weights(table: pd.DataFrame, name: str) -> pd.Series | None:
+    """Weight by source_ref, checked; None where every image had the same chance.
+
+    Images that nobody judged count: they may be all that shows that the chances differed.
+    """
+    rows = table[~_nameless(table["source_ref"])]
     weight = pd.to_numeric(rows["weight"], errors="coerce")
     bad = ~(np.isfinite(weight) & (weight > 0))
     if bad.any():
         first = rows[bad].iloc[0]
         raise UnreadableManifest(
-            f"{name}: the weight of {first['source_ref']} is {first['weight']!r}; write a positive number in every row."
+            f"{name}: the weight of {first['source_ref']} is {str(first['weight'])!r}; write a positive number in every"
+            f" row."
         )
     each = pd.Series(weight.to_numpy(float), index=rows["source_ref"].astype("str")).groupby(level=0)
     torn = each.max() > each.min()
     if torn.any():
         raise UnreadableManifest(f"{name}: {torn.index[torn][0]} has two weights; give an image the same in every row.")
     weights: pd.Series = each.first()
-    return weights if weights.nunique() > 1 else None  # equal chances: nothing to make up for
+    unequal = weights.nunique() > 1 or _said_unequal(rows)
+    return weights if unequal else None  # equal chances: nothing to make up for
+
+
+def _said_unequal(rows: pd.DataFrame) -> bool:
+    """Whether the table itself says that the chances differed, as `Truth.save` does where all weights are alike."""
+    return CHANCES in rows.columns and bool((rows[CHANCES].astype("str").str.strip() == UNEQUAL).any())
 
 
 def _tidy(wide: pd.DataFrame, name: str) -> pd.DataFrame:
     """One row a judgement, from one row an image and one column a label."""
-    beside = [column for column in ("source_ref", "weight") if column in wide.columns]
+    beside = [column for column in ("source_ref", "weight", CHANCES) if column in wide.columns]
     labels = [column for column in wide.columns if column not in beside]
     if "source_ref" not in beside or not labels:
         raise UnreadableManifest(

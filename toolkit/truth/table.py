@@ -5,6 +5,7 @@ import io
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from os import PathLike
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,10 @@ from numpy.typing import NDArray
 from toolkit import storage, taxonomy
 from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.htmltable import described
+
+CHANCES: Final = "chances"
+UNEQUAL: Final = "unequal"
+"""In a column of that name: what a saved table says where its weights do not."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,7 +31,8 @@ class Truth:
         the table was not judged; it is not a negative.
     weights
         How many images of the collection each judged image stands for, indexed by source_ref (the inverse of its
-        probability of being picked, see `sample_for_labeling`); None where every image had the same chance.
+        probability of being picked, see `sample_for_labeling`); None where every image had the same chance. They may
+        all be equal: the images that were judged are alike then, but the sample that they come from was not uniform.
     source
         What it was read from.
     """
@@ -183,6 +189,8 @@ class Truth:
     def save(self, path: str | PathLike[str], *, session: storage.Session | None = None) -> None:
         """Writes the judgements, weights included, as CSV or Parquet; `read_truth` gives the same back.
 
+        Where all weights are equal, a column `chances` says that they count all the same.
+
         Parameters
         ----------
         path
@@ -197,15 +205,27 @@ class Truth:
         NotFound, Unreachable, RequestRefused
             It cannot be written.
         """
-        weights = {} if self.weights is None else {"weight": self.weights.reindex(self.table["source_ref"]).to_numpy()}
-        table, file = self.table.assign(**weights), io.BytesIO()
-        if str(path).endswith(".parquet"):
+        table, file = self.with_weights(), io.BytesIO()
+        if str(path).lower().endswith(".parquet"):
             table.to_parquet(file, index=False)
-        elif str(path).endswith(".csv"):
+        elif str(path).lower().endswith(".csv"):
             table.astype({"present": int}).to_csv(file, index=False)
         else:
             raise InvalidArgument(f"{path}: labelled samples are saved as .csv or .parquet; name it so.")
         storage.write(path, file.getvalue(), session=session)
+
+    def with_weights(self) -> pd.DataFrame:
+        """The judgements as `save` writes them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `source_ref`, `label`, `present`; with weights also `weight`, and `chances` where they are all equal.
+        """
+        if self.weights is None:
+            return self.table
+        table = self.table.assign(weight=self.weights.reindex(self.table["source_ref"]).to_numpy())
+        return table if table["weight"].nunique() > 1 else table.assign(**{CHANCES: UNEQUAL})
 
     def _nothing_known(self, label: str) -> str:
         if not self.labels:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit import checks
+from toolkit.confidence import written
 from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.errors import InvalidObjective
 from toolkit.htmltable import described
@@ -51,7 +52,7 @@ class Choice:
         facts = {
             "label": self.label,
             "objective": self.objective,
-            "threshold": "none" if self.threshold is None else f"{self.threshold:g}",
+            "threshold": "none" if self.threshold is None else written(self.threshold),
             "why": self.reason,
             **rates,
             "judged": f"{self.positives:,} with the label, {self.negatives:,} without",
@@ -150,7 +151,7 @@ def _nobody_to_tell(curve: ThresholdCurve) -> str | None:
     if curve.rates.empty or not curve.rates["tp"].any():
         return (
             f"the model reported {curve.label} on none of the {curve.positives} judged images that show it "
-            f"(nothing is known below {curve.min_confidence:g})."
+            f"(nothing is known below {written(curve.min_confidence)})."
         )
     return None
 
@@ -174,7 +175,7 @@ def _none_on_sample(curve: ThresholdCurve, wanted: Objective, rows: Rows, object
         beside = "" if wanted.rate == "recall" else f", with recall {best_row['recall']:.3f}"
         return (
             f"no threshold reaches {objective} on {judged}; the nearest is {wanted.rate} {best_row[wanted.rate]:.3f} "
-            f"at {best_row['threshold']:.2f}{beside}."
+            f"at {written(best_row['threshold'])}{beside}."
         )
     best = float(wanted.value(curve)[rows].max())
     if isinstance(wanted, Cost) and -best >= wanted.fn * curve.groups[:, 1].sum():
@@ -214,7 +215,9 @@ def _missing(curve: ThresholdCurve, bound: Bound, row: int, needed: int) -> str:
     if bound.rate == "precision":
         more = max(1, needed - int(at["tp"] + at["fp"]))
         rightly = math.ceil(more * at["precision"])
-        return f"about {more:,} more that reach {at['threshold']:.2f} (some {rightly:,} of them with {curve.label})"
+        return (
+            f"about {more:,} more that reach {written(at['threshold'])} (some {rightly:,} of them with {curve.label})"
+        )
     have, kind = {
         "recall": (curve.positives, f"with {curve.label}"),
         "fpr": (curve.negatives, f"without {curve.label}"),

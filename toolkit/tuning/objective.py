@@ -115,6 +115,8 @@ def read_objective(text: str) -> Objective:
     >>> read_objective("Precision >= 0.95")
     Bound(rate='precision', limit=0.95)
     """
+    if not isinstance(text, str):
+        raise _unreadable(text)
     words = text.strip().lower()
     if words in {"f1", "f2"}:
         return FScore(float(words[1]))
@@ -130,7 +132,7 @@ def read_objective(text: str) -> Objective:
     raise _unreadable(text)
 
 
-def _unreadable(text: str) -> InvalidObjective:
+def _unreadable(text: object) -> InvalidObjective:
     return InvalidObjective(
         f"{text!r} is not an objective (rates lie between 0 and 1, costs are finite); write one like: "
         f"{', '.join(OBJECTIVES)}."

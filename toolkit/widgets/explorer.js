@@ -9,7 +9,14 @@ const COUNTS = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const faded = (colour, opacity) => colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
 const percent = (rate) => (rate === null ? "–" : `${(100 * rate).toFixed(1)} %`);
 const span = (low, high) => (low === null ? "nothing to count" : `${(100 * low).toFixed(1)} – ${percent(high)}`);
-export const written = (threshold) => String(Number(threshold.toFixed(5)));
+// The shortest text that is this very confidence: thresholds are compared as float32.
+export function written(threshold) {
+  for (let digits = 0; digits < 9; digits++) {
+    const short = Number(threshold.toFixed(digits));
+    if (Math.fround(short) === Math.fround(threshold)) return String(short);
+  }
+  return String(threshold);
+}
 
 function element(parent, tag, name, text) {
   const made = document.createElement(tag);

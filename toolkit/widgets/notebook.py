@@ -87,12 +87,20 @@ def distribution(results: Results, truth: Truth | None = None, *, label: str | N
             figure = plots.distribution(results, chosen.value, truth)
         except NotLabelled:  # people said nothing of this one
             figure = plots.distribution(results, chosen.value)
-        box.children = (chosen, FigureWidget(figure))
+        box.children = (chosen, FigureWidget(_with_one_heading(figure)))
 
     chosen.observe(draw, names="value")
     draw()
     return box
 
 
+def _with_one_heading(figure: Any) -> Any:
+    # A widget is drawn before it is on the page. Plotly then does not know how high the title is, and puts the subtitle
+    # onto it; the lines of one text keep apart.
+    title = figure.layout.title
+    small = f'<span style="font-size: {title.subtitle.font.size}px">{title.subtitle.text}</span>'
+    return figure.update_layout(title={"text": f"{title.text}<br>{small}", "subtitle": {"text": ""}})
+
+
 def _missing() -> NotInstalled:
-    return NotInstalled("widgets need the notebooks extra; run: pip install 'moderation-toolkit[notebooks]'.")
+    return NotInstalled("widgets need the notebooks extra; run: pip install -e '.[notebooks]' in the toolkit's folder.")
