@@ -133,12 +133,16 @@ def demo(tmp_path_factory) -> tk.Workspace:
     return workspace
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @pytest.fixture(scope="module")
 def address(demo) -> Iterator[str]:
     """The studio, started as the command line starts it, in the folder where the demo is."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     root = str(Path(__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
     with started(command(port=port), cwd=demo.folder.parent, env=environment, stderr=subprocess.STDOUT) as process:

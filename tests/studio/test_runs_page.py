@@ -69,6 +69,9 @@ def test_what_cannot_be_analyzed_is_said_before_anything_is_started(
     field(app, "Images").set_value(str(tmp_path / "nowhere"))
     press(app, "Check first")
     assert "nowhere" in shown(app)
+    field(app, "Job name").set_value("with spaces")
+    press(app, "Check first")
+    assert "leave out spaces" in shown(app)
     assert not any(button.label == "Start" for button in app.button)
 
 

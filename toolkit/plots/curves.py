@@ -216,7 +216,8 @@ def base_against_candidate(
     for threshold in thresholds or ():
         checks.within("thresholds", threshold, 0, 100)
     headings = [
-        f"<b>{look.short(name, 24)}</b><br>AP {curve.average_precision:.3f}"
+        # Of a label that was never reported, the average precision is no more than how common it is.
+        f"<b>{look.short(name, 24)}</b><br>{f'AP {curve.average_precision:.3f}' if len(curve.thresholds) else 'no AP'}"
         for name, curve in zip(names, (base, candidate), strict=True)
     ]
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.08, subplot_titles=headings)

@@ -44,7 +44,8 @@ def page(workspace: Workspace | None, view: View | None) -> None:
 
 
 def _workspace(workspace: Workspace) -> None:
-    st.text(f"Workspace: {workspace.folder.resolve()}")
+    folder = workspace.folder.resolve()
+    st.text(f"Workspace: {folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder}")
     rows = [
         {"run": name, "min_confidence": run.min_confidence, "adapter": run.project_version or "none", "job": run.job_id}
         for name, run in workspace.runs.items()

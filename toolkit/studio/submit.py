@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 
 import streamlit as st
 
-from toolkit import adapters, collection, storage
+from toolkit import adapters, collection, constraints, storage
 from toolkit.adapters.adapter import USABLE
 from toolkit.jobs import MediaAnalysis
 from toolkit.prices import Prices
@@ -106,6 +106,10 @@ def _form(workspace: Workspace | None, connection: Connection) -> Request | None
     given = _kept(workspace, uploads) if uploads else images.strip()
     if not given or not output.strip():
         st.warning("Name the images, or choose some from this computer, and where the results go.")
+        return None
+    shape = constraints.rekognition().shape_for("MediaAnalysisJobName")
+    if job_name.strip() and not constraints.pattern(shape.metadata["pattern"]).fullmatch(job_name.strip()):
+        st.warning("A job's name is made of letters, digits, and . _ - only: leave out spaces, or leave it empty.")
         return None
     return Request(given, output.strip(), floor, _adapters(connection).get(model), job_name.strip() or None)
 
