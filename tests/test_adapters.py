@@ -137,6 +137,15 @@ def test_a_name_that_cannot_be_costs_no_round_trip() -> None:
         tk.train_adapter("not this!", "s3://bucket/t.jsonl", "s3://bucket/o/", session=nowhere)
     with pytest.raises(RequestRefused, match="VersionName: 'v 1' does not match"):
         tk.train_adapter("a", "s3://bucket/t.jsonl", "s3://bucket/o/", version_name="v 1", session=nowhere)
+    with pytest.raises(InvalidArgument, match="MinConfidence is True"):
+        tk.train_adapter("a", "s3://bucket/t.jsonl", "s3://bucket/o/", min_confidence=True, session=nowhere)
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan")])
+def test_waiting_takes_a_number_of_seconds(timeout) -> None:
+    adapter = tk.Adapter(tk.connect("http://127.0.0.1:9"), "arn:p", "arn:p/version/v1/1")
+    with pytest.raises(InvalidArgument, match=r"timeout is .*; give a number from 0"):
+        adapter.wait(timeout=timeout, progress=False)
 
 
 def test_the_commands_train_use_show_and_delete(trained, endpoint, bucket, tmp_path) -> None:
@@ -152,6 +161,9 @@ def test_the_commands_train_use_show_and_delete(trained, endpoint, bucket, tmp_p
     assert (made.returncode, document["status"]) == (0, "TRAINING_COMPLETED")
     assert document["training"]["images"] == 32
     assert "were not counted" in made.stderr
+    other = modkit("adapter", "evaluate", name, "--threshold", "52")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert "threshold 52: not evaluated; these were: 5, 10, 15," in other.stderr
     page = tmp_path / "evaluation.html"
     shown = modkit("adapter", "evaluate", name, "--threshold", "50", "--html", str(page))
     assert "F1 " in shown.stdout

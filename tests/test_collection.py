@@ -1,6 +1,7 @@
 """What a person may name as a collection, and how its images get into S3."""
 
 import hashlib
+import os
 
 import pandas as pd
 import pytest
@@ -36,6 +37,33 @@ def test_a_list_a_column_and_a_generator_are_the_same_collection() -> None:
 def test_a_column_with_a_missing_value_says_which() -> None:
     with pytest.raises(InvalidArgument, match="image 2 is nan, not text; drop the rows"):
         tk.collect(pd.Series(["s3://b/1.jpg", float("nan")], dtype=object))
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (5, "images is 5; give S3 URIs"),
+        (None, "images is None; give S3 URIs"),
+        (pd.DataFrame({"image": ["s3://b/1.jpg"]}), r"a whole table; give its column that names them, such as table\["),
+        (["s3://b/\ud800.jpg"], r"'s3://b/\\ud800.jpg' is no text in UTF-8"),
+    ],
+)
+def test_what_names_no_images_is_said_in_one_sentence(images, said) -> None:
+    for act in (tk.collect, lambda given: tk.MediaAnalysis(endpoint_url="http://127.0.0.1:9").analyze(given, "s3://b")):
+        with pytest.raises(InvalidArgument, match=said) as raised:
+            act(images)
+        str(raised.value).encode()
+
+
+def test_a_file_whose_name_is_no_text_is_said_in_one_sentence(tmp_path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.jpg")).write_bytes(picture(1))
+    with pytest.raises(InvalidArgument, match="is no text in UTF-8; correct it, or rename the file"):
+        tk.collect(tmp_path)
+
+
+def test_a_set_has_an_order() -> None:
+    refs = [f"s3://b/{number}.jpg" for number in range(9)]
+    assert tk.collect(set(refs)).usable == refs
 
 
 def test_a_folder_is_its_images_and_says_what_the_limits_forbid(folder) -> None:

@@ -1,27 +1,40 @@
 """`detect` over HTTP: what it leaves, how often it asks, and what is lost when things go wrong (nothing)."""
 
+import base64
 import concurrent.futures
 import functools
+import io
+import itertools
 import json
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 from botocore.stub import Stubber
 from distributed import Client, LocalCluster
-from helpers import ROOT, picture, started, unreliable
+from helpers import ROOT, Unreliable, picture, started, unreliable
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import toolkit as tk
 from toolkit import manifests, storage
 from toolkit.detect.quota import account_tps
-from toolkit.detect.rate import Rate
-from toolkit.errors import InvalidArgument, NotFound, RequestRefused, Unreachable
+from toolkit.detect.rate import Learned, Rate
+from toolkit.errors import InvalidArgument, NotFound, RequestRefused, ToolkitError, Unreachable
+from toolkit.service.faults import Fault
+from toolkit.service.limits import Throttle
 
 
 @pytest.fixture
@@ -37,6 +50,57 @@ def photos(tmp_path) -> Path:
 
 def _upload(photos: Path, bucket: str, session: storage.Session) -> list[str]:
     return storage.upload(photos, f"s3://{bucket}/in/", session=session)
+
+
+Answer = tuple[int, str, bytes]
+"""HTTP status, content type and body."""
+HTML = b"<!doctype html><title>Sign in</title>" + b"<p>Hello.</p>" * 100
+GOOD = {"ModerationLabels": [], "ModerationModelVersion": "7.0"}
+ARN = "arn:aws:rekognition:us-east-1:123456789012:project/cards/version/v1/1234567890123"
+
+
+def _json(status: int, document: dict[str, Any]) -> Answer:
+    return status, "application/x-amz-json-1.1", json.dumps(document).encode()
+
+
+def _error(status: int, code: str) -> Answer:
+    return _json(status, {"__type": code, "message": f"this is {code}"})
+
+
+@contextmanager
+def _answering(door: Unreliable, answer: Callable[[dict[str, Any]], Answer | None]) -> Iterator[None]:
+    """DetectModerationLabels is answered by a function of the request; None leaves it to the service."""
+    service = door._app
+
+    def front(environ: dict[str, Any], start_response: Any) -> Any:
+        if not environ.get("HTTP_X_AMZ_TARGET", "").endswith(".DetectModerationLabels"):
+            return service(environ, start_response)
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        environ["wsgi.input"] = io.BytesIO(body)
+        if (said := answer(json.loads(body))) is None:
+            return service(environ, start_response)
+        status, kind, data = said
+        start_response(f"{status} Said", [("Content-Type", kind)])
+        return [data]
+
+    door._app = front
+    try:
+        yield
+    finally:
+        door._app = service
+
+
+def _first(times: int, said: Answer, then: Answer | None = None) -> Callable[[dict[str, Any]], Answer | None]:
+    """So often this answer, then that one."""
+    counter = itertools.count()
+    return lambda _: said if next(counter) < times else then
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> Iterator[tuple[str, Unreliable]]:
+    """The URL of a service, and a door before it that may answer in its place."""
+    with unreliable(tmp_path_factory.mktemp("service"), share=0) as found:
+        yield found
 
 
 def test_detect_leaves_what_a_job_leaves(endpoint: str, bucket: str, photos) -> None:
@@ -133,20 +197,260 @@ def test_two_runs_do_not_write_one_journal(endpoint, photos, tmp_path) -> None:
     from toolkit.detect.journal import Journal
 
     with (
-        Journal(tmp_path / "run" / "detect.journal", "other"),
+        Journal(tmp_path / "run" / "detect.journal", "other", []),
         pytest.raises(InvalidArgument, match="another run is writing there"),
     ):
         tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint))
-    with pytest.raises(InvalidArgument, match="holds a run of other images or settings that has not ended"):
-        tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint))
+
+
+# -- answers that are none, and errors that are nobody's fault ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said", [(200, "text/html", HTML), (200, "application/x-amz-json-1.1", b'{"ModerationLabels": [], "Mod')]
+)
+def test_half_an_answer_is_none_and_is_asked_for_again(said: Answer, local, photos, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sys.modules["toolkit.detect.ask"], "UNHEARD", 2)
+    endpoint, door = local
+    detect = functools.partial(tk.detect, photos, concurrency=1, session=tk.connect(endpoint), progress=False)
+    with _answering(door, _first(1, said, _json(200, GOOD))):
+        run = detect(tmp_path / "once")
+    assert (run.failed, run.requests, run.results().n_images) == (0, 14, 13)
+    with _answering(door, lambda _: said):
+        with pytest.raises(Unreachable, match="the URL does not answer as AWS does") as raised:
+            detect(tmp_path / "run")
+        with pytest.raises(Unreachable, match="the URL does not answer as AWS does"):
+            tk.moderate(picture(1), session=tk.connect(endpoint))
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "run" / "results.jsonl").exists()
+    assert detect(tmp_path / "run").requests == 13
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *[
+            _error(400, code)
+            for code in (
+                "NotAuthorized", "RequestExpired", "IncompleteSignatureException", "ValidationException",
+                "ExpiredTokenException", "AccessDeniedException", "SomethingNewException", "InvalidParameterException",
+            )
+        ],
+        _error(403, "SignatureDoesNotMatch"),
+        (403, "text/html", HTML),
+    ],
+    ids=lambda said: said[2][:40].decode(),
+)  # fmt: skip
+def test_what_is_no_image_s_fault_ends_the_run_and_the_same_goes_on(said: Answer, local, photos, tmp_path) -> None:
+    endpoint, door = local
+    detect = functools.partial(
+        tk.detect, photos, tmp_path / "run", project_version=ARN, concurrency=1, session=tk.connect(endpoint),
+        progress=False,
+    )  # fmt: skip
+    # A parameter can be the image's own, once another image was answered.
+    answered = 0 if b"InvalidParameter" in said[2] else 5
+    with _answering(door, _first(answered, _json(200, GOOD), said)), pytest.raises(ToolkitError) as raised:
+        detect()
+    assert re.fullmatch(r"asking about .*(this is \w+; .*|does not answer as AWS does .*)\.", str(raised.value))
+    assert len(str(raised.value)) < 400
+    assert not (tmp_path / "run" / "results.jsonl").exists()
+    with _answering(door, lambda _: _json(200, GOOD)):
+        run = detect()
+    assert (run.requests, run.failed, run.images) == (13 - answered, 0, 13)
+
+
+def test_an_image_that_is_too_small_is_its_own_fault_even_if_it_is_the_first(endpoint, bucket, tmp_path) -> None:
+    session = tk.connect(endpoint)
+    for number in range(3):
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    uris = storage.upload(tmp_path, f"s3://{bucket}/", session=session)
+    run = tk.detect(uris, tmp_path / "run", session=session, progress=False)
+    assert run.results().errors["code"].tolist() == ["INVALID_PARAMETER"] * 3
+    assert run.requests == 4  # one of them about a picture of ours, to tell whose fault it is
+    assert tk.detect(uris, tmp_path / "run", session=session, progress=False).requests == 0
+
+
+def test_an_object_that_is_not_there_may_be_there_when_the_same_is_run_again(endpoint, bucket, tmp_path) -> None:
+    session = tk.connect(endpoint)
+    refs = [f"s3://{bucket}/{number}.jpg" for number in range(3)]
+    for number in (0, 2):
+        storage.write(refs[number], picture(number), session=session)
+    run = tk.detect(refs, tmp_path / "run", session=session, progress=False)
+    assert (run.requests, run.failed, run.unsettled) == (3, 1, 1)
+    storage.write(refs[1], picture(1), session=session)
+    run = tk.detect(refs, tmp_path / "run", session=session, progress=False)
+    assert (run.requests, run.failed, run.unsettled) == (1, 0, 0)
+    assert run.results().images["source_ref"].tolist() == refs
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *[
+            _error(400, code)
+            for code in sorted({
+                *ThrottledRetryableChecker._THROTTLED_ERROR_CODES, *TransientRetryableChecker._TRANSIENT_ERROR_CODES
+            })
+        ],
+        _error(408, "RequestTimeoutException"), (408, "text/html", HTML), (429, "text/html", HTML),
+        (503, "text/html", HTML),
+    ],
+    ids=lambda said: f"{said[0]} {said[2][:40].decode()}",
+)  # fmt: skip
+def test_what_passes_is_asked_again_as_botocore_would(said: Answer, local, photos, tmp_path) -> None:
+    endpoint, door = local
+    with _answering(door, _first(1, said, _json(200, GOOD))):
+        run = tk.detect(photos, tmp_path / "run", concurrency=1, session=tk.connect(endpoint), progress=False)
+    assert (run.requests, run.failed) == (14, 0)
+
+
+# -- where it is written ----------------------------------------------------------------------------------------------
+
+
+def _begun(door: Unreliable, answered: int, *where: Any, **settings: Any) -> None:
+    """A run that ends, after so many answers, in an error that is no image's."""
+    expired = _error(400, "ExpiredTokenException")
+    counter = itertools.count()
+    with (
+        _answering(door, lambda _: None if next(counter) < answered else expired),
+        pytest.raises(RequestRefused, match="sign in again, then run the same again: it goes on"),
+    ):
+        tk.detect(*where, concurrency=1, progress=False, **settings)
+
+
+def _own_bucket(endpoint: str, name: str) -> storage.Session:
+    session = tk.connect(endpoint)
+    storage.make_bucket(name, session=session)
+    return session
+
+
+def test_no_image_is_paid_for_where_the_output_cannot_be_written(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    asked = len(door.times)
+    with pytest.raises(NotFound, match=r"writing s3://nobody-has-this/run/detect.json: there is no such"):
+        tk.detect(photos, "s3://nobody-has-this/run/", journal=tmp_path / "j", session=tk.connect(endpoint))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotFound, match="check the path"):
+        tk.detect(photos, tmp_path / "file" / "run", session=tk.connect(endpoint))
+    assert len(door.times) == asked
+
+
+def test_a_run_that_goes_on_says_where_its_journal_is(local, photos, tmp_path, monkeypatch) -> None:
+    endpoint, door = local
+    session = _own_bucket(endpoint, "somewhere")
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    _begun(door, 4, photos, "s3://somewhere/run/", session=session)
+    monkeypatch.chdir(tmp_path / "there")
+    asked = len(door.times)
+    with pytest.raises(
+        InvalidArgument, match=r"has not ended.* in the journal in (\S+) on .*, with --journal"
+    ) as raised:
+        tk.detect(photos, "s3://somewhere/run/", session=session, progress=False)
+    assert len(door.times) == asked
+    (journal,) = re.findall(r"--journal (\S+)", str(raised.value))
+    assert Path(journal).is_relative_to(tmp_path / "here")
+    run = tk.detect(photos, "s3://somewhere/run/", journal=journal, session=session, progress=False)
+    assert (run.requests, run.images) == (9, 13)
+    assert tk.detect(photos, "s3://somewhere/run/", session=session, progress=False).requests == 0
+
+
+def test_a_denied_output_is_not_taken_for_an_empty_one(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session = _own_bucket(endpoint, "denied")
+    storage.write("s3://denied/run/results.jsonl", b"mine", session=session)
+    service, asked = door._app, len(door.times)
+
+    def denied(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            return service(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "application/xml"), ("x-amz-request-id", "1")])
+        return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
+
+    door._app = denied
+    try:
+        with pytest.raises(NotFound, match=r"whether something is there cannot be known; ask for .*s3:ListBucket"):
+            tk.detect(photos, "s3://denied/run/", journal=tmp_path / "j", session=session, progress=False)
+    finally:
+        door._app = service
+    assert len(door.times) == asked
+    assert storage.read("s3://denied/run/results.jsonl", session=session) == b"mine"
+
+
+def test_a_run_goes_on_though_its_collection_has_changed(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session = tk.connect(endpoint)
+    _begun(door, 4, photos, tmp_path / "run", session=session)  # 00 to 03
+    (photos / "00.jpg").unlink()
+    (photos / "01.jpg").write_bytes(picture(50))
+    (photos / "02a.jpg").write_bytes(picture(51))
+    with pytest.warns(UserWarning, match="1 images that were answered .* are not in the collection any more"):
+        run = tk.detect(photos, tmp_path / "run", session=session, progress=False)
+    assert run.requests == 13 - 2  # not about 02 and 03, and not about 00, which is gone
+    assert (run.images, run.failed, run.summary().total, run.summary().valid) == (14, 1, 14, 13)
+    names = [Path(ref).name for ref in run.results().images["source_ref"]]
+    assert names == ["01.jpg", "02.jpg", "02a.jpg", *(f"{n:02}.jpg" for n in range(3, 12)), "00.jpg"]
+    assert tk.detect(photos, tmp_path / "run", session=session, progress=False).requests == 0
+
+
+def test_a_journal_of_other_images_or_settings_is_left_alone(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session = tk.connect(endpoint)
+    _begun(door, 2, photos, tmp_path / "run", session=session)
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "1.jpg").write_bytes(picture(1))
+    for images, floor in ((photos, 7), (tmp_path / "others", None)):
+        with pytest.raises(InvalidArgument, match="holds a run of other images or settings that has not ended"):
+            tk.detect(images, tmp_path / "run", min_confidence=floor, session=session, progress=False)
+    assert tk.detect(photos, tmp_path / "run", min_confidence=50, session=session, progress=False).requests == 11
+
+
+def test_a_run_that_no_image_was_answered_in_binds_nobody(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    _begun(door, 0, photos, tmp_path / "run", min_confidence=7, session=tk.connect(endpoint))
+    run = tk.detect(photos, tmp_path / "run", min_confidence=8, session=tk.connect(endpoint), progress=False)
+    assert (run.requests, run.min_confidence) == (13, 8)
+
+
+def test_an_image_that_stands_there_twice_is_asked_about_twice(local, tmp_path) -> None:
+    endpoint, door = local
+    session = _own_bucket(endpoint, "doubles")
+    for number in range(2):
+        storage.write(f"s3://doubles/{number}.jpg", picture(number), session=session)
+    refs = [f"s3://doubles/{number}.jpg" for number in (0, 1, 0, 0)]
+    _begun(door, 3, refs, tmp_path / "run", session=session)
+    run = tk.detect(refs, tmp_path / "run", session=session, progress=False)
+    assert (run.requests, run.results().images["source_ref"].tolist()) == (1, refs)
+
+
+@pytest.mark.parametrize("floor", [True, "5", np.bool_(True)])
+def test_a_floor_that_is_no_number_is_said_in_one_sentence(floor, photos, tmp_path) -> None:
+    with pytest.raises(InvalidArgument, match=r"in_?[cC]onfidence is .*; give a number from 0 to 100\.$"):
+        tk.detect(photos, tmp_path / "run", min_confidence=floor, session=tk.connect("http://127.0.0.1:9"))
+
+
+# -- interrupted ------------------------------------------------------------------------------------------------------
+
+
+def _answered(journal: Path) -> set[str]:
+    """Names of the images whose answers are in a journal."""
+    with closing(sqlite3.connect(journal)) as file:
+        return {Path(ref).name for (ref,) in file.execute("SELECT source_ref FROM outcome WHERE final")}
 
 
 @pytest.mark.slow
-def test_ten_kills_lose_nothing_and_no_answer_is_asked_for_twice(photos, tmp_path) -> None:
+def test_ten_kills_lose_nothing_and_no_image_whose_answer_came_is_asked_about_again(photos, tmp_path) -> None:
     for number in range(12, 150):
         (photos / f"{number:03}.jpg").write_bytes(picture(number) + bytes([number]))
+    names = {base64.b64encode(path.read_bytes()).decode(): path.name for path in photos.iterdir()}
     threads = 2
-    with unreliable(tmp_path / "service", share=0.1) as (endpoint, door):
+    asked: list[str] = []
+    answered: set[str] = set()
+    with (
+        unreliable(tmp_path / "service", share=0.1) as (endpoint, door),
+        _answering(door, lambda request: asked.append(names[request["Image"]["Bytes"]])),
+    ):
         command = [
             sys.executable, "-m", "toolkit", "detect", str(photos), str(tmp_path / "run"),
             "--endpoint", endpoint, "--tps", "25", "--concurrency", str(threads), "--json",
@@ -158,13 +462,20 @@ def test_ten_kills_lose_nothing_and_no_answer_is_asked_for_twice(photos, tmp_pat
                     time.sleep(0.01)
                 assert process.poll() is None, "it ended before it could be killed"
                 os.kill(process.pid, signal.SIGKILL)
+                process.wait()
+            time.sleep(0.5)  # what was in flight arrives
+            assert not answered & set(asked), "an image whose answer was kept was asked about again"
+            answered |= _answered(tmp_path / "run" / "detect.journal")
+            asked.clear()
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         document = json.loads(ended.stdout)
         assert (document["images"], document["errors"], ended.returncode) == (150, 1, 2)
+        assert not answered & set(asked)
+    assert answered
     refs = tk.read_results(tmp_path / "run").images["source_ref"].tolist()
     assert refs == sorted(set(refs))
     assert len(refs) == 150
-    # What was in flight when a process died brought no answer, and has to be asked about again; nothing else is.
+    # What was in flight when a process died is asked about again: at most a request of each thread and kill.
     assert len(door.asked) == 151
     assert sum(door.asked.values()) - 151 <= 10 * threads
 
@@ -201,6 +512,34 @@ def test_an_executor_asks_with_its_share_of_the_rate(kind, endpoint: str, photos
 
 
 @pytest.mark.slow
+def test_workers_together_ask_no_more_than_the_rate_and_slow_down_with_the_service(local, tmp_path) -> None:
+    endpoint, door = local
+    (tmp_path / "photos").mkdir()
+    for number in range(45):
+        (tmp_path / "photos" / f"{number:03}.jpg").write_bytes(picture(number) + bytes([number]))
+    throttle, begun = Throttle(5), len(door.times)
+
+    def answer(_: dict[str, Any]) -> Answer:
+        try:
+            throttle.admit("")
+        except Fault as refused:
+            return _error(400, refused.code)
+        return _json(200, GOOD)
+
+    with _answering(door, answer), concurrent.futures.ThreadPoolExecutor(8) as executor:
+        run = tk.detect(
+            tmp_path / "photos", tmp_path / "run", session=tk.connect(endpoint), executor=executor, workers=8,
+            tps=10, progress=False,
+        )  # fmt: skip
+    assert (run.images, run.failed) == (45, 0)
+    times = np.array(door.times[begun:])
+    in_a_second = [int(((times >= first) & (times < first + 1)).sum()) for first in times]
+    assert max(in_a_second) <= 10 / 0.85 + 1
+    late = times[times > times[0] + 4]
+    assert len(late) / (late[-1] - times[0] - 4) < 8  # it has learned that 10 are too many
+
+
+@pytest.mark.slow
 def test_the_machines_of_a_dask_cluster_ask_too(endpoint: str, photos, tmp_path) -> None:
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as dask:
         run = tk.detect(
@@ -227,14 +566,14 @@ class Clock:
 
 def _asked_in(rate: Rate, clock: Clock, seconds: float, allowed: float) -> int:
     """Requests of one client that asks whenever it may, to a service that serves so many a second."""
-    asked, served_at, end = 0, clock.now - 1, clock.now + seconds
+    asked, end, throttle = 0, clock.now + seconds, Throttle(allowed, clock)
     while clock.now < end:
         clock.now += rate.take() or 0.0001
         asked += 1
-        if clock.now - served_at >= 1 / allowed:
-            served_at = clock.now
+        try:
+            throttle.admit("")
             rate.served()
-        else:
+        except Fault:
             rate.refused()
     return asked
 
@@ -262,6 +601,37 @@ def test_the_rate_falls_to_what_is_served_and_comes_back() -> None:
     assert 15 <= (rate.per_second or 0) <= 30
     _asked_in(rate, clock, 60, allowed=1e9)
     assert rate.per_second == 100
+
+
+def test_a_limit_below_one_a_second_is_never_exceeded() -> None:
+    clock = Clock()
+    rate = Rate(0.5, clock=clock)
+    asked = _asked_in(rate, clock, 600, allowed=0.1)
+    assert rate.per_second == 0.5
+    assert asked <= 0.5 * 600 * 1.05
+
+
+def test_no_more_than_the_limit_is_asked_of_a_service_that_serves_less() -> None:
+    clock = Clock()
+    assert _asked_in(Rate(50, clock=clock), clock, 3, allowed=10) <= 50 * 3 * 1.1
+
+
+def test_what_one_batch_learned_the_next_one_knows() -> None:
+    clock = Clock()
+    throttle, learned, asked = Throttle(2, clock), Learned(5), 0
+    for _ in range(20):
+        rate = Rate(5, learned, clock)
+        for _ in range(7):  # too few to learn from
+            clock.now += rate.take()
+            asked += 1
+            try:
+                throttle.admit("")
+                rate.served()
+            except Fault:
+                rate.refused()
+        learned = rate.learned
+        assert asked <= 5 * clock.now * 1.2 + 2
+    assert 1 <= (learned.per_second or 0) <= 3
 
 
 def test_without_a_limit_it_finds_the_services() -> None:

@@ -1,6 +1,7 @@
 """Collections of any size: split, started as the account allows, found again, gone on with; and what they cost."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -94,13 +95,31 @@ def test_parts_are_started_as_the_account_allows_and_ctrl_c_loses_nothing(tmp_pa
         assert group.results().n_images == 900
 
 
+def test_a_set_and_a_default_that_is_said_are_the_same_group_in_every_process(endpoint, client, bucket) -> None:
+    code = (
+        "import toolkit as tk, sys; from toolkit.jobs.group import group_id; from toolkit.jobs.request import "
+        "JobSettings; from toolkit.collection import name_parts; refs = tk.collect({f's3://b/{n}.jpg' for n in "
+        "range(20)}).refs; print(*(group_id(name_parts('', refs)[1], 's3://b/o', JobSettings(floor)) "
+        "for floor in (None, 50, 50.0)))"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True,
+            text=True, check=True,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert len({name for names in said for name in names}) == 1
+
+
 def test_a_part_that_failed_is_started_once_more(client, bucket, refs) -> None:
     kms = client.session.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     kms.disable_key(KeyId=key)
     group = client.analyze(refs, f"s3://{bucket}/out/", kms_key_id=key, progress=False)
-    with pytest.raises(JobFailed, match="INVALID_KMS_KEY"):
-        group.wait(progress=False)
+    for get in (lambda: group.wait(progress=False), group.results, group.summary):
+        with pytest.raises(JobFailed, match=rf"INVALID_KMS_KEY.*; `modkit resume {group.uri}` starts the jobs that"):
+            get()
     kms.enable_key(KeyId=key)
     again = client.resume(group.plan.folder, progress=False).wait(progress=False)
     assert again.jobs[0].id != group.jobs[0].id
@@ -132,6 +151,7 @@ def test_a_folder_is_copied_and_what_is_left_out_is_in_the_errors(client, bucket
         ({"min_confidence": 100.5}, r"MinConfidence: value 100.5 is above the maximum of 100"),
         ({"project_version": "arn:of:something:else"}, r"ProjectVersion: .* does not match"),
         ({"kms_key_id": "?"}, r"KmsKeyId: '\?' does not match"),
+        ({"min_confidence": float("nan")}, r"MinConfidence: not a finite number"),
     ],
 )
 def test_a_mistake_costs_no_round_trip(settings, said) -> None:
@@ -141,6 +161,17 @@ def test_a_mistake_costs_no_round_trip(settings, said) -> None:
     assert "\n" not in str(raised.value)
     with pytest.raises(RequestRefused, match=said):
         nowhere.analyze(["s3://bucket/1.jpg"], "s3://bucket/o/", **settings)
+
+
+@pytest.mark.parametrize("floor", [True, "5"])
+def test_a_floor_that_is_no_number_is_said_in_one_sentence(floor) -> None:
+    nowhere = tk.MediaAnalysis(endpoint_url="http://127.0.0.1:9")
+    for act in (
+        lambda: nowhere.start("s3://bucket/m.jsonl", "s3://bucket/o/", min_confidence=floor),
+        lambda: nowhere.analyze(["s3://bucket/1.jpg"], "s3://bucket/o/", min_confidence=floor),
+    ):
+        with pytest.raises(InvalidArgument, match=rf"MinConfidence is {floor!r}; give a number from 0 to 100\.$"):
+            act()
 
 
 def test_a_group_that_is_none_is_said_in_one_sentence(client, bucket) -> None:
@@ -234,7 +265,7 @@ def test_preflight_says_what_stands_in_the_way(client, bucket, refs) -> None:
     seen = client.preflight([*refs, f"s3://{bucket}/bad.jpg"], "s3://nobody-has-this/out/")
     assert _found(seen) == {
         "credentials": True, f"bucket {bucket}": True, "bucket nobody-has-this": False, "reading": False,
-        "image limits": True, "output": False, "bulk analysis": False,
+        "image limits": False, "output": False, "bulk analysis": False,
     }  # fmt: skip
     assert "none.jpg" in seen.table["message"][3]
     assert "1 of 11 images will not be analyzed (1 INVALID_IMAGE_FORMAT)" in repr(seen)
@@ -242,6 +273,22 @@ def test_preflight_says_what_stands_in_the_way(client, bucket, refs) -> None:
     assert client.preflight(refs[:2], f"s3://{bucket}/o/", kms_key_id=key).ok
     client.session.client("kms").disable_key(KeyId=key)
     assert "is Disabled" in repr(client.preflight(refs[:2], f"s3://{bucket}/o/", kms_key_id=key))
+
+
+def test_preflight_calls_no_limit_kept_that_it_did_not_look_at(client, bucket, refs) -> None:
+    bad = f"s3://{bucket}/bad.jpg"
+    storage.write(bad, b"nonsense", session=client.session)
+
+    def limits(*images: str) -> tuple[str, str, bool]:
+        seen = client.preflight(images, f"s3://{bucket}/out/")
+        (check,) = [check for check in seen.checks if check.name == "image limits"]
+        assert check.ok == (check.status == "ok")
+        return check.status, check.message, seen.ok
+
+    assert limits(refs[0])[::2] == ("ok", True)
+    assert limits(refs[0], bad)[::2] == ("warn", True)  # in the way of one image, and not of the other
+    assert limits(bad)[::2] == ("NO", False)
+    assert limits(refs[9], refs[0]) == ("?", "1 of 2 images could not be looked at; the rest is within them.", False)
 
 
 def test_preflight_sees_a_bucket_of_another_region(endpoint, refs, bucket) -> None:

@@ -1,6 +1,7 @@
 """docs/iam.md: no command calls an operation that its policy does not allow, and no policy allows what nobody needs."""
 
 import ast
+import inspect
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import botocore.session
 import pandas as pd
 import pytest
+import s3transfer.tasks
+import s3transfer.upload
 from botocore import xform_name
 from botocore.client import BaseClient
 from helpers import ROOT, picture
@@ -21,7 +24,8 @@ ACTIONS = {
     "s3": {
         "GetObject": "s3:GetObject", "HeadObject": "s3:GetObject", "PutObject": "s3:PutObject",
         "CreateMultipartUpload": "s3:PutObject", "UploadPart": "s3:PutObject",
-        "CompleteMultipartUpload": "s3:PutObject", "ListObjectsV2": "s3:ListBucket", "HeadBucket": "s3:ListBucket",
+        "CompleteMultipartUpload": "s3:PutObject", "AbortMultipartUpload": "s3:AbortMultipartUpload",
+        "ListObjectsV2": "s3:ListBucket", "HeadBucket": "s3:ListBucket",
         "DeleteObject": "s3:DeleteObject", "CreateBucket": "s3:CreateBucket",
         "PutBucketVersioning": "s3:PutBucketVersioning",
     },
@@ -51,11 +55,25 @@ def _page() -> str:
     return (ROOT / "docs" / "iam.md").read_text(encoding="utf-8")
 
 
+def _uploading() -> set[str]:
+    """What s3transfer may call to copy a file to S3, however large it is and whatever goes wrong."""
+    source = inspect.getsource(s3transfer.upload) + inspect.getsource(s3transfer.tasks)
+    names = {xform_name(operation): operation for operation in ACTIONS["s3"]}
+    return {ACTIONS["s3"][names[name]] for name in re.findall(r"client\.(\w+)", source)}
+
+
 @pytest.fixture
 def called(monkeypatch) -> set[str]:
-    """The actions that are called from here on."""
+    """The actions that are called from here on, and those that an upload would call on a bad day."""
     seen: set[str] = set()
     call = BaseClient._make_api_call
+    manager = storage.create_transfer_manager
+
+    def uploads(*arguments):
+        seen.update(_uploading())
+        return manager(*arguments)
+
+    monkeypatch.setattr(storage, "create_transfer_manager", uploads)
 
     def recorded(client, operation, parameters):
         seen.add(_action(client.meta.service_model.service_name, operation))
@@ -98,6 +116,7 @@ def test_every_command_calls_what_its_policy_allows_and_needs_all_of_it(endpoint
     modkit("manifest", f"s3://{bucket}/in/", f"s3://{bucket}/m/m2.jsonl")
     modkit("preflight", f"s3://{bucket}/in/", out)
     modkit("analyze", f"s3://{bucket}/in/", out, "--save", str(tmp_path / "w1"), by_service=REKOGNITION_WORKS)
+    modkit("analyze", str(tmp_path / "photos"), f"{out}folder/", by_service=REKOGNITION_WORKS)
     modkit("resume", last["group"], "--save", str(tmp_path / "w2"), by_service=REKOGNITION_WORKS)
     used["modkit resume"].add("rekognition:StartMediaAnalysisJob")  # for a part that has no job: as analyze
     modkit("start", f"s3://{bucket}/m/m.jsonl", out, "--save", str(tmp_path / "w3"), by_service=REKOGNITION_WORKS)

@@ -7,7 +7,7 @@ from helpers import picture
 
 import toolkit as tk
 from toolkit import constraints, manifests, storage
-from toolkit.errors import JobFailed, NotFound, RequestRefused, TimedOut, Unreachable
+from toolkit.errors import InvalidArgument, JobFailed, NotFound, RequestRefused, TimedOut, Unreachable
 
 
 @pytest.fixture
@@ -82,6 +82,8 @@ def test_fetch_copies_results_and_summary(client, bucket: str, folder, tmp_path)
         ("s3://{bucket}", "s3://{bucket}/o/", {}, RequestRefused, "the object's key is empty; write it"),
         ("s3://{bucket}/m.jsonl", "s3://{bucket}/o/", {"job_name": ""}, RequestRefused, "the job's name is empty"),
         ("s3://{bucket}/m.jsonl", "s3://{bucket}/o/", {"min_confidence": -1}, RequestRefused, "MinConfidence is -1"),
+        ("s3://{bucket}/m.jsonl", "s3://{bucket}/o/", {"client_request_token": ""}, RequestRefused, "token is empty"),
+        ("s3://{bucket}/m.jsonl", "s3://{bucket}/o/", {"manifest_version": ""}, RequestRefused, "version is empty"),
     ],
 )
 def test_a_request_that_cannot_be_is_said_in_one_sentence(
@@ -122,7 +124,18 @@ def test_waiting_may_end_before_the_job_does(client, bucket: str, folder) -> Non
     (job,) = client.analyze(uris, f"s3://{bucket}/out/").jobs
     with pytest.raises(TimedOut, match="it runs on"):
         job.wait(timeout=0, progress=False)
+    for timeout in (-1, float("nan"), "soon"):
+        with pytest.raises(InvalidArgument, match=r"timeout is .*; give a number from 0"):
+            job.wait(timeout=timeout, progress=False)
     assert job.wait(timeout=60, progress=False).status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("place", [5, None, b"s3://bucket/m.jsonl"])
+def test_what_is_no_text_is_no_place(place) -> None:
+    nowhere = tk.MediaAnalysis(endpoint_url="http://127.0.0.1:9")
+    for places in ((place, "s3://bucket/out/"), ("s3://bucket/m.jsonl", place)):
+        with pytest.raises(InvalidArgument, match=r"is not text; write an S3 URI, such as s3://bucket/key\.$"):
+            nowhere.start(*places)
 
 
 @pytest.mark.parametrize("name", [None, "n" * 64])

@@ -2,7 +2,7 @@ import inspect
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,6 +67,20 @@ def test_a_missing_object_and_a_missing_file_are_said_in_one_sentence(endpoint: 
         storage.read(tmp_path / "k")
     with pytest.raises(NotFound, match="no such folder"):
         storage.list_files(tmp_path / "k")
+
+
+def test_what_may_not_be_read_is_not_taken_for_missing(endpoint: str, bucket: str, tmp_path, monkeypatch) -> None:
+    session = tk.connect(endpoint)
+    storage.write(f"s3://{bucket}/k", b"data", session=session)
+    assert storage.read_if_there(f"s3://{bucket}/k", session=session) == b"data"
+    for nothing in (f"s3://{bucket}/none", "s3://no-such-bucket-here/k", tmp_path / "none", tmp_path / "no" / "ne"):
+        assert storage.read_if_there(nothing, session=session) is None
+        assert not storage.exists(nothing, session=session)
+    denied = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+    with web_server(403, denied, {"x-amz-request-id": "1"}) as url:
+        for act in (storage.read_if_there, storage.exists):
+            with pytest.raises(NotFound, match=r"cannot be known; ask for s3:GetObject on it and s3:ListBucket"):
+                act("s3://bucket/k", session=tk.connect(url))
 
 
 def test_a_path_that_cannot_be_written_is_said_in_one_sentence(tmp_path) -> None:
@@ -186,7 +200,7 @@ def test_many_uploads_to_an_endpoint_that_never_answers_are_waited_for_once(tmp_
 
 
 @contextmanager
-def web_server(status: int, body: bytes) -> Iterator[str]:
+def web_server(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Iterator[str]:
     """Some other server: it answers everything in the same way."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -194,10 +208,13 @@ def web_server(status: int, body: bytes) -> Iterator[str]:
             self.rfile.read(int(self.headers.get("content-length") or 0))
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = answer  # noqa: N815  (the library's names)
+        do_GET = do_HEAD = do_POST = do_PUT = answer  # noqa: N815  (the library's names)
 
         def log_message(self, *_: object) -> None:
             pass

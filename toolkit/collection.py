@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 from toolkit import image_limits, manifests, storage
 from toolkit.errors import InvalidArgument, NotFound
 from toolkit.manifests import LineError
@@ -70,8 +72,9 @@ def collect(images: Images, *, session: storage.Session | None = None) -> Collec
     Parameters
     ----------
     images
-        S3 URIs (every one counts, duplicates too); an `s3://bucket/prefix/` or a folder on this machine, of which every
-        JPEG and PNG is taken, sorted by name; or an input manifest (`.jsonl`, `.manifest`), here or in S3.
+        S3 URIs (every one counts, duplicates too; a set is sorted); an `s3://bucket/prefix/` or a folder on this
+        machine, of which every JPEG and PNG is taken, sorted by name; or an input manifest (`.jsonl`, `.manifest`),
+        here or in S3.
     session
         For S3; None is boto3's default.
 
@@ -86,7 +89,8 @@ def collect(images: Images, *, session: storage.Session | None = None) -> Collec
     NotFound
         No image is there, or one is not an S3 URI.
     InvalidArgument
-        A list or column holds something that is not text, such as a missing value.
+        It is nothing that names images, such as a whole table; or a list or column holds something that is not text,
+        such as a missing value.
     Unreachable, RequestRefused
     """
     if not isinstance(images, (str, os.PathLike)):
@@ -100,15 +104,29 @@ def collect(images: Images, *, session: storage.Session | None = None) -> Collec
 
 
 def _named(images: Iterable[str]) -> Collection:
+    if isinstance(images, pd.DataFrame):
+        raise InvalidArgument('images is a whole table; give its column that names them, such as table["image"].')
+    if not isinstance(images, Iterable):
+        raise InvalidArgument(f"images is {images!r}; give S3 URIs, an s3://bucket/prefix/, a manifest or a folder.")
     refs = tuple(images)
     if not refs:
         raise NotFound("no images given; name at least one s3://bucket/key.")
     for number, ref in enumerate(refs, start=1):
         if not isinstance(ref, str):
             raise InvalidArgument(f"image {number} is {ref!r}, not text; drop the rows that name no image.")
+        _require_unicode(ref)
         if not all(storage.split_s3(ref)):
             raise NotFound(f"{ref}: not an image in S3; write it as s3://bucket/key.")
-    return Collection(refs)
+    # The order of a set differs from process to process, and with it the manifests and the name of a group.
+    return Collection(tuple(sorted(refs)) if isinstance(images, (set, frozenset)) else refs)
+
+
+def _require_unicode(ref: str) -> None:
+    """Refuses what no file or request can hold: half of a surrogate pair, which stands for bytes that are no UTF-8."""
+    try:
+        ref.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{ref!r} is no text in UTF-8; correct it, or rename the file.") from error
 
 
 def _from_manifest(uri: str, session: storage.Session | None) -> Collection:
@@ -134,6 +152,8 @@ def _listed(prefix: str, session: storage.Session | None) -> Collection:
 
 def _in_folder(folder: Path) -> Collection:
     paths = [path for path in storage.list_files(folder) if manifests.is_image_name(path)]
+    for path in paths:
+        _require_unicode(path)
     return Collection(tuple(paths), _problems((path, _problem_of_file(path)) for path in paths), folder)
 
 

@@ -11,12 +11,13 @@ import math
 import re
 from collections.abc import Callable
 from functools import cache
+from numbers import Real
 from typing import Any, Final
 
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
-from toolkit.errors import RequestRefused
+from toolkit.errors import InvalidArgument, RequestRefused
 
 # Java's Unicode classes, which Python's `re` lacks, as what stands for them inside a character class. `\w` is exactly
 # letters, numbers and the underscore; the rest are all characters of category Z.
@@ -63,6 +64,23 @@ def refuse(what: str, operation: str, request: dict[str, Any]) -> None:
             raise RequestRefused(
                 f"{what}: {str(error).rstrip('.')}; correct it.", "InvalidParameterException"
             ) from error
+
+
+def percent(value: float) -> float:
+    """A MinConfidence as a request takes it; its range is the service model's to say.
+
+    Raises
+    ------
+    InvalidArgument
+        It is no number.
+
+    >>> percent(True)
+    Traceback (most recent call last):
+    toolkit.errors.InvalidArgument: MinConfidence is True; give a number from 0 to 100.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InvalidArgument(f"MinConfidence is {value!r}; give a number from 0 to 100.")
+    return float(value)
 
 
 @cache

@@ -32,7 +32,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from toolkit.errors import NotFound, RequestRefused, ToolkitError, Unreachable
+from toolkit.errors import InvalidArgument, NotFound, RequestRefused, ToolkitError, Unreachable
 
 Session = boto3.Session
 """How to reach AWS, or an endpoint of your own (`connect`); whoever reads or writes takes one."""
@@ -45,7 +45,7 @@ _IN_WORDS: Final = {
     "S3Bucket": "the name of the output's bucket", "JobName": "the job's name", "JobId": "the job's id",
     "KmsKeyId": "the KMS key's id", "ProjectVersion": "the adapter's ARN", "ProjectVersionArn": "the adapter's ARN",
     "ProjectName": "the adapter's name", "VersionName": "the version's name", "ClientRequestToken": "the token",
-    "MinConfidence": "MinConfidence",
+    "Version": "the manifest's version", "MinConfidence": "MinConfidence",
 }  # fmt: skip
 """What botocore calls a parameter, and what the toolkit's users call it."""
 
@@ -57,6 +57,10 @@ _AHEAD: Final = 256
 
 _UNREAD: Final = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
 """Has botocore look for neither a profile nor a configuration file."""
+
+
+class _Denied(NotFound):
+    """Access is denied: whether something is there, nobody can say."""
 
 
 class EndpointSession(boto3.Session):
@@ -78,9 +82,11 @@ class EndpointSession(boto3.Session):
         """A client as boto3 makes it, pointed at this session's endpoint."""
         kwargs.setdefault("endpoint_url", self.endpoint_url)
         # A bucket is a path here, not a host name: nobody serves DNS for `bucket.127.0.0.1`.
-        path_style = Config(s3={"addressing_style": "path"}, connect_timeout=5, retries={"mode": "standard"})
+        ours = Config(s3={"addressing_style": "path"}, connect_timeout=5, retries={"mode": "standard"})
+        if _is_loopback(self.endpoint_url):
+            ours = ours.merge(Config(proxies={}))  # a network's proxy does not know the way to this machine
         given = kwargs.get("config")
-        kwargs["config"] = path_style.merge(given) if given else path_style
+        kwargs["config"] = ours.merge(given) if given else ours
         client: Any = super().client(service_name, *args, **kwargs)  # type: ignore[call-overload]
         if _is_loopback(self.endpoint_url):
             client.meta.events.register_first("needs-retry", _do_not_wait_again)
@@ -178,7 +184,7 @@ def translated(what: str, advice: Mapping[str, str] | None = None) -> Iterator[N
     what
         What is being done, to what; begins the message: `reading s3://bucket/key`.
     advice
-        For some of the service's error codes, what to do; ends the message.
+        For some of the service's error codes, what to do, which ends the message; "" stands for all others.
 
     Raises
     ------
@@ -235,8 +241,8 @@ def _answered(what: str, error: ClientError, advice: Mapping[str, str]) -> Toolk
     if code in _MISSING:
         return NotFound(f"{what}: there is no such object or bucket; check the name.")
     if code in _FORBIDDEN:
-        return NotFound(f"{what}: access denied; check the name, and that your credentials may read and write it.")
-    todo = advice.get(code)
+        return _Denied(f"{what}: access denied; check the name, and that your credentials may read and write it.")
+    todo = advice.get(code) or advice.get("")
     return RequestRefused(f"{what}: {code}: {_short(said, 500)}{f'; {todo}' if todo else ''}.", code)
 
 
@@ -280,10 +286,14 @@ def split_s3(uri: str) -> tuple[str, str]:
     ------
     NotFound
         It has no bucket.
+    InvalidArgument
+        It is not even text.
 
     >>> split_s3("s3://bucket/a/b.jpg")
     ('bucket', 'a/b.jpg')
     """
+    if not isinstance(uri, str):
+        raise InvalidArgument(f"{uri!r} is not text; write an S3 URI, such as s3://bucket/key.")
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not is_s3(uri) or not bucket:
         raise NotFound(f"{uri}: not an S3 URI; write it as s3://bucket/key.")
@@ -328,7 +338,32 @@ def read(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -
     try:
         return Path(uri).read_bytes()
     except OSError as error:
-        raise NotFound(f"reading {uri}: {error.strerror or error}; check the path.") from error
+        kind = _Denied if isinstance(error, PermissionError) else NotFound
+        raise kind(f"reading {uri}: {error.strerror or error}; check the path.") from error
+
+
+def read_if_there(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> bytes | None:
+    """The bytes of one object or file; None where there is none.
+
+    Raises
+    ------
+    NotFound
+        Access is denied, so that nobody can say whether it is there.
+    Unreachable, RequestRefused
+        As `read`.
+    """
+    try:
+        return read(uri, session=session)
+    except _Denied as error:
+        raise _unknown(uri) from error
+    except NotFound:
+        return None
+
+
+def _unknown(uri: str | os.PathLike[str]) -> NotFound:
+    # To whoever may not list a bucket, S3 says "access denied" of what is there and of what is not.
+    rights = "; ask for s3:GetObject on it and s3:ListBucket on its bucket" if is_s3(uri) else "; check its permissions"
+    return NotFound(f"{uri}: access is denied, so whether something is there cannot be known{rights}.")
 
 
 def write(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | None = None) -> str | None:
@@ -384,10 +419,7 @@ def _write_file(path: Path, data: bytes) -> None:
 
 
 def exists(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -> bool:
-    """Whether there is an object or file of that name that may be read.
-
-    False is also the answer where access is denied: S3 itself does not tell those who may not list a bucket what is in
-    it. It says that nothing can be had under this name, not that nothing is there.
+    """Whether there is an object or file of that name.
 
     Parameters
     ----------
@@ -399,7 +431,8 @@ def exists(uri: str | os.PathLike[str], *, session: boto3.Session | None = None)
     Raises
     ------
     NotFound
-        The URI names no bucket.
+        The URI names no bucket; or access is denied, which S3 says of what is there and of what is not to whoever may
+        not list the bucket.
     Unreachable
         S3 does not answer, or there are no credentials or no region for it.
     RequestRefused
@@ -412,6 +445,8 @@ def exists(uri: str | os.PathLike[str], *, session: boto3.Session | None = None)
         with translated(f"looking for {uri}"):
             client: Any = (session or boto3.Session()).client("s3")
             client.head_object(Bucket=bucket, Key=key)
+    except _Denied as error:
+        raise _unknown(uri) from error
     except NotFound:
         return False
     return True

@@ -1,5 +1,6 @@
 """One custom moderation model: found, waited for, deleted."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any, Final
 import boto3
 from rich.console import Console
 
-from toolkit import manifests, storage
+from toolkit import checks, manifests, storage
 from toolkit.errors import JobFailed, NotFound, TimedOut
 
 ADVICE: Final = {
@@ -100,8 +101,12 @@ class Adapter:
         ------
         JobFailed
             The training failed; the message is the service's.
+        InvalidArgument
+            `timeout` is no number of seconds.
         TimedOut, Unreachable, RequestRefused
         """
+        if timeout is not None:
+            checks.within("timeout", timeout, 0, math.inf)
         console = Console(stderr=True, quiet=not progress)
         ends = None if timeout is None else time.monotonic() + timeout
         pause = 0.2

@@ -50,7 +50,7 @@ def train_adapter(
 
     Raises
     ------
-    NotFound, Unreachable, RequestRefused
+    NotFound, InvalidArgument, Unreachable, RequestRefused
     """
     session = session or boto3.Session()
     bucket, prefix = storage.split_s3(output)
@@ -61,7 +61,7 @@ def train_adapter(
         "TestingData": {"Assets": [_asset(testing)]} if testing else {"AutoCreate": True},
     }
     if min_confidence is not None:
-        request["FeatureConfig"] = {"ContentModeration": {"ConfidenceThreshold": float(min_confidence)}}
+        request["FeatureConfig"] = {"ContentModeration": {"ConfidenceThreshold": constraints.percent(min_confidence)}}
     if kms_key_id is not None:
         request["KmsKeyId"] = kms_key_id
     what = f"training {name}/{version_name}"

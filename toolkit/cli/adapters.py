@@ -141,7 +141,12 @@ def evaluate(
         raise NotFound(f"{label}: not evaluated; these labels were: {', '.join(found.labels)}.")
     table = found.table()
     chosen = table if label is None else table.loc[table["label"] == label]
-    chosen = chosen if threshold is None else chosen.loc[chosen["threshold"] == threshold]
+    if threshold is not None:
+        known = sorted(set(chosen["threshold"]))
+        if threshold not in known:
+            names = ", ".join(f"{one:g}" for one in known)
+            raise NotFound(f"threshold {threshold:g}: not evaluated; these were: {names}.")
+        chosen = chosen.loc[chosen["threshold"] == threshold]
     if save is not None:
         output.save_table(chosen, save)
     if html is not None:

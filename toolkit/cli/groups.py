@@ -98,11 +98,13 @@ def preflight(
     found = tk.collect(images, session=session)
     seen = tk.MediaAnalysis(session).preflight(found, destination, kms_key_id=kms_key_id, sample=sample)
     estimate = tk.Prices.load(prices).in_words(len(found.usable))
-    document = {"ok": seen.ok, "checks": output.records(seen.table), "images": len(found), "estimate": estimate}
+    checks = [{"name": one.name, "ok": one.ok, "status": one.status, "message": one.message} for one in seen.checks]
+    document = {"ok": seen.ok, "checks": checks, "images": len(found), "estimate": estimate}
     lines = [repr(seen), *([found.complaint] if found.complaint else []), f"{estimate} on AWS."]
     output.show(document, as_json, lambda: typer.echo("\n".join(lines)))
     if not seen.ok:
-        raise NotAnalyzed(f"{sum(not check.ok for check in seen.checks)} of {len(seen.checks)} checks failed.")
+        failed = sum(check.status == "NO" for check in seen.checks)
+        raise NotAnalyzed(f"{failed} of {len(seen.checks)} checks failed.")
 
 
 def _finish(group: tk.JobGroup, save: Path | None, options: dict[str, str | None], as_json: bool) -> None:

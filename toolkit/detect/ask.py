@@ -1,18 +1,24 @@
 """Asking about one image, and again when it is worth it; then about many, a few at a time."""
 
+import io
 import random
 import re
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, Final
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.parsers import ResponseParserError
+from botocore.retries.standard import RetryContext, StandardRetryConditions
+from PIL import Image
 
-from toolkit import image_limits, manifests, storage
+from toolkit import constraints, image_limits, manifests, storage
 from toolkit.detect.rate import Rate
 from toolkit.errors import NotFound
 from toolkit.manifests import LineError
@@ -22,24 +28,24 @@ ATTEMPTS: Final = 12
 UNHEARD: Final = 6
 """Requests that nobody answers, before the run gives up: a few seconds."""
 _BASE, _CAP = 0.2, 20.0
-_RETRIABLE: Final = frozenset(
-    {"ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError", "ServiceUnavailable"}
+_PASSING: Final = StandardRetryConditions(max_attempts=2)
+"""Botocore's own judgement of which errors pass; it does not ask again here, as it knows neither the run's rate nor how
+to end early."""
+_PARAMETER: Final = "InvalidParameterException"
+"""The image's, when it is too small; everybody's, when it is the settings'."""
+_ABOUT_THE_IMAGE: Final = frozenset(
+    {"ImageTooLargeException", "InvalidImageFormatException", "InvalidS3ObjectException", _PARAMETER}
 )
-_ABOUT_US: Final = frozenset(
-    {
-        "AccessDeniedException", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId",
-        "InvalidSignatureException", "MissingAuthenticationTokenException", "OptInRequired",
-        "ResourceNotFoundException", "ResourceNotReadyException", "SubscriptionRequiredException",
-        "UnknownOperationException", "UnrecognizedClientException",
-    }
-)  # fmt: skip
-"""Errors that every other image would meet as well: the run stops."""
+"""Errors of one image. Any other error every image would meet: the run stops, and goes on once that is mended."""
+_MAY_COME: Final = "InvalidS3ObjectException"
+"""Not there, or not readable: that may be another time."""
 ADVICE: Final = {
     "AccessDeniedException": "ask for rekognition:DetectModerationLabels, then run the same again: it goes on",
     "ExpiredTokenException": "sign in again, then run the same again: it goes on",
     "ResourceNotFoundException": "check the adapter's ARN, and the region",
     "ResourceNotReadyException": "wait until the adapter is trained",
 }
+_ADVICE: Final = ADVICE | {"": "once that is mended, run the same again: it goes on"}
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -51,8 +57,14 @@ class Settings:
     project_version: str | None = None
 
     def request(self) -> dict[str, Any]:
-        """As DetectModerationLabels takes it, without the image."""
-        confidence = {} if self.min_confidence is None else {"MinConfidence": float(self.min_confidence)}
+        """As DetectModerationLabels takes it, without the image.
+
+        Raises
+        ------
+        InvalidArgument
+            `min_confidence` is no number.
+        """
+        confidence = {} if self.min_confidence is None else {"MinConfidence": constraints.percent(self.min_confidence)}
         return confidence | ({} if self.project_version is None else {"ProjectVersion": self.project_version})
 
 
@@ -115,6 +127,8 @@ class Asker:
         self._rate = rate
         self._stop = stop
         self._random = random.Random()  # noqa: S311  (it spreads retries, and guards nothing)
+        self._answered = False
+        self._trying = threading.Lock()
 
     def ask(self, entry: Entry) -> Outcome:
         """Asks about one image until there is an answer, or no hope of one.
@@ -131,49 +145,84 @@ class Asker:
             return _failed(entry, "INVALID_IMAGE", str(error), requests=0)
         if isinstance(image, LineError):
             return _failed(entry, image.code, image.message, requests=0)
+        requests = 0
         for attempt in range(1, ATTEMPTS + 1):
             self._pause(self._rate.take())
+            requests += 1
             try:
-                with storage.translated(f"asking about {entry.source_ref}", ADVICE):
+                with storage.translated(f"asking about {entry.source_ref}", _ADVICE):
                     found = self._once(image)
+                    if isinstance(found, LineError) and found.code == _PARAMETER:
+                        requests += self._try_settings()
             except _Again as again:
                 if attempt >= (ATTEMPTS if again.code else UNHEARD):
-                    return self._given_up(entry, again)
+                    return self._given_up(entry, again, requests)
                 # Full jitter: anywhere between at once and twice as long as last time.
                 self._pause(self._random.uniform(0, min(_CAP, _BASE * 2**attempt)))
                 continue
             if isinstance(found, LineError):
-                return _failed(entry, found.code, found.message, requests=attempt)
+                final = found.code != _MAY_COME
+                return _failed(entry, _snake(found.code), found.message, final=final, requests=requests)
             line = manifests.to_line({"source-ref": entry.source_ref, manifests.RESULT_KEY: found})
-            return Outcome(entry, line, requests=attempt)
+            return Outcome(entry, line, requests=requests)
         raise AssertionError  # the loop returns
 
     def _once(self, image: dict[str, Any]) -> dict[str, Any] | LineError:
-        """The answer, or why this image has none. Raises _Again, or what boto3 raises."""
+        """The answer, or why this image has none. Raises as `_answer`."""
         try:
-            answer: dict[str, Any] = self._client.detect_moderation_labels(Image=image, **self._request)
+            return self._answer(image)
         except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code in _RETRIABLE or status >= 500 or status == 429:
-                self._rate.refused()
-                raise _Again(code, error) from error
-            self._rate.served()
-            if code in _ABOUT_US:
+            code = _code(error)
+            if code not in _ABOUT_THE_IMAGE:
                 raise
-            return LineError(0, _snake(code), str(error.response.get("Error", {}).get("Message", "")))
-        except (ConnectionError, HTTPClientError) as error:
+            return LineError(0, code, str(error.response["Error"].get("Message", "")))
+
+    def _answer(self, image: dict[str, Any]) -> dict[str, Any]:
+        """One request, and the answer to it. Raises _Again, or what boto3 raises."""
+        try:
+            answer = answer_of(self._client.detect_moderation_labels(Image=image, **self._request))
+        except ClientError as error:
+            if self._passes(error):
+                self._rate.refused()
+                raise _Again(_code(error), error) from error
+            self._rate.served()
+            raise
+        # Nobody answers, or somebody who is not AWS, or half an answer came.
+        except (ConnectionError, HTTPClientError, ResponseParserError, KeyError) as error:
             self._rate.refused()
             raise _Again("", error) from error
         self._rate.served()
-        return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+        self._answered = True
+        return answer
 
-    def _given_up(self, entry: Entry, again: "_Again") -> Outcome:
+    def _passes(self, error: ClientError) -> bool:
+        """Whether it is worth asking again."""
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        # What stands between may answer with any of these, and with codes of its own.
+        if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return True
+        operation = self._client.meta.service_model.operation_model("DetectModerationLabels")
+        response = SimpleNamespace(status_code=status)
+        return bool(_PASSING.is_retryable(RetryContext(1, operation, error.response, response)))
+
+    def _try_settings(self) -> int:
+        """Asks about a picture that is right, unless some image was answered: refused, it is no image's fault.
+
+        Returns the requests that it took. Raises as `_answer`.
+        """
+        with self._trying:
+            if self._answered:
+                return 0
+            self._pause(self._rate.take())
+            self._answer({"Bytes": _right_picture()})
+            return 1
+
+    def _given_up(self, entry: Entry, again: "_Again", requests: int) -> Outcome:
         if not again.code:  # nobody answers: neither this image nor any other
             with storage.translated(f"asking about {entry.source_ref}"):
                 raise again.error
         message = f"no answer in {ATTEMPTS} requests; run the same again to ask once more."
-        return _failed(entry, _snake(again.code), message, final=False, requests=ATTEMPTS)
+        return _failed(entry, _snake(again.code), message, final=False, requests=requests)
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds) if seconds > 0 else self._stop.is_set():
@@ -187,6 +236,33 @@ class _Again(Exception):
         super().__init__(code)
         self.code = code
         self.error = error
+
+
+def answer_of(response: dict[str, Any]) -> dict[str, Any]:
+    """An answer of DetectModerationLabels, as results manifests hold it.
+
+    Botocore makes an empty one of whatever it cannot read, such as a web page or half an answer.
+
+    Raises
+    ------
+    KeyError
+        What every answer has is not there.
+    """
+    for name in ("ModerationLabels", "ModerationModelVersion"):
+        if response.get(name) is None:
+            raise KeyError(name)
+    return {name: value for name, value in response.items() if name != "ResponseMetadata"}
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _right_picture() -> bytes:
+    """An image that is within all limits."""
+    out = io.BytesIO()
+    Image.new("RGB", (256, 256), "white").save(out, "PNG")
+    return out.getvalue()
 
 
 def _image(source_ref: str) -> dict[str, Any] | LineError:

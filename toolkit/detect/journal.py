@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -15,22 +15,44 @@ from toolkit.manifests import LineError
 FILE_NAME: Final = "detect.journal"
 # One process at a time. With a write-ahead log, a killed process loses nothing that it was told is written; a machine
 # that loses its power may lose the last seconds.
+#
+# An outcome stands under its image, not under the image's place in the collection, which may have changed by the time
+# the run goes on; `line` is the place that it has this time.
 _SCHEMA: Final = """
 PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
-CREATE TABLE IF NOT EXISTS run (identity TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS outcome (line INTEGER PRIMARY KEY, result TEXT, error TEXT, final INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS run (settings TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS outcome (
+    image TEXT PRIMARY KEY, source_ref TEXT NOT NULL, result TEXT, error TEXT, final INTEGER NOT NULL
+);
+CREATE TEMP TABLE line (number INTEGER PRIMARY KEY, image TEXT NOT NULL, source_ref TEXT NOT NULL);
+CREATE TEMP VIEW known AS
+    SELECT number, line.source_ref, result, error, final FROM line JOIN outcome USING (image);
+"""
+# The old answer about a file that has changed since is left out: the file is still in the collection.
+_ADD_GONE: Final = """
+INSERT INTO line (image, source_ref)
+    SELECT image, source_ref FROM outcome WHERE result NOT NULL AND source_ref NOT IN (SELECT source_ref FROM line)
 """
 
 
 class Journal:
-    """Outcomes by line, in a file of SQLite: each is there whole or not at all, whenever the process is killed.
+    """Outcomes by image, in a file of SQLite: each is there whole or not at all, whenever the process is killed.
 
     Parameters
     ----------
     path
         Of the file; made where there is none.
-    identity
-        Of the run; a journal of another one is refused.
+    settings
+        Of the run; a journal with outcomes for other ones is refused.
+    images
+        Of the collection, in order: what tells one from all others and from an earlier state of itself, and its
+        source-ref. A journal with outcomes for none of them is refused.
+
+    Attributes
+    ----------
+    gone
+        Images that were answered earlier and are not in the collection any more. They have been paid for, and follow
+        as further lines.
 
     Raises
     ------
@@ -40,24 +62,36 @@ class Journal:
         It cannot be written, or is not a journal.
     """
 
-    def __init__(self, path: Path, identity: str) -> None:
+    def __init__(self, path: Path, settings: str, images: Iterable[tuple[str, str]]) -> None:
         self._path = path
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0)
             self._file.executescript(_SCHEMA)
-            known = self._file.execute("SELECT identity FROM run").fetchone()
-            if known is None:
-                self._file.execute("INSERT INTO run VALUES (?)", (identity,))
+            self._file.execute("BEGIN")
+            self._file.executemany("INSERT INTO line (image, source_ref) VALUES (?, ?)", images)
+            same = self._is_same(settings)
+            if same:
+                self._file.execute("DELETE FROM run")
+                self._file.execute("INSERT INTO run VALUES (?)", (settings,))
+                self.gone = self._file.execute(_ADD_GONE).rowcount
+            self._file.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from error
-        if known is not None and known[0] != identity:
+        if not same:
             self.close()
             raise InvalidArgument(
                 f"{path.parent}: holds a run of other images or settings that has not ended; run that one again, or "
                 f"name another output."
             )
+
+    def _is_same(self, settings: str) -> bool:
+        """Whether the outcomes are for these settings, and some of them for these images. Without any, all is open."""
+        known = self._file.execute("SELECT settings FROM run").fetchone()
+        outcomes = self._file.execute("SELECT EXISTS (SELECT 1 FROM outcome)").fetchone()[0]
+        shared = self._file.execute("SELECT EXISTS (SELECT 1 FROM line JOIN outcome USING (source_ref))").fetchone()[0]
+        return not outcomes or bool(known[0] == settings and shared)
 
     def __enter__(self) -> Self:
         return self
@@ -85,38 +119,39 @@ class Journal:
             It cannot be written.
         """
         error = outcome.error
-        described = None if error is None else json.dumps([error.source_ref, error.code, error.message])
-        row = (outcome.entry.line, outcome.result, described, int(outcome.final))
+        described = None if error is None else json.dumps([error.code, error.message])
+        row = (outcome.result, described, int(outcome.final), outcome.entry.line)
         try:
             with self._lock:
-                self._file.execute("INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?)", row)
+                self._file.execute(
+                    "INSERT OR REPLACE INTO outcome SELECT image, source_ref, ?, ?, ? FROM line WHERE number = ?", row
+                )
         except sqlite3.Error as failure:
             raise NotFound(f"writing {self._path}: {failure}; check the space on the disk.") from failure
 
     def done(self) -> set[int]:
         """Lines that need not be asked about again."""
-        return {line for (line,) in self._file.execute("SELECT line FROM outcome WHERE final")}
+        return {line for (line,) in self._file.execute("SELECT number FROM known WHERE final")}
 
     def results(self) -> Iterator[str]:
         """Lines of the results manifest, in the order of the images."""
-        yield from (
-            text for (text,) in self._file.execute("SELECT result FROM outcome WHERE result NOT NULL ORDER BY line")
-        )
+        found = self._file.execute("SELECT result FROM known WHERE result NOT NULL ORDER BY number")
+        yield from (text for (text,) in found)
 
     def errors(self) -> list[LineError]:
         """Images without a result, in order."""
-        rows = self._file.execute("SELECT line, error FROM outcome WHERE error NOT NULL ORDER BY line")
-        found = ((line, *json.loads(error)) for line, error in rows)
+        rows = self._file.execute("SELECT number, source_ref, error FROM known WHERE error NOT NULL ORDER BY number")
+        found = ((line, source_ref, *json.loads(error)) for line, source_ref, error in rows)
         return [LineError(line, code, message, source_ref) for line, source_ref, code, message in found]
 
     def counts(self) -> tuple[int, int]:
         """Images that need not be asked about again, and those among them without a result."""
-        done, failed = self._file.execute("SELECT count(*), count(error) FROM outcome WHERE final").fetchone()
+        done, failed = self._file.execute("SELECT count(*), count(error) FROM known WHERE final").fetchone()
         return int(done), int(failed)
 
     def unsettled(self) -> int:
         """Images that are worth asking about once more."""
-        return int(self._file.execute("SELECT count(*) FROM outcome WHERE NOT final").fetchone()[0])
+        return int(self._file.execute("SELECT count(*) FROM known WHERE NOT final").fetchone()[0])
 
     def remove(self) -> None:
         """Closes the file and deletes it."""

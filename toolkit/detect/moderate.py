@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 
 from toolkit import image_limits, manifests, storage
-from toolkit.detect.ask import ADVICE, Settings
+from toolkit.detect.ask import ADVICE, Settings, answer_of
 from toolkit.errors import UnreadableImage
 from toolkit.results import Results, read_results
 
@@ -51,8 +51,7 @@ def moderate(
     request = Settings(min_confidence, project_version).request()
     with storage.translated("asking about the image", ADVICE):
         client: Any = (session or boto3.Session()).client("rekognition")
-        answer = client.detect_moderation_labels(Image={"Bytes": image}, **request)
-    answer.pop("ResponseMetadata", None)
+        answer = answer_of(client.detect_moderation_labels(Image={"Bytes": image}, **request))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, manifests.RESULTS_NAME)
         path.write_text(manifests.to_line({"source-ref": "image", manifests.RESULT_KEY: answer}))

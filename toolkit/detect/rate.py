@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 _BURST: Final = 0.1
@@ -11,44 +12,81 @@ _WINDOW: Final = 2.0
 """Seconds after which the rate is looked at again …"""
 _ENOUGH: Final = 20
 """… once there were so many answers."""
+_WEATHER: Final = 0.15
+"""Share of refusals up to which they are weather: other requests take their place."""
 _TOO_MANY: Final = 0.25
-"""Share of refusals from which the limit must be lower than thought. Single ones are weather."""
+"""Share of refusals from which the limit must be lower than thought."""
 _GROWTH: Final = 1.1
 _LEAST: Final = 1.0
-"""Requests per second that are always tried."""
+"""Requests per second that are always tried, unless the limit is lower."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one `Rate` hands on to the one after it, maybe on another machine, so that nothing is learned twice.
+
+    Attributes
+    ----------
+    per_second
+        Requests; None is as many as can be.
+    served, refused
+        Requests since the rate was last looked at.
+    seconds
+        That is how long ago.
+    wait
+        Seconds until the next request may be sent.
+    """
+
+    per_second: float | None
+    served: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    wait: float = 0.0
 
 
 class Rate:
     """A token bucket, shared by threads.
 
-    A request takes a token; one that was refused gives it back, as nothing was served. When more than a quarter of the
-    requests of two seconds are refused, the rate falls to what was served in that time, and afterwards grows by a tenth
-    every two seconds, at most to the limit.
+    A request takes a token. As long as few are refused, each of these gives its token back, as nothing was served: so
+    on a bad day there are up to a sixth more requests than the rate, and what is served comes up to it. When more than
+    a quarter of the requests of two seconds are refused, the limit must be lower than thought: the rate falls to what
+    was served in that time, and afterwards grows by a tenth every two seconds, at most to the limit.
 
     Parameters
     ----------
     limit
         Requests per second; None knows none, and goes as fast as the service lets it.
-    begin
-        Requests per second to begin with; None begins at the limit.
+    learned
+        Of the rate before, which this one goes on with; None begins at the limit.
     clock
         Seconds; it never goes back.
     """
 
     def __init__(
-        self, limit: float | None, begin: float | None = None, clock: Callable[[], float] = time.monotonic
+        self, limit: float | None, learned: Learned | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        before = learned or Learned(limit)
         self._limit = limit
         self._clock = clock
         self._lock = threading.Lock()
-        self._rate = limit if begin is None else begin
-        self._next = self._began = clock()
-        self._served = self._refused = 0
+        self._rate = before.per_second
+        self._served, self._refused = before.served, before.refused
+        now = clock()
+        self._began = now - before.seconds
+        self._next = now + before.wait
 
     @property
     def per_second(self) -> float | None:
         """Requests per second now; None is as many as can be."""
         return self._rate
+
+    @property
+    def learned(self) -> Learned:
+        """What the next one should know."""
+        with self._lock:
+            now = self._clock()
+            wait = max(0.0, self._next - now)
+            return Learned(self._rate, self._served, self._refused, now - self._began, wait)
 
     def take(self) -> float:
         """Takes the next token; seconds to wait until it is there."""
@@ -70,7 +108,7 @@ class Rate:
         """One request was throttled, or failed for no fault of its own."""
         with self._lock:
             self._refused += 1
-            if self._rate is not None:
+            if self._rate is not None and self._refused <= _WEATHER * (self._served + self._refused):
                 self._next -= 1 / self._rate
             self._look_back()
 
@@ -81,6 +119,8 @@ class Rate:
             return
         if self._refused > _TOO_MANY * asked:
             self._rate = max(_LEAST, self._served / passed)
+            if self._limit is not None:
+                self._rate = min(self._rate, self._limit)
             self._next = max(self._next, now)
         elif self._rate is not None:
             self._rate = min(self._rate * _GROWTH, self._limit or float("inf"))

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import platform
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -47,8 +49,9 @@ def detect(
 ) -> DetectRun:
     """Analyzes a collection image by image, and leaves what a job leaves: `results.jsonl` and `manifest-summary.json`.
 
-    Every answer is journaled as it arrives. Running the same again goes on where it was, and once it has ended, asks
-    for nothing.
+    Every answer is journaled as it arrives. Running the same again goes on where it was: with the images as they are
+    then, of which what was answered is not asked about again. Once it has ended, it asks only about images that had no
+    answer and may get one.
 
     Parameters
     ----------
@@ -62,12 +65,15 @@ def detect(
     project_version
         ARN of a custom moderation adapter; None is the base model.
     tps
-        Requests per second, at most. None asks Service Quotas for the account's limit; where nobody says, it is
-        `DEFAULT_TPS`, and no limit on an endpoint of this machine. It falls while the service throttles.
+        Requests per second, at most; up to a sixth more while few are refused, which then do not count. None asks
+        Service Quotas for the account's limit; where nobody says, it is `DEFAULT_TPS`, and no limit on an endpoint of
+        this machine. It falls while the service throttles.
     concurrency
-        Requests at a time, at most; None takes one for every request of a second, and no more than 64.
+        Requests at a time, at most, and so the requests whose answers are lost if the process is killed. None takes one
+        for every request of a second, from 4 to 64, and 4 where there is no limit.
     journal
         Folder for the journal, on this machine. None is the output, or, for one in S3, a folder in `modkit-detect/`.
+        `detect.json` in the output says where it is, as long as the run may go on.
     session
         For Rekognition and S3; None is boto3's default. For an executor with other processes, a function that makes
         one.
@@ -75,7 +81,7 @@ def detect(
         Machines or processes that ask instead of this one. An answer is journaled when its batch comes back, ten
         seconds of work: if this process is killed, the batches that are out are asked about again.
     workers
-        How many of the executor's workers ask at a time; each gets its share of `tps`.
+        How many of the executor's workers ask at a time, at most; each gets its share of `tps`, of no less than ten.
     progress
         Whether to draw a bar on stderr.
 
@@ -86,9 +92,9 @@ def detect(
     Raises
     ------
     NotFound
-        There are no images, or the output cannot be written.
+        There are no images; or the output cannot be written, or not be read, so that nobody can say what it holds.
     InvalidArgument
-        A setting is out of its range, or the output holds another run.
+        A setting is out of its range, the output holds another run, or the journal of this one is somewhere else.
     Unreachable, RequestRefused
         The run cannot go on. What was answered is kept.
 
@@ -101,16 +107,21 @@ def detect(
     opened = session if session is None or isinstance(session, boto3.Session) else session()
     found = images if isinstance(images, Collection) else collection.collect(images, session=opened)
     path = (Path(journal) if journal is not None else _journal_folder(str(output))) / JOURNAL_NAME
-    run = _Run(str(output), found, settings, opened)
-    if (ended := run.ended(unfinished=path.exists())) is not None:
+    run = _Run(str(output), found, settings, path, opened)
+    if (ended := run.ended()) is not None:
         return ended
-    with Journal(path, run.identity) as kept:
-        for problem in found.problems.values():
-            kept.keep(Outcome(Entry(problem.line, problem.source_ref or ""), None, problem, requests=0))
+    with Journal(path, run.settings, run.images()) as kept:
+        if kept.gone:
+            warnings.warn(_gone(kept.gone), stacklevel=2)
+        run.begin()
         done = kept.done()
+        for line, problem in found.problems.items():
+            if line not in done:
+                kept.keep(Outcome(Entry(line, problem.source_ref or ""), None, problem, requests=0))
+                done.add(line)
         todo = [Entry(line, ref) for line, ref in enumerate(found.refs, start=1) if line not in done]
         limit = tps if tps is not None else _limit(opened)
-        with _tally(kept, len(found), progress) as tally:
+        with _tally(kept, len(found) + kept.gone, progress) as tally:
             if executor is None:
                 ask_here(todo, settings, limit, tally.deliver, session=opened, concurrency=concurrency)
             else:
@@ -146,6 +157,13 @@ def _limit(session: boto3.Session | None) -> float | None:
     return None if storage.is_local(session) else account_tps(session) or DEFAULT_TPS
 
 
+def _gone(images: int) -> str:
+    return (
+        f"{images:,} images that were answered before this run was interrupted are not in the collection any more; "
+        f"they stay in its results."
+    )
+
+
 def _journal_folder(output: str) -> Path:
     if not storage.is_s3(output):
         return Path(output)
@@ -158,66 +176,93 @@ def _journal_folder(output: str) -> Path:
 class _Run:
     """A collection, what is asked about it, and the place for what comes of it."""
 
-    def __init__(self, output: str, found: Collection, settings: Settings, session: boto3.Session | None) -> None:
+    def __init__(
+        self, output: str, found: Collection, settings: Settings, journal: Path, session: boto3.Session | None
+    ) -> None:
         self._output = output
         self._found = found
-        self._settings = settings
+        self._floor = DEFAULT_MIN_CONFIDENCE if settings.min_confidence is None else float(settings.min_confidence)
+        self._project_version = settings.project_version
+        self._journal = journal
         self._session = session
-        self.identity = _identity(found, settings)
+        self.settings = json.dumps([self._floor, self._project_version])
+        self.identity = _identity(self.settings, self.images())
 
-    def ended(self, *, unfinished: bool) -> DetectRun | None:
+    def images(self) -> Iterator[tuple[str, str]]:
+        """What tells each image from all others, and its source-ref: a file on this machine by its size and time too.
+
+        One that stands there several times is several images.
+        """
+        seen: Counter[str] = Counter()
+        for ref in self._found.refs:
+            seen[ref] += 1
+            stamp = _stamp(ref) if self._found.folder is not None else ""
+            yield f"{ref}\n{stamp}\n{seen[ref]}", ref
+
+    def ended(self) -> DetectRun | None:
         """The run, if it ended earlier and nothing is left to ask about; None if it has to be run.
-
-        Parameters
-        ----------
-        unfinished
-            Whether there is a journal: what lies in the output is then of a run that was interrupted as it wrote.
 
         Raises
         ------
         InvalidArgument
-            The output holds something else.
+            The output holds something else, or the journal of what it holds is somewhere else.
+        NotFound
+            What the output holds cannot be known.
         """
-        try:
-            text = storage.read(storage.join(self._output, RUN_NAME), session=self._session)
-            known = json.loads(text)
-            identity, counts = known["identity"], (known["images"], known["failed"], 0, known["unsettled"])
-        except NotFound:
+        begun = self._journal.exists()
+        record = storage.join(self._output, RUN_NAME)
+        text = storage.read_if_there(record, session=self._session)
+        if text is None:
             results = storage.join(self._output, manifests.RESULTS_NAME)
-            if unfinished or not storage.exists(results, session=self._session):
-                return None
-            identity, counts = None, (0, 0, 0, 0)
+            if not begun and storage.exists(results, session=self._session):
+                raise self._taken()
+            return None
+        try:
+            known = json.loads(text)
+            if "journal" in known:
+                if begun:
+                    return None
+                raise InvalidArgument(_elsewhere(self._output, known["journal"]["folder"], known["journal"]["host"]))
+            identity, counts = known["identity"], (known["images"], known["failed"], 0, known["unsettled"])
         except (ValueError, KeyError, TypeError):
-            identity, counts = None, (0, 0, 0, 0)
+            raise self._taken() from None
         if identity != self.identity:
-            raise InvalidArgument(
-                f"{self._output}: holds results of other images or settings; name another output for this run."
-            )
-        return None if counts[-1] else self._outcome(*counts)
+            raise self._taken()
+        return self._outcome(*counts)
+
+    def _taken(self) -> InvalidArgument:
+        return InvalidArgument(
+            f"{self._output}: holds results of other images or settings; name another output for this run."
+        )
+
+    def begin(self) -> None:
+        """Says in the output where the journal is, before the first image is paid for. Raises as `storage.write`."""
+        self._put_record(self._outcome(0, 0, 0, 0), begun=True)
 
     def write(self, journal: Journal, requests: int) -> DetectRun:
         """Summary, results and the run's own record, in this order: results never stand without the summary."""
         errors = journal.errors()
-        self._put(manifests.SUMMARY_NAME, manifests.Summary(len(self._found), tuple(errors)).to_json())
+        images = len(self._found) + journal.gone
+        self._put(manifests.SUMMARY_NAME, manifests.Summary(images, tuple(errors)).to_json())
         self._put_lines(manifests.RESULTS_NAME, journal)
-        outcome = self._outcome(len(self._found), len(errors), requests, journal.unsettled())
-        record = {
-            "version": 1, "identity": self.identity, "images": outcome.images, "failed": outcome.failed,
-            "unsettled": outcome.unsettled, "min_confidence": outcome.min_confidence,
-            "project_version": outcome.project_version,
-        }  # fmt: skip
-        self._put(RUN_NAME, (json.dumps(record, indent=2) + "\n").encode())
+        outcome = self._outcome(images, len(errors), requests, journal.unsettled())
+        self._put_record(outcome, begun=False)
         return outcome
 
     def _outcome(self, images: int, failed: int, requests: int, unsettled: int) -> DetectRun:
-        floor = self._settings.min_confidence
         return DetectRun(
-            self._output,
-            DEFAULT_MIN_CONFIDENCE if floor is None else float(floor),
-            self._settings.project_version,
-            images, failed, requests, unsettled,
+            self._output, self._floor, self._project_version, images, failed, requests, unsettled,
             session=self._session,
         )  # fmt: skip
+
+    def _put_record(self, run: DetectRun, *, begun: bool) -> None:
+        record: dict[str, Any] = {
+            "version": 1, "identity": self.identity, "images": run.images, "failed": run.failed,
+            "unsettled": run.unsettled, "min_confidence": run.min_confidence, "project_version": run.project_version,
+        }  # fmt: skip
+        if begun or run.unsettled:  # it may go on, but only with the journal
+            record["journal"] = {"host": platform.node(), "folder": str(self._journal.parent.resolve())}
+        self._put(RUN_NAME, (json.dumps(record, indent=2) + "\n").encode())
 
     def _put(self, name: str, data: bytes) -> None:
         storage.write(storage.join(self._output, name), data, session=self._session)
@@ -239,16 +284,29 @@ class _Run:
             part.unlink(missing_ok=True)
 
 
-def _identity(found: Collection, settings: Settings) -> str:
-    """What tells one run from another: its images, those on this machine with their sizes and times, and settings."""
-    whole = hashlib.sha256(repr(astuple(settings)).encode())
-    for ref in found.refs:
-        stamp: Any = ""
-        if found.folder is not None:
-            state = Path(ref).stat()
-            stamp = state.st_size, state.st_mtime_ns
-        whole.update(f"{ref}\0{stamp}\n".encode())
+def _elsewhere(output: str, folder: str, host: str) -> str:
+    return (
+        f"{output}: holds a run that has not ended, and its answers are in the journal in {folder} on {host}; go on "
+        f"there, with --journal {folder} (journal=…), or name another output (if the journal is lost, remove "
+        f"{storage.join(output, RUN_NAME)} to ask about all images again)."
+    )
+
+
+def _identity(settings: str, images: Iterable[tuple[str, str]]) -> str:
+    """What tells one run that has ended from another."""
+    whole = hashlib.sha256(settings.encode())
+    for image, _ in images:
+        whole.update(f"{image}\n".encode())
     return whole.hexdigest()
+
+
+def _stamp(path: str) -> str:
+    """What changes when a file does; empty where there is none any more."""
+    try:
+        state = Path(path).stat()
+    except OSError:
+        return ""
+    return f"{state.st_size} {state.st_mtime_ns}"
 
 
 # -- while it runs ----------------------------------------------------------------------------------------------------

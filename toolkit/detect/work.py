@@ -2,20 +2,22 @@
 
 import math
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from itertools import islice
 from typing import Final
 
 import boto3
 
 from toolkit.detect.ask import Asker, Entry, Outcome, Settings, ask_many
-from toolkit.detect.rate import Rate
+from toolkit.detect.rate import Learned, Rate
 from toolkit.results import Opener
 
 _BATCH_SECONDS: Final = 10.0
 """Work that is handed to a worker at once."""
-_UNLIMITED_THREADS: Final = 8
+_WORTH_A_WORKER: Final = 10.0
+"""Requests per second. With fewer a worker learns too slowly how many the service lets through."""
+_UNLIMITED_THREADS: Final = 4
 _MOST_THREADS: Final = 64
 _UNLIMITED_BATCH: Final = 200
 
@@ -48,34 +50,37 @@ def ask_elsewhere(
 ) -> None:
     """Asks about images on an executor's workers, each with its share of the rate and of the concurrency.
 
+    What a worker has learned of its share goes on with its next batch.
+
     Parameters
     ----------
     deliver
         Called here, on this thread, when a batch comes back.
     workers
-        Batches that are out at a time.
+        Batches that are out at a time, at most: fewer where the limit is not worth so many workers.
 
     Raises
     ------
     Exception
         As `ask_many`, or what the executor raises.
     """
+    if limit is not None:
+        workers = min(workers, max(1, int(limit / _WORTH_A_WORKER)))
     share = None if limit is None else limit / workers
     threads = _threads(share) if concurrency is None else max(1, concurrency // workers)
-    size = _UNLIMITED_BATCH if share is None else max(1, math.ceil(share * _BATCH_SECONDS))
-    todo = (list(entries[start : start + size]) for start in range(0, len(entries), size))
-    rates = deque([share] * workers)  # what each worker has learned of the rate, for the batch after
-    running: set[Future[tuple[list[Outcome], float | None]]] = set()
+    todo = iter(entries)
+    idle = [Learned(share)] * workers
+    running: set[Future[tuple[list[Outcome], Learned]]] = set()
     try:
         while True:
-            while rates and (batch := next(todo, None)) is not None:
-                running.add(executor.submit(_ask_batch, batch, settings, share, rates.popleft(), session, threads))
+            while idle and (batch := list(islice(todo, _size(idle[-1])))):
+                running.add(executor.submit(_ask_batch, batch, settings, share, idle.pop(), session, threads))
             if not running:
                 return
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
-                outcomes, rate = future.result()
-                rates.append(rate)
+                outcomes, learned = future.result()
+                idle.append(learned)
                 for outcome in outcomes:
                     deliver(outcome)
     finally:
@@ -87,16 +92,22 @@ def _ask_batch(
     entries: Sequence[Entry],
     settings: Settings,
     limit: float | None,
-    begin: float | None,
+    learned: Learned,
     session: Opener | None,
     threads: int,
-) -> tuple[list[Outcome], float | None]:
-    """Outcomes of a batch, and the rate that it ended with. Runs where the executor says."""
+) -> tuple[list[Outcome], Learned]:
+    """Outcomes of a batch, and what it learned of the rate. Runs where the executor says."""
     opened = session if session is None or isinstance(session, boto3.Session) else session()
     outcomes: list[Outcome] = []
-    rate = Rate(limit, begin)
+    rate = Rate(limit, learned)
     _ask(entries, settings, rate, outcomes.append, opened, threads)
-    return outcomes, rate.per_second
+    return outcomes, rate.learned
+
+
+def _size(learned: Learned) -> int:
+    """Images in the next batch."""
+    rate = learned.per_second
+    return _UNLIMITED_BATCH if rate is None else max(1, math.ceil(rate * _BATCH_SECONDS))
 
 
 def _ask(
@@ -116,5 +127,7 @@ def _ask(
 
 
 def _threads(limit: float | None) -> int:
-    """One for each request of a second: an answer takes about that long."""
+    """One for each request of a second: an answer takes that long at most. Most of them wait for the next token; those
+    that do not are in flight, and are lost when the process is killed.
+    """
     return _UNLIMITED_THREADS if limit is None else min(_MOST_THREADS, max(4, math.ceil(limit)))

@@ -97,10 +97,10 @@ class MediaAnalysis:
 
         Raises
         ------
-        NotFound, Unreachable, RequestRefused
+        NotFound, InvalidArgument, Unreachable, RequestRefused
         """
         settings = JobSettings(min_confidence, project_version, job_name, kms_key_id)
-        token = client_request_token or uuid.uuid4().hex
+        token = uuid.uuid4().hex if client_request_token is None else client_request_token
         request = start_request(manifest, output, settings, token=token, manifest_version=manifest_version)
         return self._started(request, manifest)
 
@@ -147,6 +147,8 @@ class MediaAnalysis:
         ------
         NotFound
             There are no images, or output or bucket are not there.
+        InvalidArgument
+            `images` is nothing that names images, or `min_confidence` is no number.
         RequestRefused
             A setting breaks a constraint, or the service refuses a job.
         Unreachable

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Final, Self
 
@@ -112,8 +113,14 @@ class Plan:
 
 
 def group_id(lines: Iterable[bytes], output: str, settings: JobSettings) -> str:
-    """What tells one group from another: its images, its settings and where it is written."""
-    whole = hashlib.sha256(json.dumps([output, settings.record()], sort_keys=True).encode())
+    """What tells one group from another: its images, its settings and where it is written.
+
+    A MinConfidence that is left out is Rekognition's 50, and asks for the same.
+    """
+    record = settings.record()
+    if record["min_confidence"] is None:
+        record["min_confidence"] = DEFAULT_MIN_CONFIDENCE
+    whole = hashlib.sha256(json.dumps([output, record], sort_keys=True).encode())
     for part in lines:
         whole.update(hashlib.sha256(part).digest())
     return whole.hexdigest()[:16]
@@ -169,7 +176,8 @@ class JobGroup:
     def wait(self, timeout: float | None = None, progress: bool = True) -> "JobGroup":
         """Waits until every job has ended. Raises as `Job.wait`, for the first that failed, after all have ended."""
         come_back = self.uri and f"interrupted; the jobs run on. `modkit resume {self.uri}` comes back."
-        wait_for(self.jobs, timeout=timeout, progress=progress, come_back=come_back)
+        with self._resumable():
+            wait_for(self.jobs, timeout=timeout, progress=progress, come_back=come_back)
         return self
 
     def results(self) -> Results:
@@ -211,7 +219,21 @@ class JobGroup:
                 f"{self.plan.pending:,} of {len(self.plan.parts):,} parts were not started; "
                 f"`modkit resume {self.plan.uri}` starts them."
             )
+        with self._resumable():
+            for job in self.jobs:
+                job.raise_if_failed()
         return self.jobs
+
+    @contextmanager
+    def _resumable(self) -> Iterator[None]:
+        """Of a job that failed also says that the group goes on with it: it must not be started by hand."""
+        try:
+            yield
+        except JobFailed as error:
+            if self.uri is None:
+                raise
+            said = f"{str(error).rstrip('.')}; `modkit resume {self.uri}` starts the jobs that failed once more."
+            raise JobFailed(said, error.code) from error
 
 
 def put_together(summaries: Sequence[Summary], skipped: Sequence[LineError] = ()) -> Summary:

@@ -28,7 +28,7 @@ _ADVICE: Final = {
     "RESOURCE_NOT_FOUND": "check the adapter's ARN",
     "RESOURCE_NOT_READY": "wait until the adapter is trained",
     "THROTTLED": "start fewer jobs at a time, and this one again",
-    "INTERNAL_ERROR": "start the job again",
+    "INTERNAL_ERROR": "try it again",
 }
 
 
@@ -132,6 +132,8 @@ class Job:
         ------
         JobFailed
             It ended as FAILED.
+        InvalidArgument
+            `timeout` is no number of seconds.
         TimedOut, Unreachable, RequestRefused
         """
         wait_for([self], timeout=timeout, progress=progress)

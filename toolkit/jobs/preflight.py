@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import pandas as pd
@@ -19,13 +19,22 @@ from toolkit.jobs.request import JobSettings, start_request
 _READERS = 8
 
 
+Status = Literal["ok", "NO", "warn", "?"]
+"""As it must be; in the way of everything; in the way of some images only; could not be looked at."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing that was looked at: whether it is as it must be, and in a sentence what was found."""
 
     name: str
-    ok: bool
+    status: Status
     message: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is as it must be."""
+        return self.status == "ok"
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,8 +51,8 @@ class Preflight:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing stands in the way."""
-        return all(check.ok for check in self.checks)
+        """Whether nothing stands in the way; some images may still be left without a result, as a warning says."""
+        return all(check.status != "NO" for check in self.checks)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -51,7 +60,7 @@ class Preflight:
         return pd.DataFrame([(c.name, c.ok, c.message) for c in self.checks], columns=["name", "ok", "message"])
 
     def __repr__(self) -> str:
-        return "\n".join(f"{'ok  ' if check.ok else 'NO  '} {check.name}: {check.message}" for check in self.checks)
+        return "\n".join(f"{check.status:4} {check.name}: {check.message}" for check in self.checks)
 
 
 def preflight(session: boto3.Session, found: Collection, output: str, kms_key_id: str | None, sample: int) -> Preflight:
@@ -78,8 +87,8 @@ def _credentials(session: boto3.Session) -> Check:
         with storage.translated("asking who you are"):
             who = session.client("sts").get_caller_identity()
     except ToolkitError as error:
-        return Check("credentials", False, str(error))
-    return Check("credentials", True, f"account {who['Account']}, {who['Arn']}.")
+        return Check("credentials", "NO", str(error))
+    return Check("credentials", "ok", f"account {who['Account']}, {who['Arn']}.")
 
 
 def _region(session: boto3.Session, bucket: str, region: str) -> Check:
@@ -88,19 +97,23 @@ def _region(session: boto3.Session, bucket: str, region: str) -> Check:
         with storage.translated(f"looking for bucket {bucket}"):
             answer = session.client("s3").head_bucket(Bucket=bucket)
     except ToolkitError as error:
-        return Check(name, False, str(error))
+        return Check(name, "NO", str(error))
     headers = answer["ResponseMetadata"]["HTTPHeaders"]
     there = answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or region
     if there != region:
         return Check(
-            name, False, f"in {there}, but jobs would run in {region}; use --region {there}, or copy the images."
+            name, "NO", f"in {there}, but jobs would run in {region}; use --region {there}, or copy the images."
         )
-    return Check(name, True, f"in {region}, where jobs would run.")
+    return Check(name, "ok", f"in {region}, where jobs would run.")
 
 
 def _images(session: boto3.Session, chosen: Sequence[str], total: int) -> Iterator[Check]:
     """Whether a sample can be read, and is within the limits."""
-    spread = f"{len(chosen):,} images" + (f", spread over {total:,}," if total > len(chosen) else "")
+    if not chosen:
+        yield Check("reading", "NO", "no image is left to be analyzed.")
+        return
+    over = f", spread over {total:,}," if total > len(chosen) else ""
+    spread = f"{len(chosen):,} images{over}"
     client: Any = session.client("s3")
 
     def look(uri: str) -> tuple[str, str] | None:
@@ -117,15 +130,17 @@ def _images(session: boto3.Session, chosen: Sequence[str], total: int) -> Iterat
     with ThreadPoolExecutor(_READERS) as pool:
         problems = [(uri, *said) for uri, said in zip(chosen, pool.map(look, chosen), strict=True) if said is not None]
     unread = [message for _, code, message in problems if not code]
-    yield Check("reading", not unread, unread[0] if unread else f"{spread} can be read.")
+    yield Check("reading", "NO" if unread else "ok", unread[0] if unread else f"{spread} can be read.")
     bad = [(uri, code, message) for uri, code, message in problems if code]
-    if not bad:
-        yield Check("image limits", True, f"none of {spread} is against them.")
-        return
-    counts = ", ".join(f"{count} {code}" for code, count in Counter(code for _, code, _ in bad).items())
-    said = f"{len(bad)} of {spread} will not be analyzed ({counts}), such as {bad[0][0]}: {bad[0][2]}"
-    # They end as errors of their job, and do not stand in the way of the others.
-    yield Check("image limits", len(bad) < len(chosen), said)
+    if bad:
+        counts = ", ".join(f"{count} {code}" for code, count in Counter(code for _, code, _ in bad).items())
+        said = f"{len(bad)} of {spread} will not be analyzed ({counts}), such as {bad[0][0]}: {bad[0][2]}"
+        # They end as errors of their job, and do not stand in the way of the others.
+        yield Check("image limits", "warn" if len(bad) < len(chosen) else "NO", said)
+    elif unread:
+        yield Check("image limits", "?", f"{len(unread)} of {spread} could not be looked at; the rest is within them.")
+    else:
+        yield Check("image limits", "ok", f"none of {spread} is against them.")
 
 
 def _output(session: boto3.Session, output: str, kms_key_id: str | None) -> Check:
@@ -140,17 +155,17 @@ def _output(session: boto3.Session, output: str, kms_key_id: str | None) -> Chec
             with storage.translated(f"looking for KMS key {kms_key_id}"):
                 state = session.client("kms").describe_key(KeyId=kms_key_id)["KeyMetadata"]["KeyState"]
             if state != "Enabled":
-                return Check(name, False, f"KMS key {kms_key_id} is {state}; name one that is enabled.")
+                return Check(name, "NO", f"KMS key {kms_key_id} is {state}; name one that is enabled.")
         with storage.translated(f"writing s3://{bucket}/{key}"):
             client.put_object(Bucket=bucket, Key=key, Body=b"", **encrypted)
     except ToolkitError as error:
-        return Check(name, False, str(error))
+        return Check(name, "NO", str(error))
     try:
         with storage.translated(f"removing s3://{bucket}/{key}"):
             client.delete_object(Bucket=bucket, Key=key)
     except ToolkitError:
-        return Check(name, True, f"can be written; an empty object is left there ({key}), as it may not be removed.")
-    return Check(name, True, "can be written.")
+        return Check(name, "ok", f"can be written; an empty object is left there ({key}), as it may not be removed.")
+    return Check(name, "ok", "can be written.")
 
 
 def _bulk_analysis(session: boto3.Session, output: str) -> Check:
@@ -163,15 +178,15 @@ def _bulk_analysis(session: boto3.Session, output: str) -> Check:
             session.client("rekognition").start_media_analysis_job(**request)
     except RequestRefused as error:
         if error.code in {"InvalidS3ObjectException", "InvalidManifestException"}:
-            return Check(name, True, "open to this account.")
+            return Check(name, "ok", "open to this account.")
         if error.code == "AccessDeniedException":
             return Check(
-                name, False,
+                name, "NO",
                 f"not open to this account or role ({error}); ask for rekognition:StartMediaAnalysisJob, or, where AWS "
                 f"has closed it to the account, use `modkit detect` (tk.detect): it is open to all and writes the same "
                 f"files.",
             )  # fmt: skip
-        return Check(name, False, str(error))
+        return Check(name, "NO", str(error))
     except ToolkitError as error:
-        return Check(name, False, str(error))
-    return Check(name, True, "open to this account.")
+        return Check(name, "NO", str(error))
+    return Check(name, "ok", "open to this account.")

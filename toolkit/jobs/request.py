@@ -31,14 +31,21 @@ class JobSettings:
     kms_key_id: str | None = None
 
     def record(self) -> dict[str, Any]:
-        """As it stands in a `group.json`."""
-        return asdict(self)
+        """As it stands in a `group.json`. Raises as `operation`."""
+        floor = None if self.min_confidence is None else constraints.percent(self.min_confidence)
+        return asdict(self) | {"min_confidence": floor}
 
     def operation(self) -> dict[str, Any]:
-        """OperationsConfig, as StartMediaAnalysisJob takes it and GetMediaAnalysisJob gives it back."""
+        """OperationsConfig, as StartMediaAnalysisJob takes it and GetMediaAnalysisJob gives it back.
+
+        Raises
+        ------
+        InvalidArgument
+            `min_confidence` is no number.
+        """
         detect: dict[str, Any] = {}
         if self.min_confidence is not None:
-            detect["MinConfidence"] = float(self.min_confidence)
+            detect["MinConfidence"] = constraints.percent(self.min_confidence)
         if self.project_version is not None:
             detect["ProjectVersion"] = self.project_version
         return {"DetectModerationLabels": detect}
@@ -51,14 +58,14 @@ def start_request(
 
     Raises
     ------
-    NotFound
-        Manifest or output is not in S3.
+    NotFound, InvalidArgument
+        Manifest or output is not in S3, or a setting is of another type.
     RequestRefused
         A parameter breaks a constraint of the service's model that botocore does not check: a maximum, a pattern.
     """
     bucket, key = storage.split_s3(manifest)
     output_bucket, prefix = storage.split_s3(output)
-    source = {"Bucket": bucket, "Name": key} | ({"Version": manifest_version} if manifest_version else {})
+    source = {"Bucket": bucket, "Name": key} | ({} if manifest_version is None else {"Version": manifest_version})
     request: dict[str, Any] = {
         "OperationsConfig": settings.operation(),
         "Input": {"S3Object": source},

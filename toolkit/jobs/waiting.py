@@ -1,5 +1,6 @@
 """Waiting for jobs, with bars that say how far they are."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from toolkit import checks
 from toolkit.errors import TimedOut
 
 FINISHED: Final = frozenset({"SUCCEEDED", "FAILED"})
@@ -78,8 +80,12 @@ def wait_for(
     ------
     JobFailed
         After all have ended, for the first that FAILED.
+    InvalidArgument
+        `timeout` is no number of seconds.
     TimedOut, Unreachable, RequestRefused
     """
+    if timeout is not None:
+        checks.within("timeout", timeout, 0, math.inf)
     ends = None if timeout is None else time.monotonic() + timeout
     pause = 0.2
     try:
