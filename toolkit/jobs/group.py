@@ -212,13 +212,13 @@ class JobGroup:
         return paths
 
     def _started(self) -> Sequence[Job]:
-        if not self.jobs:
-            raise NotFound("this group has no jobs, so no results; start at least one job.")
         if self.plan is not None and self.plan.pending:
             raise JobFailed(
                 f"{self.plan.pending:,} of {len(self.plan.parts):,} parts were not started; "
                 f"`modkit resume {self.plan.uri}` starts them."
             )
+        if not self.jobs:
+            raise NotFound("this group has no jobs, so no results; start at least one job.")
         with self._resumable():
             for job in self.jobs:
                 job.raise_if_failed()
