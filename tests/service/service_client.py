@@ -82,6 +82,7 @@ def killed(service: ServiceProcess) -> None:
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 SQLITE_FULL = sqlite3.OperationalError("database or disk is full")
+SQLITE_FULL.sqlite_errorcode = sqlite3.SQLITE_FULL
 
 
 def raising(error: Exception) -> Callable[..., None]:

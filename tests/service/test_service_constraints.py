@@ -135,6 +135,18 @@ def test_javas_unicode_classes_mean_what_they_mean(tag: str, good: bool) -> None
         _refusal(_MODEL.shape_for("TagMap"), {tag: "value"})
 
 
+def test_half_a_character_is_no_text(client: Any) -> None:
+    refused = client.rekognition.exceptions.InvalidParameterException
+    place = {"Bucket": "bucket", "Name": "manifest"}
+    with pytest.raises(refused, match=r"OutputConfig\.S3KeyPrefix: half of a surrogate pair"):
+        client.start(place, prefix="a\ud800")
+    data = {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": "bucket", "Name": "\udfff"}}}]}
+    with pytest.raises(refused, match=r"TrainingData\.Assets\[0\]\.GroundTruthManifest\.S3Object\.Name: half"):
+        client.train("arn:aws:rekognition:us-east-1:123456789012:project/p/1", "bucket", data, {"AutoCreate": True})
+    with pytest.raises(client.rekognition.exceptions.InvalidS3ObjectException):  # a whole one is
+        client.start(place | {"Name": "\U0001f600"}, output=client.bucket())
+
+
 def test_the_message_says_where(client: Any) -> None:
     request = json.loads(json.dumps(_START))
     request["OperationsConfig"]["DetectModerationLabels"]["MinConfidence"] = 101

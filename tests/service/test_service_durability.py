@@ -5,11 +5,15 @@ import random
 import signal
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from service_client import FULL, SQLITE_FULL, Client, free_port, killed, picture, raising, until
 
+from toolkit.errors import Unreachable
 from toolkit.service import LocalService, ServiceProcess
 from toolkit.service.state import State
 
@@ -114,6 +118,53 @@ def test_a_full_disk_fails_the_job(
     listed = client.rekognition.list_media_analysis_jobs(MaxResults=1)["MediaAnalysisJobs"]
     assert [one["Status"] for one in listed] == ["FAILED"]
     assert "CompletionTimestamp" in job
+
+
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [("State", SQLITE_FULL), ("Disk", FULL), ("State", sqlite3.OperationalError("?"))],
+)
+def test_a_service_that_cannot_start_says_whether_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
+) -> None:
+    monkeypatch.setattr(f"toolkit.service.backend.{where}", raising(error))
+    why = "cannot keep its data there" if "?" in str(error) else "the disk is full; make room there"
+    with pytest.raises(Unreachable, match=why) as refused:
+        LocalService(tmp_path).start()
+    assert "another service" not in str(refused.value)
+
+
+def test_a_lock_that_cannot_be_written_is_not_another_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lock:
+        execute = staticmethod(raising(SQLITE_FULL))
+        close = staticmethod(lambda: None)
+
+    monkeypatch.setattr("toolkit.service.backend.sqlite3.connect", lambda *_, **__: Lock())
+    with pytest.raises(Unreachable, match=f"{tmp_path}: the disk is full; make room there, or name another folder"):
+        LocalService(tmp_path).start()
+
+
+def test_what_a_full_disk_does_not_take_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with LocalService(tmp_path) as service:
+        client = Client(service.endpoint_url)
+        once = Config(retries={"total_max_attempts": 1})
+        client.rekognition = client.session.client("rekognition", config=once)
+        bucket = client.bucket()
+        place = client.manifest(bucket, [client.put(bucket, "a.jpg", picture(1))])
+        database = service.backend.state._db
+        database.execute("PRAGMA max_page_count = 1")  # no more than there are
+        jobs: list[str] = []
+        projects: list[str] = []
+        for call, answers in ((partial(client.start, place, prefix="p" * 200), jobs), (client.project, projects)):
+            with pytest.raises(ClientError, match=r"\(InternalServerError\).* disk is full; make room there"):
+                answers.extend(call() for _ in range(100))
+        database.execute("PRAGMA max_page_count = 100000")
+        jobs.append(client.start(place))
+        projects.append(client.project())
+        listed = client.rekognition.list_media_analysis_jobs()["MediaAnalysisJobs"]
+        described = client.rekognition.describe_projects(Features=["CONTENT_MODERATION"])["ProjectDescriptions"]
+        assert {one["JobId"] for one in listed} == set(jobs)
+        assert {one["ProjectArn"] for one in described} == set(projects)
 
 
 def test_what_goes_missing_while_a_job_runs_is_told(client: Client) -> None:

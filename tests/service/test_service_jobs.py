@@ -212,7 +212,7 @@ def test_a_manifest_has_limits(client: Client, bucket: str) -> None:
         client.start({"Bucket": bucket, "Name": "limits.jsonl"})
 
 
-@pytest.mark.parametrize("kind", ["unknown", "disabled", "signing", "elsewhere", "alias"])
+@pytest.mark.parametrize("kind", ["unknown", "disabled", "dying", "signing", "elsewhere", "alias"])
 def test_a_key_that_cannot_encrypt_fails_the_job(
     client: Client, service: LocalService, manifest: dict[str, str], kind: str
 ) -> None:
@@ -228,10 +228,14 @@ def test_a_key_that_cannot_encrypt_fails_the_job(
     else:
         key = make()["KeyMetadata"]["KeyId"]
         client.kms.disable_key(KeyId=key)
+    if kind == "dying":
+        client.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
     job = client.job(client.start(manifest, KmsKeyId=key))
     assert job["Status"] == "FAILED"
     assert job["FailureDetails"]["Code"] == "INVALID_KMS_KEY"
     assert key in job["FailureDetails"]["Message"]
+    todo = {"disabled": "; enable it.", "dying": "; cancel its deletion, then enable it."}
+    assert job["FailureDetails"]["Message"].endswith(todo.get(kind, "."))
     assert "Results" not in job
 
 

@@ -148,6 +148,19 @@ def test_an_image_that_may_not_be_read_is_an_error_and_not_safe(client: Client) 
     assert "policy denies s3:GetObject" in error["message"]
 
 
+def test_a_manifest_or_an_image_that_may_not_be_read_is_an_invalid_object(client: Client) -> None:
+    bucket = client.bucket()
+    place = one_image(client, bucket)
+    client.s3.put_bucket_policy(Bucket=bucket, Policy=policy({"Action": "s3:GetObject"}))
+    detect = partial(
+        client.rekognition.detect_moderation_labels, Image={"S3Object": {"Bucket": bucket, "Name": "a.jpg"}}
+    )
+    for call in (partial(client.start, place, output=client.bucket()), detect):
+        error = refused(call).response["Error"]
+        assert error["Code"] == "InvalidS3ObjectException"
+        assert error["Message"].endswith("the bucket's policy denies s3:GetObject.")
+
+
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [

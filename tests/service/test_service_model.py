@@ -1,8 +1,12 @@
 """What may be an image, and that the scores are the model's own."""
 
 import io
+import random
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from PIL import Image
 from service_client import encoded, picture
 
 from toolkit import image_limits
+from toolkit.service import model
 from toolkit.service.engine import look_at
 from toolkit.service.model import FEATURES, MAX_SCANS, BadImage, Network, glance, prepare
 
@@ -181,11 +186,75 @@ def test_the_number_of_threads_does_not_change_a_bit(network: Network) -> None:
         assert np.array_equal(one, other)
 
 
-def test_a_jpeg_of_endless_scans_is_refused() -> None:
+def _progressive(size: tuple[int, int] = (160, 120), **options: Any) -> bytes:
     with io.BytesIO() as file:
-        Image.open(io.BytesIO(picture(1))).save(file, "JPEG", progressive=True)
+        Image.open(io.BytesIO(picture(1, "PNG", size))).save(file, "JPEG", progressive=True, **options)
+        return file.getvalue()
+
+
+def _endless(data: bytes, between: bytes = b"") -> bytes:
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + (between + data[last:-2]) * MAX_SCANS + data[-2:]
+
+
+def test_a_jpeg_of_endless_scans_is_refused() -> None:
+    data = _progressive()
+    assert prepare(data).shape == (224, 224, 3)
+    assert _code(_endless(data)) == "INVALID_IMAGE_FORMAT"
+    # Nor do they hide behind what looks like an end to those who do not go from segment to segment.
+    end = b"\xff\xd9"
+    for between in (b"\xff\xfe\x00\x04" + end, b"\xff" * 9, b"garbage\xff\x00", b"\xff\xd0", b"\xff\x01"):
+        with pytest.raises(BadImage, match="more than 100 scans"):
+            prepare(_endless(data, between))
+
+
+def test_what_lies_behind_a_jpeg_is_no_part_of_it() -> None:
+    film = random.Random(1).randbytes(10_000_000)  # as a phone appends it to a photo
+    assert film.count(b"\xff\xda") > MAX_SCANS
+    assert np.array_equal(prepare(picture(1) + film), prepare(picture(1)))
+    assert _code(picture(1)[:-200] + film[:100]) == "INVALID_IMAGE_FORMAT"
+
+
+def test_a_thumbnail_is_not_the_end_of_a_photo() -> None:
+    with io.BytesIO() as file:
+        Image.open(io.BytesIO(picture(1, "PNG"))).save(file, "JPEG", exif=b"Exif\0\0" + picture(2), progressive=True)
         data = file.getvalue()
     assert prepare(data).shape == (224, 224, 3)
-    last = data.rindex(b"\xff\xda")
-    endless = data[:last] + data[last:-2] * MAX_SCANS + data[-2:]
-    assert _code(endless) == "INVALID_IMAGE_FORMAT"
+    assert _code(_endless(data)) == "INVALID_IMAGE_FORMAT"
+
+
+def test_counting_scans_ends_on_whatever_bytes() -> None:
+    chance = random.Random(2)
+    markers = [b"\xff\xda", b"\xff\xd9", b"\xff\xfe\x00\x00", b"\xff\xc4\xff\xff", b"\xff", b"\x00\x08\x03"]
+    for _ in range(200):
+        data = b"\xff\xd8\xff" + b"".join(chance.choice(markers) for _ in range(chance.randrange(40)))
+        assert len(model._scans(data)) <= data.count(b"\xff\xda")
+
+
+def test_large_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[bool] = []
+
+    @contextmanager
+    def lock() -> Iterator[None]:
+        taken.append(True)
+        yield
+
+    side = 1200
+    one_scan = encoded(Image.open(io.BytesIO(picture(1, "PNG", (side, side)))))
+    header = one_scan.index(b"\xff\xda")
+    # The first scan has one of three colour components, and others might follow.
+    several = one_scan[:header] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + one_scan[header + 14 :]
+    png = picture(1, "PNG", (side, side))
+    monkeypatch.setattr(model, "_LARGE_PIXELS", side * side // 2)
+    for data, look, expected in (
+        (one_scan, glance, 0),  # libjpeg holds a few lines of it, and what comes out is small
+        (one_scan, prepare, 1),
+        (_progressive((side, side)), glance, 1),
+        (several, glance, 1),
+        (png, glance, 1),
+        (picture(1), prepare, 0),
+    ):
+        taken.clear()
+        monkeypatch.setattr(model, "_ONE_LARGE_IMAGE", lock())
+        look(data)
+        assert len(taken) == expected

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ from service_client import Client, picture
 
 from toolkit.errors import Unreachable
 from toolkit.service import LocalService
-from toolkit.service.signatures import NotAuthentic, Verifier
+from toolkit.service.gate import is_loopback
+from toolkit.service.signatures import ERRORS, NotAuthentic, Verifier
 
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
@@ -155,7 +157,7 @@ def test_whatever_is_changed_on_the_way_is_refused(locked: LocalService, kind: A
         request = signed(locked, kind=kind)
         request.headers[name] = "signed/secret"
         status, said = send(locked, request)
-        assert (status, "must be signed" in said) == (403, True)
+        assert (status, f"must be signed, too: {name.lower()}." in said) == (403, True)
 
 
 def test_only_s3_takes_a_body_that_was_not_signed(locked: LocalService) -> None:
@@ -186,10 +188,76 @@ def test_a_presigned_url_is_good_until_it_expires(locked: LocalService) -> None:
     for seconds, good in ((30, True), (90, False)):
         verifier = Verifier(KEY, SECRET, lambda seconds=seconds: datetime.now(UTC) + timedelta(seconds=seconds))
         if good:
-            verifier.check(environ, b"")
+            verifier.check(verifier.recognize(environ), environ, b"")
         else:
-            with pytest.raises(NotAuthentic, match="clock"):
-                verifier.check(environ, b"")
+            with pytest.raises(NotAuthentic, match="Request has expired") as refused:
+                verifier.recognize(environ)
+            assert ERRORS[refused.value.reason][1] == "AccessDenied"
+    early = Verifier(KEY, SECRET, lambda: datetime.now(UTC) - timedelta(hours=1))
+    with pytest.raises(NotAuthentic, match="clock"):
+        early.recognize(environ)
+
+
+def test_a_url_signed_the_old_way_is_told_how_to_be_signed(locked: LocalService) -> None:
+    _, s3 = clients(locked)
+    url = s3.generate_presigned_url("get_object", {"Bucket": "shared", "Key": "key"})
+    assert "AWSAccessKeyId=" in url  # boto3's own choice for us-east-1
+    status, said = send(locked, AWSRequest("GET", url, {}, b""))
+    assert (status, "<Code>InvalidRequest</Code>" in said) == (403, True)
+    assert 'Config(signature_version="s3v4")' in said
+
+
+def opened(service: LocalService, head: str, body: bytes = b"xx") -> socket.socket:
+    """A connection on which a request has been begun."""
+    parts = urlsplit(service.endpoint_url)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=10)
+    connection.sendall(f"PUT /bucket/key HTTP/1.1\r\nHost: {parts.netloc}\r\n{head}\r\n\r\n".encode() + body)
+    return connection
+
+
+def said_at_once(connection: socket.socket) -> str:
+    """All that is answered, and that no more will be."""
+    with connection, connection.makefile("rb") as answer:
+        return answer.read().decode()
+
+
+def authorization(access_key: str) -> str:
+    now = datetime.now(UTC)
+    scope = f"{access_key}/{now:%Y%m%d}/us-east-1/s3/aws4_request"
+    return (
+        f"X-Amz-Date: {now:%Y%m%dT%H%M%SZ}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={scope}, "
+        "SignedHeaders=host;x-amz-date, Signature=00"
+    )
+
+
+@pytest.mark.parametrize("who", ["", authorization("AKIDOTHER") + "\r\n"])
+def test_the_body_of_who_has_no_key_is_not_waited_for(locked: LocalService, who: str) -> None:
+    for size in ("Content-Length: 60000000", "Transfer-Encoding: chunked"):
+        said = said_at_once(opened(locked, f"{who}{size}", b"2\r\nxx\r\n"))
+        assert said.startswith("HTTP/1.1 403")
+        assert ("InvalidAccessKeyId" if who else "AccessDenied") in said
+
+
+def test_a_body_that_nobody_takes_is_refused_at_once(locked: LocalService, service: LocalService) -> None:
+    for one in (locked, service):
+        assert said_at_once(opened(one, "Content-Length: 1000000000000")).startswith("HTTP/1.1 413")
+
+
+def test_who_is_still_sending_sees_the_refusal(locked: LocalService) -> None:
+    request = AWSRequest("PUT", f"{locked.endpoint_url}/bucket/key", {"Host": "127.0.0.1"}, bytes(20_000_000))
+    assert send(locked, request)[0] == 403
+
+
+def test_a_body_is_not_waited_for_for_ever(
+    locked: LocalService, service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.service.connection.SILENCE_SECONDS", 0.3)
+    said = said_at_once(opened(locked, f"{authorization(KEY)}\r\nContent-Length: 1000"))
+    assert said.startswith("HTTP/1.1 400")
+    assert "<Code>RequestTimeout</Code>" in said
+    assert said_at_once(opened(service, "Content-Length: 1000")).startswith("HTTP/1.1 400")
+    parts = urlsplit(service.endpoint_url)
+    assert said_at_once(socket.create_connection((parts.hostname, parts.port), timeout=10)) == ""  # not even a request
 
 
 @pytest.mark.parametrize(
@@ -213,15 +281,30 @@ def test_what_is_no_signature_is_refused_without_a_mistake(locked: LocalService,
 
 
 def test_other_machines_get_in_with_a_key_only(tmp_path: Path) -> None:
-    for keys in ({}, {"access_key": KEY}, {"secret_key": SECRET}, {"access_key": "", "secret_key": ""}):
+    for keys in ({}, {"access_key": KEY}, {"secret_key": SECRET}):
         with pytest.raises(Unreachable, match=r"give (both\.|an access key and a secret key, too)"):
             LocalService(tmp_path, host="0.0.0.0", **keys)
-    with pytest.raises(Unreachable, match="give both"):
-        LocalService(tmp_path, access_key=KEY)
+    for access_key, secret_key in ((KEY, None), ("", ""), ("", None), (KEY, "")):  # as unset shell variables make them
+        with pytest.raises(Unreachable, match="neither is empty; give both"):
+            LocalService(tmp_path, access_key=access_key, secret_key=secret_key)
     with LocalService(tmp_path, host="0.0.0.0", access_key=KEY, secret_key=SECRET) as service:
         assert clients(service)[0].list_media_analysis_jobs()["MediaAnalysisJobs"] == []
         with pytest.raises(ClientError, match="not the one"):
             clients(service, "other", "other")[0].list_media_analysis_jobs()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1", "localhost"])
+def test_every_loopback_address_is_one(tmp_path: Path, host: str) -> None:
+    LocalService(tmp_path, host=host)
+    assert is_loopback(host)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, 127.0.0.1 is the only loopback address there is")
+def test_another_loopback_address_needs_no_key(tmp_path: Path) -> None:
+    with LocalService(tmp_path, host="127.0.0.2") as service:
+        assert clients(service)[0].list_media_analysis_jobs()["MediaAnalysisJobs"] == []
+        request = AWSRequest("GET", service.endpoint_url, {"Host": "rebound.example.org"}, b"")
+        assert send(service, request)[0] == 403
 
 
 def serve(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -255,9 +338,16 @@ def test_the_command_line_locks_and_limits_the_service(tmp_path: Path) -> None:
 
 
 def test_the_command_line_opens_nothing_to_others_without_a_key(tmp_path: Path) -> None:
-    for arguments, why in ((("--host", "0.0.0.0"), "other machines"), (("--access-key", KEY), "give both")):
+    for arguments, why in (
+        (("--host", "0.0.0.0"), "other machines"),
+        (("--access-key", KEY), "give both"),
+        (("--access-key", "", "--secret-key", ""), "neither is empty"),
+    ):
         with serve("--dir", str(tmp_path), *arguments) as process:
-            said, errors = process.communicate(timeout=60)
+            try:
+                said, errors = process.communicate(timeout=60)
+            finally:
+                process.kill()  # one that serves after all would be waited for
         assert (process.returncode, said) == (2, "")
         assert why in errors
         assert errors.count("\n") == 1

@@ -54,7 +54,8 @@ class Backend:
     Raises
     ------
     Unreachable
-        The folder cannot be written, another service uses it, a file in it is damaged, or no scheduler answers.
+        The disk is full, the folder cannot be written, another service uses it, a file in it is damaged, or no
+        scheduler answers.
     """
 
     def __init__(self, directory: Path, workers: int, limits: Limits, scheduler: str | None) -> None:
@@ -154,5 +155,7 @@ def _lock(directory: Path) -> sqlite3.Connection:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         lock.close()
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:  # a full disk, say
+            raise
         raise Unreachable(f"{directory}: another service uses this folder; stop it, or name another one.") from error
     return lock

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = 8
 """Images that the network sees at once; larger batches are slower."""
-SURE: Final = 0.01
+SURE: Final = 0.005
 """A probability this close to 0 or 1 is taken from a glance (see `model.glance`); others are looked at again."""
 
 _POLL: Final = 1.0

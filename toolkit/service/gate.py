@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from io import BytesIO
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
@@ -33,7 +34,6 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 
 SERVICES: Final = ("rekognition", "s3", "kms", "sts")
 _TARGETS: Final = {"RekognitionService": "rekognition", "TrentService": "kms"}
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _CREDENTIAL: Final = re.compile(r"Credential=[^/,\s]+/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 _REQUEST_ID: Final = "x-amzn-RequestId"
 _MOTO_PATHS: Final = ("/moto-api", "/latest/meta-data", "/latest/api")
@@ -60,7 +60,7 @@ class Gate(DomainDispatcherApplication):
     def __init__(self, backend: Backend, host: str, verifier: Verifier | None = None) -> None:
         super().__init__(lambda service: _moto_app(service, backend.disk))
         self.app_instances["rekognition"] = _rekognition_app(backend)
-        self._local_only = host in LOOPBACK
+        self._local_only = is_loopback(host)
         self._verifier = verifier
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -88,10 +88,9 @@ class Gate(DomainDispatcherApplication):
         # web site that somebody visits could read the images on their machine.
         if "HTTP_ORIGIN" in environ:
             return _no(environ, 403, "AccessDenied", "Requests from web pages (with an Origin header) are refused.")
-        if self._local_only and not _is_loopback(environ.get("HTTP_HOST", "")):
+        if self._local_only and not _names_loopback(environ.get("HTTP_HOST", "")):
             return _no(environ, 403, "AccessDenied", "The Host header names another machine.")
         if _body_size(environ) > MAX_BODY_BYTES:
-            _drain(environ)
             return _too_large(environ)
         signed = _scope(environ)
         if signed and not is_region(signed[1]):
@@ -100,11 +99,15 @@ class Gate(DomainDispatcherApplication):
         return self._not_authentic(environ, self._verifier) if self._verifier else None
 
     def _not_authentic(self, environ: dict[str, Any], verifier: Verifier) -> Wsgi | None:
-        body = _take_body(environ)
-        if len(body) > MAX_BODY_BYTES:
-            return _too_large(environ)
         try:
-            verifier.check(environ, body)
+            # Before the body is read: whoever has no key is not to fill the memory.
+            signed = verifier.recognize(environ)
+            body = _take_body(environ)
+            if len(body) > MAX_BODY_BYTES:
+                return _too_large(environ)
+            verifier.check(signed, environ, body)
+        except TimeoutError:
+            return _no(environ, 400, "RequestTimeout", "The rest of the request's body did not come.")
         except NotAuthentic as error:
             code = ERRORS[error.reason][0 if environ.get("HTTP_X_AMZ_TARGET") else 1]
             return _no(environ, 403, code, error.message)
@@ -176,24 +179,30 @@ def _rekognition_app(backend: Backend) -> Flask:
     return app
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, can be reached from this machine only.
+
+    >>> is_loopback("127.0.0.2"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _names_loopback(host: str) -> bool:
+    """The same of a Host header, which may say a port and a bucket, too."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:  # no host at all, such as "[1"
         return False
-    return name in LOOPBACK or name.endswith(".localhost")
+    return is_loopback(name) or name.endswith(".localhost")
 
 
 def _body_size(environ: dict[str, Any]) -> int:
     size = environ.get("CONTENT_LENGTH") or "0"
     return int(size) if size.isascii() and size.isdigit() else 0
-
-
-def _drain(environ: dict[str, Any]) -> None:
-    """Reads what is refused, up to a point: a client that is still sending would not see the answer."""
-    left = min(_body_size(environ), 4 * MAX_BODY_BYTES)
-    while left > 0 and (read := len(environ["wsgi.input"].read(min(left, 1 << 20)))):
-        left -= read
 
 
 def _take_body(environ: dict[str, Any]) -> bytes:

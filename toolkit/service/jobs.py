@@ -90,7 +90,6 @@ class Jobs:
             ) from error
         if not new:
             return _same(job, request)
-        self._state.set_job_status(job.job_id, "QUEUED")
         self._executor.submit(self._run, job)
         return job.job_id
 

@@ -181,7 +181,10 @@ class ObjectStore:
         if found is None or (key.startswith("arn:") and ":key/" in key and key != found.arn):
             raise KeyUnusable(f"KMS key {key}: there is no such key in {self._region}.")
         if found.key_state != "Enabled":
-            raise KeyUnusable(f"KMS key {key}: its state is {found.key_state}; enable it.")
+            # A key whose deletion is cancelled is disabled.
+            dying = found.key_state == "PendingDeletion"
+            todo = "cancel its deletion, then enable it" if dying else "enable it"
+            raise KeyUnusable(f"KMS key {key}: its state is {found.key_state}; {todo}.")
         # moto leaves the usage empty where CreateKey did: that means ENCRYPT_DECRYPT.
         if (found.key_usage or "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT" or found.key_spec != "SYMMETRIC_DEFAULT":
             raise KeyUnusable(f"KMS key {key}: not a symmetric encryption key; give one of SYMMETRIC_DEFAULT.")

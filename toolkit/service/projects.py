@@ -65,15 +65,17 @@ class Projects:
     def page(self, caller: Caller, request: dict[str, Any]) -> tuple[list[ProjectRecord], str | None]:
         """A page of projects, newest first, and the token of the next page.
 
+        Features left out means CUSTOM_LABELS, as on AWS, of which there are none here.
+
         Raises
         ------
         InvalidPaginationToken
         """
-        names, features = request.get("ProjectNames"), request.get("Features")
+        names, features = request.get("ProjectNames"), request.get("Features") or ["CUSTOM_LABELS"]
         found = [
             project
             for project in self._state.projects(caller.account, caller.region)
-            if (not names or project.name in names) and (not features or FEATURE in features)
+            if (not names or project.name in names) and FEATURE in features
         ]
         return self._page(caller.listing("DescribeProjects"), found, request)
 

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+import sqlite3
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from toolkit.service.analysis import results_description
 from toolkit.service.backend import Backend
 from toolkit.service.caller import Caller
 from toolkit.service.faults import Fault, InternalServerError, InvalidParameter
+from toolkit.service.folder import is_full
 from toolkit.service.projects import EVALUATION, FEATURE, TESTING_OUTPUT, TRAINING_OUTPUT, output_place
 from toolkit.service.records import JobRecord, ProjectRecord, VersionRecord
 from toolkit.service.training import confidence_threshold
@@ -33,6 +36,9 @@ OPERATIONS: Final = (
 )
 PROGRESS_HEADER: Final = "x-modkit-progress"
 """`done/total`, beside GetMediaAnalysisJob's and DescribeProjectVersions' answers, which have no member for it."""
+
+_MISTAKE: Final = "The service made a mistake; its log says more."
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 _log = logging.getLogger(__name__)
 
@@ -66,9 +72,11 @@ class Rekognition(BaseResponse):
             return super()._dispatch(request, full_url, headers)
         except Fault as refused:
             return self._refused(refused)
-        except Exception:
+        except Exception as error:
             _log.exception("%s", operation)
-            return self._refused(InternalServerError("The service made a mistake; its log says more."))
+            full = isinstance(error, (OSError, sqlite3.Error)) and is_full(error)
+            why = "The service's disk is full; make room there." if full else _MISTAKE
+            return self._refused(InternalServerError(why))
 
     def _refused(self, fault: Fault) -> TYPE_RESPONSE:
         _, headers, answer = self.serialized(ActionResult(fault))
@@ -86,9 +94,12 @@ class Rekognition(BaseResponse):
         """Counts the request and checks it against the service model, before moto converts it."""
         self._backend.throttle.admit(self._caller.listing(self._get_action()))
         try:
-            constraints.check_request(self._get_action(), json.loads(request.data or b"{}"))
+            body = json.loads(request.data or b"{}")
+            constraints.check_request(self._get_action(), body)
         except constraints.ConstraintBroken as error:
             raise InvalidParameter(str(error)) from error
+        if member := _member_that_is_no_text(body):
+            raise InvalidParameter(f"{member}: half of a surrogate pair, which is no text.")
         super().parse_parameters(request)
 
     @property
@@ -160,6 +171,20 @@ def refusal(code: str, message: str) -> TYPE_RESPONSE:
 
 def _operation(request: Request) -> str:
     return str(request.headers.get("x-amz-target", "")).rpartition(".")[2]
+
+
+def _member_that_is_no_text(request: dict[str, Any]) -> str | None:
+    """The member whose value JSON can say and UTF-8 cannot, so that it would be nobody's key or file later."""
+    waiting: list[tuple[str, Any]] = list(request.items())
+    while waiting:
+        member, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(f"{member}.{name}", inner) for name, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{member}[{position}]", inner) for position, inner in enumerate(value)]
+        elif isinstance(value, str) and _SURROGATE.search(value):
+            return member
+    return None
 
 
 def _time(seconds: float) -> datetime:

@@ -9,14 +9,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
-from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from toolkit.errors import Unreachable
 from toolkit.service.backend import Backend
-from toolkit.service.gate import LOOPBACK, Gate
+from toolkit.service.connection import Handler
+from toolkit.service.gate import Gate, is_loopback
 from toolkit.service.limits import NO_LIMITS, Limits
 from toolkit.service.signatures import Verifier
 
@@ -27,11 +27,6 @@ AT_ONCE: Final = 8
 """Jobs and trainings that run at once, each as fast as the others; more are QUEUED."""
 _GRACE: Final = 4.0
 """Seconds that a stopped process takes at most: then it leaves, whatever a thread may be doing."""
-
-
-class _QuietHandler(MotoRequestHandler):
-    def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        """Says nothing of requests that were answered; errors are still logged."""
 
 
 class LocalService:
@@ -62,7 +57,7 @@ class LocalService:
     Raises
     ------
     Unreachable
-        Only one of the two keys, or none for such an address.
+        Only one of the two keys, an empty one, or none for such an address.
 
     Examples
     --------
@@ -142,7 +137,7 @@ class LocalService:
                 listening.getsockname()[1],
                 Gate(self._backend, self._host, self._verifier),
                 threaded=True,
-                request_handler=_QuietHandler,
+                request_handler=Handler,
                 fd=listening.fileno(),  # it is duplicated; ours is closed
             )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), name="service", daemon=True)
@@ -214,9 +209,10 @@ def run(service: LocalService, *, announce: Callable[[str], None], exit_with_std
 def _verifier(host: str, access_key: str | None, secret_key: str | None) -> Verifier | None:
     if access_key and secret_key:
         return Verifier(access_key, secret_key)
-    if access_key or secret_key:
-        raise Unreachable("An access key and a secret key go together; give both.")
-    if host not in LOOPBACK:
+    # Nobody gives an empty key who does not want one: a shell variable was not set.
+    if access_key is not None or secret_key is not None:
+        raise Unreachable("An access key and a secret key go together, and neither is empty; give both.")
+    if not is_loopback(host):
         raise Unreachable(
             f"{host}: no loopback address, so other machines can reach it; give an access key and a secret key, too, "
             f"or listen on 127.0.0.1."

@@ -26,6 +26,11 @@ MAX_EXPIRES: Final = timedelta(days=7)
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _TIME: Final = "%Y%m%dT%H%M%SZ"
+# In us-east-1 boto3 makes such URLs unless it is told otherwise.
+_OLD_URL: Final = (
+    "The URL is signed with Signature Version 2, which is not taken here; make it with Version 4 (AWS4-HMAC-SHA256), "
+    'in boto3 by a client with Config(signature_version="s3v4").'
+)
 _UNSIGNED_PAYLOADS: Final = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
 
 
@@ -45,12 +50,14 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "skew": ("InvalidSignatureException", "RequestTimeTooSkewed"),
     "payload": ("InvalidSignatureException", "XAmzContentSHA256Mismatch"),
     "form": ("IncompleteSignatureException", "AuthorizationHeaderMalformed"),
+    "version": ("IncompleteSignatureException", "InvalidRequest"),
+    "expired": ("InvalidSignatureException", "AccessDenied"),
 }
 """Reason to the error code of AWS's JSON services, and of S3."""
 
 
 @dataclass(frozen=True)
-class _Signed:
+class Signed:
     """What a request says of its own signature."""
 
     access_key: str
@@ -62,6 +69,7 @@ class _Signed:
 
     @property
     def at(self) -> datetime:
+        """When it was signed."""
         return datetime.strptime(self.time, _TIME).replace(tzinfo=UTC)
 
 
@@ -80,11 +88,36 @@ class Verifier:
         self._credentials = Credentials(access_key, secret_key)
         self._now = now
 
-    def check(self, environ: Mapping[str, Any], body: bytes) -> None:
-        """Lets a request pass that was signed with the key, for this moment and this body.
+    def recognize(self, environ: Mapping[str, Any]) -> Signed:
+        """What a request says of its signature, as far as that can be looked at before the body is read.
 
         Parameters
         ----------
+        environ
+            Of the request (WSGI).
+
+        Raises
+        ------
+        NotAuthentic
+            It is not signed, not with this access key, or not for this moment.
+        """
+        signed = _signed(environ)
+        if not hmac.compare_digest(signed.access_key.encode(), self._credentials.access_key.encode()):
+            raise NotAuthentic("unknown key", "The access key is not the one that this service was started with.")
+        self._check_time(signed)
+        unsigned = _must_be_signed(environ, presigned=signed.expires is not None) - set(map(_key, signed.headers))
+        if unsigned:
+            names = ", ".join(sorted(map(_header, unsigned)))
+            raise NotAuthentic("form", f"These headers must be signed, too: {names}.")
+        return signed
+
+    def check(self, signed: Signed, environ: Mapping[str, Any], body: bytes) -> None:
+        """Lets a request pass that was signed with the key, as it is and for this body.
+
+        Parameters
+        ----------
+        signed
+            From `recognize`.
         environ
             Of the request (WSGI), with `REQUEST_URI` as the client sent it.
         body
@@ -94,28 +127,23 @@ class Verifier:
         ------
         NotAuthentic
         """
-        signed = _signed(environ)
-        if not hmac.compare_digest(signed.access_key.encode(), self._credentials.access_key.encode()):
-            raise NotAuthentic("unknown key", "The access key is not the one that this service was started with.")
-        self._check_time(signed)
-        unsigned = _must_be_signed(environ, presigned=signed.expires is not None) - set(map(_key, signed.headers))
-        if unsigned:
-            raise NotAuthentic("form", f"These headers must be signed, too: {', '.join(sorted(unsigned))}.")
         if not hmac.compare_digest(self._expected(environ, signed, body), signed.signature):
             raise NotAuthentic("mismatch", "The signature is not what the secret key gives; check the secret key.")
         _check_payload(environ.get("HTTP_X_AMZ_CONTENT_SHA256"), body, service=signed.scope[2])
 
-    def _check_time(self, signed: _Signed) -> None:
+    def _check_time(self, signed: Signed) -> None:
         try:
             age = self._now() - signed.at
         except ValueError as error:
             raise NotAuthentic("form", "X-Amz-Date must be written as 20260101T000000Z.") from error
         if not signed.time.startswith(signed.scope[0]):
             raise NotAuthentic("form", "The credential is for another day than the request.")
-        if age < -MAX_SKEW or age > (signed.expires or MAX_SKEW):
+        if signed.expires and age > signed.expires:
+            raise NotAuthentic("expired", "Request has expired; make a new URL.")
+        if not -MAX_SKEW <= age <= (signed.expires or MAX_SKEW):
             raise NotAuthentic("skew", f"The request was signed for {signed.time}; check this computer's clock.")
 
-    def _expected(self, environ: Mapping[str, Any], signed: _Signed, body: bytes) -> str:
+    def _expected(self, environ: Mapping[str, Any], signed: Signed, body: bytes) -> str:
         _, region, service = signed.scope
         kind = S3SigV4QueryAuth if signed.expires else S3SigV4Auth if service == "s3" else SigV4Auth
         auth: Any = kind(self._credentials, service, region)
@@ -129,7 +157,7 @@ class Verifier:
         return str(auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request))
 
 
-def _signed(environ: Mapping[str, Any]) -> _Signed:
+def _signed(environ: Mapping[str, Any]) -> Signed:
     authorization = environ.get("HTTP_AUTHORIZATION", "")
     query = parse_qs(environ.get("QUERY_STRING", ""))
     if "X-Amz-Signature" in query:
@@ -139,6 +167,8 @@ def _signed(environ: Mapping[str, Any]) -> _Signed:
         algorithm, _, rest = authorization.partition(" ")
         fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
         time = environ.get("HTTP_X_AMZ_DATE", "")
+    elif "AWSAccessKeyId" in query:
+        raise NotAuthentic("version", _OLD_URL)
     else:
         raise NotAuthentic("missing", "The request is not signed; this service was started with an access key.")
     scope = fields.get("Credential", "").split("/")
@@ -153,13 +183,18 @@ def _signed(environ: Mapping[str, Any]) -> _Signed:
         if scope[3] != "s3":
             raise NotAuthentic("form", "Only S3 takes presigned URLs here; sign with the Authorization header.")
     headers = tuple(fields.get("SignedHeaders", "").lower().split(";"))
-    return _Signed(scope[0], (scope[1], scope[2], scope[3]), headers, fields["Signature"], time, expires)
+    return Signed(scope[0], (scope[1], scope[2], scope[3]), headers, fields["Signature"], time, expires)
 
 
 def _key(header: str) -> str:
     """What WSGI calls a header."""
     name = header.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+
+
+def _header(key: str) -> str:
+    """What the client calls it."""
+    return key.removeprefix("HTTP_").replace("_", "-").lower()
 
 
 def _must_be_signed(environ: Mapping[str, Any], *, presigned: bool) -> set[str]:

@@ -88,10 +88,12 @@ class State:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk has rolled back already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         with self._lock:
@@ -136,8 +138,8 @@ class State:
                 raise TooMany
             job_id = secrets.token_hex(32)
             db.execute(
-                "INSERT INTO jobs (job_id, account, region, token, request, manifest_version, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (job_id, account, region, token, request, manifest_version, created, status)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'QUEUED')",
                 (job_id, account, region, token, json.dumps(request), manifest_version, time.time()),
             )
             return self._job("job_id = ?", job_id), True
@@ -175,7 +177,7 @@ class State:
         return [JobRecord(**row) for row in rows]
 
     def set_job_status(self, job_id: str, status: str) -> None:
-        """On to QUEUED or IN_PROGRESS."""
+        """On to IN_PROGRESS."""
         self._do("UPDATE jobs SET status = ? WHERE job_id = ?", status, job_id)
 
     def set_job_progress(self, job_id: str, done: int, total: int) -> None:
