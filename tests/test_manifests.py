@@ -89,6 +89,25 @@ def test_a_broken_result_line_says_what_is_wrong(line: bytes, why: str) -> None:
         manifests.parse_result_line(line)
 
 
+@pytest.mark.parametrize(
+    ("label", "read"),
+    [
+        (b'{"Name": "X", "Confidence": 100.000001}', manifests.Label("X", 100.0)),
+        (b'{"Name": "X", "Confidence": 0.1, "TaxonomyLevel": "2"}', manifests.Label("X", 0.10000000149011612, "", 2)),
+        (b'{"Name": "X,]", "Confidence": 9, "a": nan, "b": [1,], "b": 2,}', manifests.Label("X,]", 9.0)),
+        (b'{"Name": "inf", "Confidence": 9, "a": -inf}', manifests.Label("inf", 9.0)),
+    ],
+)
+def test_what_does_not_matter_in_a_result_is_overlooked(label: bytes, read: manifests.Label) -> None:
+    assert manifests.parse_result_line(labelled(label)).answer.labels == (read,)
+
+
+@pytest.mark.parametrize("line", [b'{"source-ref": "s3://b/k",}', b'{"source-ref": "s3://b/k", "a": 1, "a": 2}'])
+def test_nothing_is_overlooked_in_what_a_job_is_to_analyze(line: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not a JSON object|stands twice"):
+        manifests.parse_input_line(line)
+
+
 @given(st.integers(1, 45_000))
 def test_an_input_manifest_is_split_at_the_limit_of_a_job(lines: int) -> None:
     parts = manifests.split_lines("x\n" for _ in range(lines))

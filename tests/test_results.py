@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import toolkit as tk
 from toolkit import manifests, storage, taxonomy
 from toolkit.errors import BelowFloor, InvalidArgument, NotFound, UnreadableManifest
+from toolkit.results import scan
 
 label_scores = st.dictionaries(st.sampled_from(["Gambling", "Violence", "Weapons", "Brand New"]), st.floats(1, 100))
 
@@ -131,6 +132,88 @@ def test_whatever_is_wrong_with_a_line_is_said_and_the_others_are_read(make, lin
     assert re.search(why, results.errors["message"][0])
 
 
+CONTENT = result_line(1, {"Gambling": 50.0}, content_types={"Illustrated": 60.0}, project_version="arn:x")
+BLANK = " " * 17 * 1024 * 1024
+READ = {
+    "a comma before a bracket": CONTENT.replace("}]", "},]"),
+    "a comma at the end": CONTENT.replace("}}\n", "},}\n"),
+    "nan where nobody looks": CONTENT.replace("{", '{"x": [nan, -inf],', 1),
+    "a key twice where nobody looks": CONTENT.replace("{", '{"x": 1, "x": 2,', 1),
+    "a hair above 100": CONTENT.replace("50.0", "100.000001"),
+    "a hair below 0": CONTENT.replace("60.0", "-1e-60"),
+    "a level in quotes": CONTENT.replace('"TaxonomyLevel": 1', '"TaxonomyLevel": "1"'),
+    "a version without quotes": CONTENT.replace('"7.0"', "7.0"),
+    "an empty version": CONTENT.replace('"7.0"', '""'),
+    "a vertical tab": "\v" + CONTENT,
+    "a name that is a number in quotes": CONTENT.replace('"Gambling"', '"12"'),
+    "a version that no model has": CONTENT.replace('"7.0"', '"1e22"'),
+    "a content type twice": CONTENT.replace(
+        '"Name": "Illustrated"}', '"Name": "A"}, {"Confidence": 60, "Name": "B"}, {"Confidence": 50, "Name": "A"}'
+    ),
+}
+REFUSED = {
+    "a confidence in quotes": CONTENT.replace("50.0", '"50.0"'),
+    "more than a hair above 100": CONTENT.replace("50.0", "100.00001"),
+    "a parent that is a list": CONTENT.replace('"ParentName": ""', '"ParentName": ["a"]'),
+    "a parent that is an object": CONTENT.replace('"ParentName": ""', '"ParentName": {"a": 1}'),
+    "a parent that is a number": CONTENT.replace('"ParentName": ""', '"ParentName": 3'),
+    "an adapter that is a list": CONTENT.replace('"arn:x"', '["arn:x"]'),
+    "an adapter that is an object": CONTENT.replace('"arn:x"', '{"a": 1}'),
+    "a version that is a list": CONTENT.replace('"7.0"', "[7.0]"),
+    "a content type without a name": CONTENT.replace(', "Name": "Illustrated"', ""),
+    "a content type whose name is a number": CONTENT.replace('"Illustrated"', "3"),
+    "a name that is a number": CONTENT.replace('"Gambling"', "3e100"),
+    "a name that is no number": CONTENT.replace('"Gambling"', "NaN"),
+    "an image that is a number": CONTENT.replace(f'"{ref(1)}"', "1e300"),
+    "a key twice": CONTENT.replace('"Confidence": 50.0', '"Confidence": 50.0, "Confidence": 51.0'),
+    "blanks for ever": BLANK + "\n",
+    "a record after blanks": BLANK + CONTENT,
+}
+
+
+def verdict(make, line: str, *others: str) -> tuple[list[list[object]], list[list[object]], int]:
+    """What is read of a line among others, and the number of errors in the file."""
+    path = make.write([result_line(0, {}), line, result_line(2, {}), result_line(3, {}), *others])
+    results = tk.read_results(path)
+    images = results.images[~results.images["source_ref"].isin([ref(0), ref(2), ref(3)])]
+    rows = [table.astype(object).fillna("").to_numpy().tolist() for table in (images, results.labels)]
+    return rows[0], rows[1], len(results.errors)
+
+
+@pytest.mark.parametrize(("line", "read"), [(x, True) for x in READ.values()] + [(x, False) for x in REFUSED.values()],
+                         ids=[*READ, *REFUSED])  # fmt: skip
+def test_a_line_fares_the_same_whatever_is_wrong_with_another(make, line: str, read: bool) -> None:
+    images, labels, errors = verdict(make, line)
+    assert (len(images), errors) == (read, not read)
+    assert verdict(make, line, LINE[:40]) == (images, labels, errors + 1)
+
+
+TOKENS = [match.span() for match in re.finditer(r'"[^"]*"|[0-9.]+|[][{}:,]', CONTENT)]
+OTHERS = ["null", "true", "7", '"7"', '""', "[]", '{"a": 1}', "NaN", "-inf", "101", ",", "\v", '"Name": "x",', "]", "}"]
+
+
+@given(st.sampled_from(TOKENS), st.sampled_from(OTHERS), st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+def test_a_line_with_anything_in_it_fares_the_same_whatever_is_wrong_with_another(make, span, other, instead) -> None:
+    start, end = span
+    line = CONTENT[:start] + other + CONTENT[end if instead else start :]
+    images, labels, errors = verdict(make, line)
+    assert len(images) + errors == 1
+    assert verdict(make, line, LINE[:40]) == (images, labels, errors + 1)
+
+
+def test_a_content_type_that_is_true_is_found_however_long_the_file_is(make, monkeypatch) -> None:
+    monkeypatch.setattr(scan, "_SEARCHED", 10)
+    assert verdict(make, CONTENT.replace("60.0", "true"))[0] == []
+
+
+def test_a_line_as_long_as_may_be_is_read_whatever_is_wrong_with_another(make) -> None:
+    labels = ",".join(['{"Name":"a","Confidence":50}'] * 570_000)
+    line = f'{{"source-ref":"s3://b/1.jpg","detect-moderation-labels":{{"ModerationLabels":[{labels}]}}}}\n'
+    path = make.write([line, result_line(0, {}), result_line(2, {}), "broken"])
+    assert (len(tk.read_results(path).labels), tk.read_results(path).n_images) == (570_000, 3)
+
+
 @given(st.lists(st.sampled_from([LINE, LINE.replace("50.0", "true"), LINE[:-5], "{}\n", "\n"]), min_size=1, max_size=9))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 def test_a_line_is_either_read_or_an_error(make, lines) -> None:
@@ -156,6 +239,25 @@ def test_responses_saved_one_a_line_are_a_run(make) -> None:
     assert results.scores("Violence").tolist() == [90, 89, 88]
 
 
+RESPONSES = [
+    manifests.to_line(json.loads(result_line(0, {"Violence": confidence}))["detect-moderation-labels"])
+    for confidence in (51, 52, 53, 54, 55)
+]
+
+
+def test_a_response_is_called_after_its_line_whatever_is_wrong_with_another(make) -> None:
+    path = make.write([RESPONSES[0], RESPONSES[1][:-9] + "\n", *RESPONSES[2:]])
+    results = tk.read_results(path)
+    assert results.images["source_ref"].tolist() == [f"{path}#{line}" for line in (1, 3, 4, 5)]
+    assert results.scores("Violence").tolist() == [51, 53, 54, 55]
+    assert results.errors["line"].tolist() == [2]
+
+
+def test_a_response_is_called_after_its_line_where_another_is_empty(make) -> None:
+    path = make.write([RESPONSES[0], "\n", RESPONSES[1]])
+    assert tk.read_results(path).images["source_ref"].tolist() == [f"{path}#1", f"{path}#3"]
+
+
 def test_an_adapter_output_manifest_is_two_runs_and_their_truth(make) -> None:
     def answer(confidence: float, **settings: str) -> manifests.Answer:
         return manifests.Answer((manifests.Label("Gambling", confidence),), **settings)
@@ -179,6 +281,21 @@ def test_an_adapter_output_manifest_is_two_runs_and_their_truth(make) -> None:
     assert tk.read_adapter_output(make.write([*lines, "x\n"], "o.jsonl"))[0].errors["line"].tolist() == [4]
     with pytest.raises(UnreadableManifest, match="not an adapter's output on its test images"):
         tk.read_adapter_output(make.write([result_line(0, {})]))
+
+
+def test_an_adapter_that_did_not_answer_is_said_aloud(make) -> None:
+    def line(number: int, **settings: str) -> str:
+        adapter = manifests.Answer(**settings)
+        return manifests.to_line(
+            manifests.adapter_output_record(ref(number), [], adapter=adapter, base=manifests.Answer())
+        )
+
+    path = make.write([line(0), line(1)])
+    with pytest.warns(UserWarning, match=r"2 of 2 images were not answered by the adapter .*has it expired"):
+        tk.read_adapter_output(path)
+    path = make.write([line(0), line(1, project_version="arn:x")])
+    with pytest.warns(UserWarning, match=r"1 of 2 images were not answered by the adapter .*arn:x"):
+        tk.read_adapter_output(path)
 
 
 def test_a_file_that_is_mostly_broken_is_refused_with_its_first_lines(make) -> None:
@@ -254,6 +371,29 @@ def test_a_manifest_that_is_named_twice_is_read_once(make, monkeypatch) -> None:
     path = make.write([result_line(0, {"Gambling": 90})])
     monkeypatch.chdir(make.folder)
     assert tk.read_results([path, "results.jsonl", make.folder / "*.jsonl", make.folder]).n_images == 1
+
+
+def test_a_manifest_that_is_spelled_twice_is_read_once_and_so_is_its_summary(make) -> None:
+    (make.folder / "x").mkdir()
+    one = make.write([result_line(0, {"Gambling": 90})], "x/results.jsonl")
+    two = make.write([result_line(1, {"Gambling": 80})], "x/other.jsonl")
+    make.folder = make.folder / "x"
+    make.summary(3, manifests.LineError(3, "INVALID_IMAGE_FORMAT", "not a JPEG"))
+    detour = f"{make.folder}/../x"
+    assert tk.read_results([one, f"{detour}/results.jsonl"]).n_images == 1
+    assert len(tk.read_results([one, f"{detour}/{two.name}"]).errors) == 1
+    assert tk.summarize([one, f"{detour}/{two.name}"]).errors.sum() == 1
+
+
+def test_a_folder_that_holds_a_manifest_compressed_and_not_is_refused(make) -> None:
+    path = make.write([result_line(0, {"Gambling": 90})])
+    packed = make.folder / "results.jsonl.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    for source in (make.folder, make.folder / "*", [make.folder]):
+        with pytest.raises(InvalidArgument, match=r"results\.jsonl\.gz is there, and so is the same without \.gz"):
+            tk.read_results(source)
+    assert tk.read_results(packed).n_images == 1
+    assert tk.read_results([path, packed]).n_images == 2  # who names both means both
 
 
 def test_a_prefix_or_a_glob_in_s3_means_every_manifest_below_it(make, endpoint, bucket) -> None:
@@ -388,3 +528,15 @@ def test_model_6_is_translated_and_says_what_had_no_counterpart(make) -> None:
 
 def test_every_label_of_model_6_has_a_place_in_the_tree_of_model_7() -> None:
     assert set(taxonomy.FROM_6_1.values()) <= set(taxonomy.PARENTS)
+
+
+def test_a_manifest_that_was_cut_off_between_two_lines_does_not_look_whole(make) -> None:
+    make.summary(4, manifests.LineError(4, "INVALID_IMAGE_FORMAT", "not a JPEG", ref(9)))
+    make.results({"Gambling": 90}, {}, {})
+    path = make.folder / "results.jsonl"
+    assert len(tk.read_results(path).errors) == 1
+    path.write_text(path.read_text().partition("\n")[0] + "\n")
+    found = tk.read_results(path)
+    assert found.n_images == 1
+    assert found.errors["code"].tolist() == ["INVALID_IMAGE_FORMAT", "MISSING_LINE", "MISSING_LINE"]
+    assert tk.summarize(path).errors.to_dict() == {"INVALID_IMAGE_FORMAT": 1, "MISSING_LINE": 2}

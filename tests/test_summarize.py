@@ -48,7 +48,7 @@ def same(one: tk.CollectionSummary, other: tk.CollectionSummary) -> None:
         pd.testing.assert_series_equal(
             getattr(one, name), getattr(other, name), check_names=False, check_index_type=False
         )
-    for name in ("n_images", "n_flagged", "errors_known", "min_confidence", "floor_source"):
+    for name in ("n_images", "n_flagged", "errors_known", "min_confidence", "floor_source", "answered"):
         assert getattr(one, name) == getattr(other, name)
     np.testing.assert_array_equal(one.seen, other.seen)
 
@@ -98,6 +98,53 @@ def test_what_failed_is_counted_by_code_and_unknown_where_a_summary_is_missing(m
     both = tk.summarize([make.folder / "results.jsonl", bare])
     assert both.errors.to_dict() == {"INVALID_IMAGE_FORMAT": 1, "UNREADABLE_LINE": 1}
     assert "at least 2 failed, other failures unknown" in repr(both)
+
+
+def run(make, name: str, numbers, **settings: str):
+    return make.write([result_line(number, {"Gambling": 60 + number % 30}, **settings) for number in numbers], name)
+
+
+def test_runs_of_two_models_on_the_same_images_are_not_one_collection(make) -> None:
+    base, adapter = run(make, "base.jsonl", range(50)), run(make, "adapter.jsonl", range(50), project_version="arn:x")
+    newer = run(make, "newer.jsonl", range(20, 70), model_version="8.0")
+    for source in (make.folder / "*.jsonl", [base, adapter], [base, newer], [newer, adapter]):
+        for read in (tk.read_results, tk.summarize):
+            with pytest.raises(InvalidArgument, match="are runs of different models"):
+                read(source)
+    with pytest.raises(InvalidArgument, match=r"base\.jsonl and .*adapter\.jsonl|adapter\.jsonl and .*base\.jsonl"):
+        _ = tk.summarize(base) + tk.summarize(adapter)
+
+
+def test_runs_of_two_models_are_one_collection_where_their_names_show_that_no_image_is_in_both(make) -> None:
+    base, adapter = run(make, "0.jsonl", range(10, 50)), run(make, "1.jsonl", range(50, 99), project_version="arn:x")
+    assert tk.summarize([base, adapter]).n_images == tk.read_results([base, adapter]).n_images == 89
+    again = run(make, "2.jsonl", range(10, 50))  # the same model twice counts twice, as in read_results
+    assert tk.summarize([base, again]).n_images == tk.read_results([base, again]).n_images == 80
+
+
+def test_summaries_that_were_counted_with_different_things_do_not_add_up(make) -> None:
+    path = run(make, "0.jsonl", range(20))
+    for one, other in ((judged(10), judged(20)), (judged(10), None), (judged(10), judged(10, weighted=True))):
+        with pytest.raises(InvalidArgument, match="different labelled samples; give both the same truth"):
+            _ = tk.summarize(path, one) + tk.summarize(path, other)
+    assert (tk.summarize(path, judged(10)) + tk.summarize(path, judged(10))).n_images == 40
+    with pytest.raises(InvalidArgument, match="different policies"):
+        _ = tk.summarize(path, policy=POLICY) + tk.summarize(path)
+
+
+def test_a_summary_knows_one_label_at_a_time(make) -> None:
+    summary = tk.summarize(run(make, "0.jsonl", range(20)), judged(10))
+    for ask in (summary.curve, summary.histogram):
+        with pytest.raises(InvalidArgument, match=r"name one label, or take the manifests from read_results"):
+            ask(["Gambling", "Violence"])
+
+
+def test_an_image_that_names_a_label_twice_counts_once_in_every_overview(make) -> None:
+    twice = [manifests.Label("Gambling", confidence) for confidence in (60, 90)]
+    path = make.write([manifests.to_line(manifests.result_record(ref(0), twice)), result_line(1, {"Gambling": 70})])
+    rows = tk.read_results(path)
+    assert rows.overview()[["images", "median_confidence"]].to_numpy().tolist() == [[2, 80]]
+    pd.testing.assert_frame_equal(tk.summarize(path).overview(), rows.overview(), check_dtype=False)
 
 
 def test_a_summary_refuses_what_it_cannot_know(make) -> None:

@@ -10,8 +10,9 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial, reduce
+from itertools import chain
 from os import PathLike
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,15 +21,28 @@ from numpy.typing import NDArray
 from toolkit import checks, parallel, taxonomy
 from toolkit.curves import Interval, ThresholdCurve, curve_of_scores
 from toolkit.errors import InvalidArgument, NotLabelled
-from toolkit.policy import Policy, forecast_of
+from toolkit.policy import Policy, Rule, forecast_of
 from toolkit.results import GUESSED, Opener, Results, list_manifests
-from toolkit.results.reading import concat, floor_of, put_together, read_each, smallest
-from toolkit.results.table import Floor, failures_in_words
+from toolkit.results.reading import concat, floor_of, place_of_summary, put_together, read_each, smallest
+from toolkit.results.table import Floor, failures_in_words, highest
 from toolkit.truth import Truth
 
 _LABEL: Final = ["name", "parent", "level"]
 _JUDGED: Final = ["label", "confidence", "present", "weight"]
 _UNKNOWN: Final = -1
+
+
+class Answered(NamedTuple):
+    """What a manifest is about, in few words: whether two of them may count the same images as two models see them.
+
+    `first` and `last` are the names of its images that come first and last in the order of characters; `models` are the
+    versions that answered, those of an adapter with its ARN.
+    """
+
+    first: str
+    last: str
+    models: tuple[str, ...]
+    manifest: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +71,8 @@ class CollectionSummary:
         Whether a summary that can be read stands beside every manifest.
     min_confidence, floor_source
         As in `Results`.
+    answered
+        One a manifest with images, sorted: which names, and which models.
     truth, policy
         What was counted with.
     """
@@ -71,10 +87,20 @@ class CollectionSummary:
     errors_known: bool
     min_confidence: float
     floor_source: Floor
+    answered: tuple[Answered, ...] = ()
     truth: Truth | None = None
     policy: Policy | None = None
 
     def __add__(self, other: "CollectionSummary") -> "CollectionSummary":
+        """The counts of both.
+
+        Raises
+        ------
+        InvalidArgument
+            They were counted with different labelled samples or policies, or are of different models and may be of the
+            same images, as in `summarize`.
+        """
+        _require_counted_alike(self, other)
         return _sum([self, other])
 
     @property
@@ -88,7 +114,14 @@ class CollectionSummary:
         return [str(name) for name in images.index]
 
     def histogram(self, label: str) -> pd.Series:
-        """How many images have each confidence of a label, at full resolution; as `Results.histogram`."""
+        """How many images have each confidence of a label, at full resolution; as `Results.histogram`.
+
+        Raises
+        ------
+        InvalidArgument
+            Several labels.
+        """
+        _require_one_label(label)
         rows = self.counts[self.counts["name"] == taxonomy.canonical(label)]
         images: pd.Series = rows.groupby("confidence")["images"].sum()
         return images
@@ -113,8 +146,9 @@ class CollectionSummary:
         NotLabelled
             There is no truth, nobody judged `label`, or none of the judged images is in the collection.
         InvalidArgument
-            `confidence_level` or `interval` is not usable.
+            Several labels, or `confidence_level` or `interval` is not usable.
         """
+        _require_one_label(label)
         if self.truth is None:
             raise NotLabelled(f"{label}: summarized without labelled samples; give `truth` to summarize.")
         judged = self.truth.of(label)
@@ -173,6 +207,12 @@ def summarize(
 ) -> CollectionSummary:
     """Reads and reduces any number of manifests; what comes back fits in memory however many they are.
 
+    Runs of different models on the same images are refused, because every image would count once a model. Names of
+    images are not compared one by one, as `read_results` does: two manifests are refused if more than one model
+    answered in them (model version, or ARN of an adapter) and, in the order of characters, the names in one begin
+    before the names in the other end. That finds every image that two models answered in different manifests, and
+    refuses some runs that share no image. Lines of the same manifest always all count.
+
     Parameters
     ----------
     sources
@@ -199,14 +239,15 @@ def summarize(
     NotFound, Unreachable, RequestRefused, UnreadableManifest
         As `read_results`.
     InvalidArgument
-        `min_confidence` is out of its range, or above a confidence in a file.
+        `min_confidence` is out of its range, or above a confidence in a file; or the manifests may be runs of different
+        models on the same images; or a folder holds a manifest twice, as `list_manifests`.
     """
     if min_confidence is not None:
         checks.within("min_confidence", min_confidence, 0, 100)
     uris = list_manifests(sources, session=session)
     work = partial(_reduce, asked=_Asked.of(truth), policy=policy, session=session)
     # Manifests of one folder share its summary, which counts once.
-    first = ~pd.Index([uri.rpartition("/")[0] for uri in uris]).duplicated()
+    first = ~pd.Index([place_of_summary(uri) for uri in uris]).duplicated()
     whole = _fold(parallel.in_batches(work, list(zip(uris, first.tolist(), strict=True)), executor))
     floor, floor_source = floor_of(whole.min_confidence, min_confidence)
     return replace(whole, min_confidence=floor, floor_source=floor_source, truth=truth, policy=policy)
@@ -270,7 +311,7 @@ def _counted(results: Results, asked: _Asked, policy: Policy | None) -> Collecti
     return CollectionSummary(
         n_images=results.n_images,
         n_flagged=int(results.labels["image"].nunique()),
-        counts=_highest(results.labels).assign(images=1),
+        counts=highest(results.labels)[[*_LABEL, "confidence"]].assign(images=1),
         judged=_judged(results, asked, place),
         seen=seen,
         decisions=decisions,
@@ -278,15 +319,17 @@ def _counted(results: Results, asked: _Asked, policy: Policy | None) -> Collecti
         errors_known=results.errors_known,
         min_confidence=smallest(results.labels),
         floor_source=GUESSED,
+        answered=_answered(results),
     )
 
 
-def _highest(labels: pd.DataFrame) -> pd.DataFrame:
-    """One row an image and label: the higher confidence where an image names a label twice."""
-    columns = [*_LABEL, "confidence"]
-    if not labels.duplicated(["image", "name"]).any():
-        return labels[columns]
-    return labels.sort_values("confidence").drop_duplicates(["image", "name"], keep="last")[columns]
+def _answered(results: Results) -> tuple[Answered, ...]:
+    if not results.n_images:
+        return ()
+    versions = results.images[["model_version", "project_version"]].drop_duplicates().astype("str").fillna("")
+    models = sorted(f"{model} {adapter}".strip() for model, adapter in versions.itertuples(index=False))
+    names = results.images["source_ref"]
+    return (Answered(names.min(), names.max(), tuple(models), ", ".join(results.sources)),)
 
 
 def _judged(results: Results, asked: _Asked, place: NDArray[np.intp]) -> pd.DataFrame:
@@ -324,6 +367,8 @@ def _fold(parts: Iterable[CollectionSummary]) -> CollectionSummary:
 
 def _sum(parts: Sequence[CollectionSummary]) -> CollectionSummary:
     """The counts of all parts; sorted, so that the order of the parts leaves no trace in what is computed from them."""
+    answered = tuple(sorted(chain.from_iterable(part.answered for part in parts)))
+    _require_one_model(answered)
     return CollectionSummary(
         n_images=sum(part.n_images for part in parts),
         n_flagged=sum(part.n_flagged for part in parts),
@@ -335,6 +380,7 @@ def _sum(parts: Sequence[CollectionSummary]) -> CollectionSummary:
         errors_known=all(part.errors_known for part in parts),
         min_confidence=min(part.min_confidence for part in parts),
         floor_source=parts[0].floor_source,
+        answered=answered,
         truth=parts[0].truth,
         policy=parts[0].policy,
     )
@@ -359,3 +405,49 @@ def _median(histogram: pd.Series) -> float:
     upto, total = histogram.cumsum().to_numpy(), int(histogram.sum())
     middle = np.searchsorted(upto, [(total - 1) // 2, total // 2], side="right")
     return float(histogram.index.to_numpy()[middle].mean(dtype=np.float64))
+
+
+# -- what does not add up ---------------------------------------------------------------------------------------------
+
+
+def _require_one_label(label: object) -> None:
+    if not isinstance(label, str):
+        raise InvalidArgument(
+            f"{label!r}: a summary does not know which labels an image has together; name one label, or take the "
+            f"manifests from read_results."
+        )
+
+
+def _require_counted_alike(one: CollectionSummary, other: CollectionSummary) -> None:
+    if not _same_truth(one.truth, other.truth):
+        raise InvalidArgument("these summaries were counted with different labelled samples; give both the same truth.")
+    if _rules(one.policy) != _rules(other.policy):
+        raise InvalidArgument("these summaries were counted with different policies; give both the same.")
+
+
+def _same_truth(one: Truth | None, other: Truth | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one is other or (one.table.equals(other.table) and _same_weights(one.weights, other.weights))
+
+
+def _rules(policy: Policy | None) -> dict[str, Rule] | None:
+    return None if policy is None else dict(policy.rules)
+
+
+def _same_weights(one: pd.Series | None, other: pd.Series | None) -> bool:
+    return one is other if one is None or other is None else one.equals(other)
+
+
+def _require_one_model(answered: Sequence[Answered]) -> None:
+    """Refuses what may be runs of different models on the same images; `answered` is sorted."""
+    furthest: dict[tuple[str, ...], Answered] = {}  # of each set of models, the manifest that reaches furthest
+    for one in answered:
+        for models, before in furthest.items():
+            if before.last >= one.first and len({*models, *one.models}) > 1:
+                raise InvalidArgument(
+                    f"{before.manifest} and {one.manifest} are runs of different models, and by their names perhaps of "
+                    f"the same images; summarize those of each model by themselves."
+                )
+        if one.models not in furthest or furthest[one.models].last < one.last:
+            furthest[one.models] = one

@@ -24,7 +24,7 @@ from toolkit.drift import Drift
 from toolkit.errors import NotFound, UnreadableManifest
 from toolkit.jobs import Job
 from toolkit.manifests import Evaluation
-from toolkit.results import UNREADABLE_LINE, Results
+from toolkit.results import MISSING_LINE, UNREADABLE_LINE, Results
 from toolkit.tuning import Choice
 
 Judged = list[tuple[ThresholdCurve, Choice]]
@@ -53,13 +53,19 @@ def fail(sentence: str) -> NoReturn:
 
 
 def unreadable(*runs: Results) -> None:
-    """Ends a command that has said everything else, where lines of a manifest could not be read.
+    """Ends a command that has said everything else, where lines of a manifest cannot be read or are missing.
 
     Raises
     ------
     UnreadableManifest
     """
-    lines = pd.concat([run.errors[run.errors["code"] == UNREADABLE_LINE] for run in runs])
+    errors = pd.concat([run.errors for run in runs])
+    lines, missing = (errors[errors["code"] == code] for code in (UNREADABLE_LINE, MISSING_LINE))
+    if len(missing) and not len(lines):
+        raise UnreadableManifest(
+            f"{missing.iloc[0]['file']}: {len(missing):,} fewer lines than the summary beside it counts, so nothing of "
+            f"these images was counted; fetch the results once more."
+        )
     if len(lines):
         first = lines.iloc[0]
         raise UnreadableManifest(

@@ -25,16 +25,20 @@ from toolkit.manifests.images import (
     parse_input_line,
     split_lines,
 )
-from toolkit.manifests.lines import MAX_LINE_BYTES, lines_of, to_line
+from toolkit.manifests.lines import MAX_LINE_BYTES, lines_of, name_of, parse_object, text_of, to_line
 from toolkit.manifests.results import (
     RESULT_KEY,
     RESULTS_NAME,
     Answer,
     Label,
     Result,
+    level_of,
+    model_version_of,
+    parent_of,
     parse_response_line,
     parse_result_line,
     result_record,
+    usual_level,
 )
 from toolkit.manifests.sagemaker import Annotation, parse_annotation_line
 from toolkit.manifests.summary import SUMMARY_NAME, LineError, Summary, parse_summary
@@ -62,16 +66,23 @@ __all__ = [
     "adapter_output_record",
     "ground_truth_record",
     "is_image_name",
+    "level_of",
     "lines_of",
+    "model_version_of",
+    "name_of",
+    "parent_of",
     "parse_adapter_output_line",
     "parse_annotation_line",
     "parse_evaluation",
     "parse_ground_truth_line",
     "parse_input_line",
+    "parse_object",
     "parse_response_line",
     "parse_result_line",
     "parse_summary",
     "result_record",
     "split_lines",
+    "text_of",
     "to_line",
+    "usual_level",
 ]

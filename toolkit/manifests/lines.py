@@ -5,6 +5,9 @@ What is wrong with a line is said in a `ValueError` of a few words.
 
 import json
 import math
+import re
+import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
@@ -24,30 +27,75 @@ def to_line(record: Mapping[str, Any]) -> str:
 class _Twice(ValueError):
     """A key stands twice in an object: nobody knows which is meant."""
 
+    def __init__(self, key: str) -> None:
+        super().__init__(f'"{key}" stands twice'[:80])
+
+
+_MEANT_BY_NOBODY: Final = object()
+"""The value of a key that stands twice, in a line that is read forgivingly: no field takes it."""
+
+_OVERLOOKED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[]}])|(?i:-?nan|-?inf(?:inity)?)')
+"""What is no JSON and is read all the same: a comma before a bracket that closes, NaN and infinity as C writes them.
+Texts are found too, so that nothing is found inside of them."""
+
+
+def _repeated(pairs: list[tuple[str, Any]]) -> list[str]:
+    times = Counter(key for key, _ in pairs)
+    return [key for key, number in times.items() if number > 1]
+
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _Twice(f'"{next(key for key in keys if keys.count(key) > 1)}" stands twice'[:80])
+        raise _Twice(_repeated(pairs)[0])
     return found
 
 
-def parse_object(raw: bytes | str) -> dict[str, Any]:
+def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else found | dict.fromkeys(_repeated(pairs), _MEANT_BY_NOBODY)
+
+
+def _in_json(found: re.Match[str]) -> str:
+    if found[0].startswith('"'):
+        return found[0]
+    return "" if found[0] == "," else "NaN"
+
+
+def _forgivingly(text: str) -> Any:
+    """As DuckDB reads it, which reads most files: what nobody asks for may stand twice, and see `_OVERLOOKED`."""
+    try:
+        return json.loads(text, object_pairs_hook=_marked)
+    except ValueError:
+        return json.loads(_OVERLOOKED.sub(_in_json, text), object_pairs_hook=_marked)
+
+
+def parse_object(raw: bytes | str, *, forgiving: bool = False) -> dict[str, Any]:
     """The JSON object that a line or a document is.
+
+    Parameters
+    ----------
+    raw
+        The line or the document.
+    forgiving
+        Overlook what DuckDB overlooks: a comma before a closing bracket, `nan`, and keys that stand twice as long as
+        `value_of` does not ask for them.
 
     Raises
     ------
     ValueError
         Too long, not UTF-8, not JSON, not an object, or with a key that stands twice.
+
+    >>> parse_object('{"a": [1,], "b": nan, "b": 2}', forgiving=True)["a"]
+    [1]
     """
     if len(raw) > MAX_LINE_BYTES:
         raise ValueError(f"longer than {MAX_LINE_BYTES // 1024**2} MB")
     try:
-        text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
-        value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_once)
+        text = (raw.decode("utf-8") if isinstance(raw, bytes) else raw).removeprefix("\ufeff")
+        value = _forgivingly(text) if forgiving else json.loads(text, object_pairs_hook=_once)
         if "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair is no text
+            json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")  # half of a surrogate pair is no text
     except _Twice:
         raise
     except UnicodeDecodeError as error:
@@ -58,6 +106,20 @@ def parse_object(raw: bytes | str) -> dict[str, Any]:
         raise ValueError("not a JSON object; the line may be cut off") from error
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def value_of(record: Mapping[str, Any], key: str) -> Any:
+    """What stands under a key; None where nothing does.
+
+    Raises
+    ------
+    ValueError
+        The key stands twice.
+    """
+    value = record.get(key)
+    if value is _MEANT_BY_NOBODY:
+        raise _Twice(key)
     return value
 
 
@@ -82,7 +144,7 @@ def source_ref_of(record: Mapping[str, Any]) -> str:
     ValueError
         It names none.
     """
-    source_ref = record.get("source-ref")
+    source_ref = value_of(record, "source-ref")
     if not isinstance(source_ref, str) or not source_ref:
         raise ValueError('no "source-ref"')
     return source_ref
@@ -96,7 +158,7 @@ def list_of(record: Mapping[str, Any], key: str) -> list[Any]:
     ValueError
         Something else is there.
     """
-    value = record.get(key)
+    value = value_of(record, key)
     if value is None:
         return []
     if not isinstance(value, list):
@@ -112,7 +174,7 @@ def text_of(record: Mapping[str, Any], key: str) -> str | None:
     ValueError
         Something else is there.
     """
-    value = record.get(key)
+    value = value_of(record, key)
     if value is not None and not isinstance(value, str):
         raise ValueError(f'"{key}" is not text')
     return value or None
@@ -126,23 +188,41 @@ def name_of(item: Any) -> str:
     ValueError
         It has none.
     """
-    name = item.get("Name") if isinstance(item, dict) else None
+    name = value_of(item, "Name") if isinstance(item, dict) else None
     if not isinstance(name, str) or not name:
         raise ValueError('a label without a "Name"')
     return name
 
 
 def confidence_of(item: Mapping[str, Any]) -> float:
-    """The confidence of a label in percent, 0–100.
+    """The confidence of a label in percent, 0–100, as the float32 that confidences are.
 
     Raises
     ------
     ValueError
         There is none, or not such a number.
+
+    >>> confidence_of({"Confidence": 100.000001})
+    100.0
     """
-    value = item.get("Confidence")
+    value = value_of(item, "Confidence")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError('a "Confidence" that is not a number')
-    if not math.isfinite(value) or not 0 <= value <= 100:
+    confidence = float32(value)
+    if not 0 <= confidence <= 100:  # NaN is neither
         raise ValueError(f'a "Confidence" of {value}, not between 0 and 100')
-    return float(value)
+    return confidence
+
+
+def float32(value: float) -> float:
+    """The nearest float32; infinity where there is none.
+
+    >>> float32(99.4478225708007), float32(1e300)
+    (99.44782257080078, inf)
+    """
+    try:
+        rounded: float
+        (rounded,) = struct.unpack("f", struct.pack("f", value))
+    except OverflowError:
+        return math.inf
+    return rounded

@@ -1,11 +1,21 @@
 """The results manifest of a job: what a model said about each image."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from toolkit import taxonomy
-from toolkit.manifests.lines import confidence_of, list_of, name_of, parse_object, source_ref_of, text_of
+from toolkit.manifests.lines import (
+    confidence_of,
+    float32,
+    list_of,
+    name_of,
+    parse_object,
+    source_ref_of,
+    text_of,
+    value_of,
+)
 
 RESULTS_NAME: Final = "results.jsonl"
 RESULT_KEY: Final = "detect-moderation-labels"
@@ -95,8 +105,8 @@ def parse_result_line(raw: bytes | str, key: str = RESULT_KEY) -> Result:
     >>> parse_result_line(line).answer.labels
     ()
     """
-    record = parse_object(raw)
-    return Result(source_ref_of(record), parse_answer(record.get(key), key))
+    record = parse_object(raw, forgiving=True)
+    return Result(source_ref_of(record), parse_answer(value_of(record, key), key))
 
 
 def parse_response_line(raw: bytes | str) -> tuple[str | None, Answer]:
@@ -115,8 +125,9 @@ def parse_response_line(raw: bytes | str) -> tuple[str | None, Answer]:
     >>> parse_response_line('{"ModerationLabels": [], "ModerationModelVersion": "7.0"}')[0] is None
     True
     """
-    record = parse_object(raw)
-    return source_ref_of(record) if record.get("source-ref") is not None else None, parse_answer(record, "response")
+    record = parse_object(raw, forgiving=True)
+    source_ref = source_ref_of(record) if value_of(record, "source-ref") is not None else None
+    return source_ref, parse_answer(record, "response")
 
 
 def parse_answer(answer: Any, key: str) -> Answer:
@@ -136,23 +147,82 @@ def parse_answer(answer: Any, key: str) -> Answer:
     """
     if not isinstance(answer, dict):
         raise ValueError(f'no "{key}" object')
-    labels = answer.get("ModerationLabels")
+    labels = value_of(answer, "ModerationLabels")
     if not isinstance(labels, list):
         raise ValueError('"ModerationLabels" is not a list')
     return Answer(
         tuple(_parse_label(label) for label in labels),
-        text_of(answer, "ModerationModelVersion"),
+        model_version_of(answer),
         text_of(answer, "ProjectVersion"),
-        {name_of(item): confidence_of(item) for item in list_of(answer, "ContentTypes")},
+        _content_types(list_of(answer, "ContentTypes")),
     )
 
 
+def _content_types(items: Iterable[Any]) -> dict[str, float]:
+    """Name to confidence, the higher one of a name that stands twice; of those that are alike, the last is last."""
+    found: dict[str, float] = {}
+    for item in items:
+        name, confidence = name_of(item), confidence_of(item)
+        if confidence >= found.get(name, 0):
+            found.pop(name, None)
+            found[name] = confidence
+    return found
+
+
 def _parse_label(item: Any) -> Label:
-    name = name_of(item)
-    level = item.get("TaxonomyLevel")
-    if level is not None and (type(level) is not int or not 1 <= level <= 9):
+    name, parent = name_of(item), parent_of(item)
+    return Label(name, confidence_of(item), parent, level_of(item) or usual_level(name, parent))
+
+
+def parent_of(item: Mapping[str, Any]) -> str:
+    """The label one level up, as a response says it; empty where it says none. Raises as `text_of`."""
+    return text_of(item, "ParentName") or ""
+
+
+def level_of(item: Mapping[str, Any]) -> int | None:
+    """The level of a label, 1–9, as a number or as text that is one; None where it is left out.
+
+    Raises
+    ------
+    ValueError
+        Something else is there.
+
+    >>> level_of({"TaxonomyLevel": "1"}), level_of({"TaxonomyLevel": 2.0})
+    (1, 2)
+    """
+    value = value_of(item, "TaxonomyLevel")
+    try:
+        level = math.nan if value is None else float32(float(value))
+    except (TypeError, ValueError, OverflowError):
+        level = math.inf
+    if math.isnan(level):
+        return None
+    if level not in range(1, 10):
         raise ValueError('"TaxonomyLevel" is not a small whole number')
-    parent = text_of(item, "ParentName") or ""
-    if level is None:
-        level = taxonomy.level(name) or (2 if parent else 1)
-    return Label(name, confidence_of(item), parent, level)
+    return int(level)
+
+
+def usual_level(name: str, parent: str) -> int:
+    """The level of a label whose response says none.
+
+    >>> usual_level("Weapons", "Violence"), usual_level("Brand New", "")
+    (2, 1)
+    """
+    return taxonomy.level(name) or (2 if parent else 1)
+
+
+def model_version_of(answer: Mapping[str, Any]) -> str | None:
+    """The version of the moderation model, as a number or as text; None where it is left out or empty.
+
+    Raises
+    ------
+    ValueError
+        Something else is there.
+
+    >>> model_version_of({"ModerationModelVersion": 7.0})
+    '7.0'
+    """
+    value = value_of(answer, "ModerationModelVersion")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return text_of(answer, "ModerationModelVersion")

@@ -1,12 +1,13 @@
 """What a model said about a collection of images."""
 
 from toolkit.results.adapter import read_adapter_output
-from toolkit.results.reading import HasResults, Opener, list_manifests, read_results
+from toolkit.results.reading import MISSING_LINE, HasResults, Opener, list_manifests, read_results
 from toolkit.results.scan import UNREADABLE_LINE
 from toolkit.results.table import GUESSED, NO_SUMMARY, Counted, Results, histogram_of
 
 __all__ = [
     "GUESSED",
+    "MISSING_LINE",
     "NO_SUMMARY",
     "UNREADABLE_LINE",
     "Counted",

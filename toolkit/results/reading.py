@@ -30,6 +30,10 @@ Read = tuple[scan.Tables, pd.DataFrame | None]
 
 _NAMES: Final = (manifests.RESULTS_NAME, f"{manifests.RESULTS_NAME}.gz")
 
+MISSING_LINE: Final = "MISSING_LINE"
+"""Code of an image that the summary counts as analyzed, and the results do not have."""
+_MISSING: Final = "the summary counts one more analyzed line than there are; the results may be cut off."
+
 
 @runtime_checkable
 class HasResults(Protocol):
@@ -54,7 +58,7 @@ def read_results(
         A results manifest, as a path or S3 URI (`.jsonl` or `.jsonl.gz`); a glob of them (`out/*/results.jsonl`; in S3
         `*` also matches `/`); a folder or an `s3://bucket/prefix/`, of which every `results.jsonl` (or `.jsonl.gz`) is
         read, however deep; several of all these; or a job. A file may also hold responses of DetectModerationLabels,
-        one a line; those that do not name their image in `source-ref` are called after their place in the file. Of an
+        one a line; those that do not name their image in `source-ref` are called after their line in the file. Of an
         adapter output manifest, this reads what the adapter said (see `read_adapter_output`). The summary that stands
         beside a manifest is read too; where there is none, or none that may be read, it is not known which images
         failed, and `errors_known` is False.
@@ -82,7 +86,7 @@ def read_results(
         More than half of a file's lines are broken. A single broken line is a row in `errors`.
     InvalidArgument
         `min_confidence` is out of its range, or above a confidence in a file; or the manifests are several runs of
-        different models on the same images.
+        different models on the same images; or a folder, prefix or glob holds a manifest twice, compressed and not.
     """
     if min_confidence is not None:
         checks.within("min_confidence", min_confidence, 0, 100)
@@ -99,7 +103,7 @@ def put_together(uris: Sequence[str], parts: Sequence[Read], min_confidence: flo
     _require_one_model(tables.images, uris)
     failed = [table for _, table in parts]
     # Manifests of one folder share its summary, which counts once.
-    once = {_summary_of(uri): table for uri, table in zip(uris, failed, strict=True) if table is not None}
+    once = {place_of_summary(uri): table for uri, table in zip(uris, failed, strict=True) if table is not None}
     errors = pd.concat([*once.values(), tables.errors], ignore_index=True)
     floor, floor_source = floor_of(smallest(tables.labels), min_confidence)
     known = all(table is not None for table in failed)
@@ -113,13 +117,26 @@ def list_manifests(source: Source | Sequence[Source], *, session: Opener | None 
     ------
     NotFound
         Nothing is there.
+    InvalidArgument
+        Of what a glob, folder or prefix means, one is `x.jsonl` and another `x.jsonl.gz` beside it: most likely the
+        same images, which would count twice. Both are read where each is named.
     Unreachable, RequestRefused
     """
     sources: list[Source] = [source] if isinstance(source, (str, PathLike)) else list(source)
     if not sources:
         raise NotFound("no results manifest given; name at least one.")
     found = [uri for one in sources for uri in _named(one, session)]
-    return list({uri if storage.is_s3(uri) else str(Path(uri).absolute()): uri for uri in found}.values())
+    return list({_place(uri): uri for uri in found}.values())
+
+
+def place_of_summary(uri: str) -> str:
+    """Where the summary beside a manifest stands; the same for all manifests of a folder, however each is spelled."""
+    return _place(_summary_of(uri))
+
+
+def _place(uri: str) -> str:
+    """The one name of a file that a person may call by many."""
+    return uri if storage.is_s3(uri) else str(Path(uri).resolve())
 
 
 def floor_of(seen: float, min_confidence: float | None) -> tuple[float, Floor]:
@@ -150,7 +167,8 @@ def read_each(uris: Iterable[str], session: Opener | None = None, layout: scan.L
     opened = _open(session)
     with duckdb.connect() as connection:
         for uri in uris:
-            yield _tables(connection, uri, opened, layout), _summary_errors(uri, opened)
+            tables = _tables(connection, uri, opened, layout)
+            yield tables, _summary_errors(uri, opened, len(tables.images) + len(tables.errors))
 
 
 def _read_many(uris: Sequence[str], session: Opener | None) -> list[Read]:
@@ -171,6 +189,11 @@ def _named(source: Source, session: Opener | None) -> list[str]:
     found = list(_found_in_s3(uri, session) if storage.is_s3(uri) else _found_here(uri))
     if not found:
         raise NotFound(f"{uri}: no {manifests.RESULTS_NAME} there; point at a job's results, or where jobs put them.")
+    if twice := {f"{one}.gz" for one in found}.intersection(found):
+        raise InvalidArgument(
+            f"{uri}: {min(twice)} is there, and so is the same without .gz, which would count every image twice; "
+            f"move one of them away, or name the one that you mean."
+        )
     return found
 
 
@@ -222,15 +245,26 @@ def _summary_of(uri: str) -> str:
     return storage.join(folder, manifests.SUMMARY_NAME)
 
 
-def _summary_errors(uri: str, session: storage.Session | None) -> pd.DataFrame | None:
-    """The images that failed; None where no summary is to be had."""
+def _summary_errors(uri: str, session: storage.Session | None, lines: int) -> pd.DataFrame | None:
+    """The images that failed, and those that are missing among the lines; None where no summary is to be had."""
     summary_uri = _summary_of(uri)
     try:
         data = storage.read(summary_uri, session=session)
     except NotFound:  # not there, or not ours to read: either way nobody says which images failed
         return None
     summary = manifests.parse_summary(data, summary_uri)
-    return scan.error_table([(summary_uri, e.line, e.source_ref, e.code, e.message) for e in summary.errors])
+    errors = [(summary_uri, e.line, e.source_ref, e.code, e.message) for e in summary.errors]
+    if _has_its_own(uri):
+        errors += [(uri, 0, None, MISSING_LINE, _MISSING)] * max(0, summary.valid - lines)
+    return scan.error_table(errors)
+
+
+def _has_its_own(uri: str) -> bool:
+    """Whether the summary beside a manifest is about this one alone: so jobs write them, each into a folder."""
+    if storage.is_s3(uri):
+        return uri.rpartition("/")[2] in _NAMES
+    path = Path(uri)
+    return path.name in _NAMES and len([*path.parent.glob("*.jsonl"), *path.parent.glob("*.jsonl.gz")]) == 1
 
 
 # -- putting together -------------------------------------------------------------------------------------------------

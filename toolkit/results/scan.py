@@ -1,11 +1,13 @@
 """One results manifest on this machine becomes two tables.
 
 Fast path: one DuckDB scan with the schema given, and checks of what its types let through. Where that finds anything
-amiss, every line is looked at by itself, the broken ones are named, and the sound ones are scanned again.
+amiss, or what may be, every line is looked at by itself, the broken ones are named, and the sound ones are scanned
+again. What the scan lets through the line-by-line reader lets through too, so that a line fares the same whatever
+stands around it: the few distinct names and versions of a file are read by the same functions, and those functions
+overlook what a scan cannot see, such as a number in quotes for a level.
 """
 
 import gzip
-import json
 import mmap
 import re
 import shutil
@@ -50,8 +52,10 @@ _SEARCHED: Final = 8 * 1024 * 1024
 `true` becomes 1, it is searched whole where a confidence is exactly 0 or 1."""
 _LOOKED_AT: Final = 100
 """Lines by which a file's layout is told."""
-_ANOTHER_TYPE: Final = r'^\s*([\[{"]|-?[0-9.]+\s*$|(true|false|null)\s*$)'
-"""What a number, a list or an object looks like in a column of text."""
+_PERHAPS_NO_TEXT: Final = re.compile(r"^(\s*[\[{\"].*|[-+.0-9e]+|true|false|-?nan|-?inf(inity)?)$", re.IGNORECASE)
+"""What DuckDB makes of a number, a list or an object in a column of text."""
+_PERHAPS_NO_VERSION: Final = re.compile(rf"(?!\d{{1,3}}(\.\d{{1,3}})?$){_PERHAPS_NO_TEXT.pattern}", re.IGNORECASE)
+"""The same without such numbers as `7.0`, which are a version either way."""
 
 
 class Tables(NamedTuple):
@@ -168,12 +172,11 @@ def _layout(path: Path) -> Layout:
     with path.open("rb") as file:
         for raw in islice(manifests.lines_of(file), _LOOKED_AT):
             try:
-                record = json.loads(raw)
-            except (ValueError, RecursionError):
+                record = manifests.parse_object(raw.strip(), forgiving=True)
+            except ValueError:
                 continue
-            if isinstance(record, dict):
-                results = manifests.RESULT_KEY in record
-                responses += ("ModerationLabels" in record and not results) - results
+            results = manifests.RESULT_KEY in record
+            responses += ("ModerationLabels" in record and not results) - results
     return RESPONSES if responses > 0 else RESULTS
 
 
@@ -190,18 +193,18 @@ def _strictly(
     """Images and labels.
 
     Nothing is unnested in SQL, and no chunk is copied into one: flattening lists in Arrow costs half of what UNNEST
-    does. Lines that were looked at one by one (`sound`) need no second check of their types.
+    does. Lines that were looked at one by one (`sound`) need no second check of what DuckDB makes text of.
 
     Raises
     ------
     _Amiss
-        DuckDB, or a check of what its types let through, found something.
+        DuckDB, or a check of what it let through, found something.
     """
     columns = {"source-ref": "VARCHAR"} | dict(layout.columns)
+    longest = 2 * manifests.MAX_LINE_BYTES if sound else manifests.MAX_LINE_BYTES  # written out, a line takes more room
     query = f"""
         SELECT "source-ref" AS source_ref, {layout.answer} AS answer
-        FROM read_json($path, format='newline_delimited', maximum_object_size={manifests.MAX_LINE_BYTES},
-                       columns={columns})
+        FROM read_json($path, format='newline_delimited', maximum_object_size={longest}, columns={columns})
     """  # noqa: S608  (made of constants only; the path is a parameter)
     try:
         table = connection.sql(query, params={"path": str(path)}).to_arrow_table()
@@ -210,10 +213,13 @@ def _strictly(
     refs, answer = table.column("source_ref"), table.column("answer")
     _require(not answer.null_count and not (refs.null_count and layout.named))
     with ThreadPoolExecutor(1) as beside:  # Arrow and numpy let go of the interpreter, so both halves run at once
-        images = beside.submit(_image_table, _named(refs, name), answer)
-        labels = _label_table(pc.struct_field(answer, "ModerationLabels"))
+        images = beside.submit(_image_table, _named(refs, path, name), answer)
         if not sound:
-            _require_types(path, refs, labels)
+            _require_lines(path, answer)
+            _require_names(refs)
+        labels = _label_table(pc.struct_field(answer, "ModerationLabels"), beside)
+        if not sound:
+            _require_texts(images.result(), labels)
         return images.result(), labels
 
 
@@ -222,26 +228,60 @@ def _require(holds: object) -> None:
         raise _Amiss
 
 
-def _require_types(path: Path, refs: pa.ChunkedArray, labels: pd.DataFrame) -> None:
-    """DuckDB turns numbers into text, and text into numbers."""
+def _require_names(refs: pa.ChunkedArray) -> None:
+    """DuckDB makes text of whatever stands in place of an image's name."""
     if not pc.all(pc.starts_with(refs, "s3://")).as_py():
-        _require(not pc.any(pc.match_substring_regex(refs, _ANOTHER_TYPE)).as_py())
-        _require(not pc.any(pc.equal(refs, "")).as_py())
-    _require(all(name and not re.search(_ANOTHER_TYPE, name) for name in labels["name"].cat.categories))
-    confidences = labels["confidence"].to_numpy()
-    whole = bool(((confidences == 0) | (confidences == 1)).any())
+        doubtful = pc.match_substring_regex(refs, f"^$|{_PERHAPS_NO_TEXT.pattern}", ignore_case=True)
+        _require(not pc.any(doubtful).as_py())
+
+
+def _require_texts(images: pd.DataFrame, labels: pd.DataFrame) -> None:
+    """The same of the names and versions that a file has few of."""
+    for column in (images["project_version"], images["content_type"], labels["name"], labels["parent"]):
+        _require(not any(map(_PERHAPS_NO_TEXT.match, column.cat.categories)))
+    _require(not any(map(_PERHAPS_NO_VERSION.match, images["model_version"].cat.categories)))
+
+
+def _require_lines(path: Path, answer: pa.ChunkedArray) -> None:
+    """What only the bytes show: lines that are too long, and numbers that were written as text."""
     with path.open("rb") as file:
-        if file.seek(0, 2):  # an empty one cannot be mapped
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                _require(not _DECLARED_TEXT.search(content, 0, len(content) if whole else _SEARCHED))
+        if not file.seek(0, 2):  # an empty one cannot be mapped
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            _require_short(content)
+            _require(not _DECLARED_TEXT.search(content, 0, len(content) if _perhaps_true(answer) else _SEARCHED))
 
 
-def _named(refs: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Responses that do not name their image are called after their place in the file."""
+def _require_short(content: mmap.mmap) -> None:
+    """DuckDB reads many a line that is too long, and does not count the blanks before one."""
+    start = 0
+    while len(content) - start > manifests.MAX_LINE_BYTES:
+        end = content.rfind(b"\n", start, start + manifests.MAX_LINE_BYTES)
+        _require(end >= 0)
+        start = end + 1
+
+
+def _perhaps_true(answer: pa.ChunkedArray) -> bool:
+    """Whether a confidence is 0 or 1, which is what DuckDB makes of false and true."""
+    lists = (pc.list_flatten(pc.struct_field(answer, key)) for key in ("ModerationLabels", "ContentTypes"))
+    return any(np.isin(_confidences(items), (0, 1)).any() for items in lists)
+
+
+def _named(refs: pa.ChunkedArray, path: Path, name: str) -> pa.ChunkedArray:
+    """Responses that do not name their image are called after their line."""
     if not refs.null_count:
         return refs
-    places = pa.array([f"{name}#{number}" for number in range(1, len(refs) + 1)])
-    return pc.coalesce(refs, places)
+    _require(len(refs) == _count_lines(path))  # DuckDB passes over empty ones
+    return pc.coalesce(refs, pa.array([_name_of_line(name, number) for number in range(1, len(refs) + 1)]))
+
+
+def _name_of_line(name: str, line: int) -> str:
+    return f"{name}#{line}"
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in manifests.lines_of(file))
 
 
 def _image_table(refs: pa.ChunkedArray, answer: pa.ChunkedArray) -> pd.DataFrame:
@@ -249,20 +289,23 @@ def _image_table(refs: pa.ChunkedArray, answer: pa.ChunkedArray) -> pd.DataFrame
         {
             "image": np.arange(len(refs)),
             "source_ref": pd.Series(refs, dtype=pd.StringDtype("pyarrow", na_value=np.nan)).astype("str"),
-            "model_version": _category(pc.struct_field(answer, "ModerationModelVersion")),
-            "project_version": _category(pc.struct_field(answer, "ProjectVersion")),
+            "model_version": _category(answer, "ModerationModelVersion", manifests.model_version_of),
+            "project_version": _category(answer, "ProjectVersion", _project_version_of),
             "content_type": _likeliest(pc.struct_field(answer, "ContentTypes")),
         }
     )
 
 
+def _project_version_of(answer: Mapping[str, Any]) -> str | None:
+    return manifests.text_of(answer, "ProjectVersion")
+
+
 def _likeliest(content: pa.ChunkedArray) -> pd.Categorical:
     """Name of the content type with the highest confidence of each image; missing where there is none."""
     flat = pc.list_flatten(content)
-    names = _category(pc.struct_field(flat, "Name"))
+    names = _category(flat, "Name", manifests.name_of)
     owner = _owners(content)
-    confidence = pc.struct_field(flat, "Confidence").to_numpy()
-    _require(np.all((confidence >= 0) & (confidence <= 100)))
+    confidence = _confidences(flat)
     codes = np.full(len(content), -1, dtype=names.codes.dtype)
     order = np.lexsort((confidence, owner)) if np.any(owner[1:] == owner[:-1]) else slice(None)
     codes[owner[order]] = names.codes[order]  # the last of an image counts: its likeliest
@@ -275,53 +318,62 @@ def _owners(lists: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(lists)), lengths)
 
 
-def _category(column: pa.ChunkedArray) -> pd.Categorical:
-    encoded = column.dictionary_encode().unify_dictionaries()
-    names = pd.Index(encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else [], dtype="str")
-    codes = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
-    return pd.Categorical.from_codes(np.concatenate(codes) if codes else [], categories=names)
-
-
-def _label_table(labels: pa.ChunkedArray) -> pd.DataFrame:
+def _label_table(labels: pa.ChunkedArray, beside: ThreadPoolExecutor) -> pd.DataFrame:
     flat = pc.list_flatten(labels)
-    names, confidences = pc.struct_field(flat, "Name"), pc.struct_field(flat, "Confidence").to_numpy()
-    _require(not (labels.null_count or flat.null_count or names.null_count))
-    _require(np.all((confidences >= 0) & (confidences <= 100)))  # NaN is neither
+    _require(not (labels.null_count or flat.null_count))
+    parent = beside.submit(_category, flat, "ParentName", _canonical_parent_of)
     table = pd.DataFrame(
         {
             "image": _owners(labels),
-            "name": _category(names),
-            "parent": _category(pc.fill_null(pc.struct_field(flat, "ParentName"), "")),
-            "confidence": confidences,
+            "name": _category(flat, "Name", _canonical_name_of),
+            "parent": parent.result(),
+            "level": pc.struct_field(flat, "TaxonomyLevel").to_numpy(),
+            "confidence": _confidences(flat),
         }
     )
-    for column in ("name", "parent"):
-        _respell(table, column)
-    table.insert(3, "level", _levels(table, pc.struct_field(flat, "TaxonomyLevel").to_numpy()))
-    return table
+    return table.assign(level=_levels(table))
 
 
-def _respell(table: pd.DataFrame, column: str) -> None:
-    """Current spellings instead of old ones."""
-    old = list(table[column].cat.categories)
-    new = [taxonomy.canonical(name) for name in old]
-    if new != old:
-        merged = pd.Index(dict.fromkeys(new), dtype="str")
-        codes = merged.get_indexer(pd.Index(new))[table[column].cat.codes]
-        table[column] = pd.Categorical.from_codes(codes, categories=merged)
+def _canonical_name_of(item: Mapping[str, Any]) -> str:
+    return taxonomy.canonical(manifests.name_of(item))
 
 
-def _levels(table: pd.DataFrame, level: NDArray[np.float32]) -> NDArray[np.int8]:
+def _canonical_parent_of(item: Mapping[str, Any]) -> str:
+    return taxonomy.canonical(manifests.parent_of(item))
+
+
+def _levels(table: pd.DataFrame) -> NDArray[np.int8]:
     """Levels, also where the response left them out."""
+    level = table["level"].to_numpy()
     unknown = np.isnan(level)
     _require(np.all(unknown | ((level >= 1) & (level <= 9) & (level == np.floor(level)))))
     if unknown.any():
         level = level.copy()
-        level[unknown] = [
-            taxonomy.level(str(name)) or (2 if parent else 1)
-            for name, parent in table.loc[unknown, ["name", "parent"]].itertuples(index=False)
-        ]
+        left_out = table.loc[unknown, ["name", "parent"]].itertuples(index=False)
+        level[unknown] = [manifests.usual_level(name, parent) for name, parent in left_out]
     return level.astype(np.int8)
+
+
+def _confidences(items: pa.ChunkedArray) -> NDArray[np.float32]:
+    """Confidences in percent."""
+    confidences: NDArray[np.float32] = pc.struct_field(items, "Confidence").to_numpy()
+    _require(np.all((confidences >= 0) & (confidences <= 100)))  # NaN is neither, and so is none
+    return confidences
+
+
+def _category(items: pa.ChunkedArray, key: str, read: Callable[[Mapping[str, Any]], str | None]) -> pd.Categorical:
+    """A field of text; its few distinct values are read by the function that reads them line by line."""
+    column = pc.struct_field(items, key)
+    encoded = column.dictionary_encode().unify_dictionaries()
+    texts = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
+    try:
+        values = [read({key: text}) for text in texts]
+        values += [read({})] if column.null_count else []  # the last one, which is what -1 means
+    except ValueError as error:
+        raise _Amiss from error
+    names = pd.Index(dict.fromkeys(value for value in values if value is not None), dtype="str")
+    codes = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
+    return pd.Categorical(values, categories=names).take(np.concatenate(codes) if codes else [])
 
 
 # -- what is wrong ----------------------------------------------------------------------------------------------------
@@ -333,11 +385,14 @@ def _sort_out(path: Path, sound: Path, name: str, layout: Layout) -> list[tuple[
     lines = 0
     with path.open("rb") as source, sound.open("wb") as copy:
         for number, raw in enumerate(manifests.lines_of(source), start=1):
-            if not raw.strip():
+            # Of a line that is too long only the beginning is here, and that may be blank.
+            line = raw.strip() if len(raw) <= manifests.MAX_LINE_BYTES else raw
+            if not line:
                 continue
             lines += 1
             try:
-                copy.write(manifests.to_line(layout.parse(raw)).encode("utf-8"))
+                record = {"source-ref": _name_of_line(name, number)} | layout.parse(line)
+                copy.write(manifests.to_line(record).encode("utf-8"))
             except ValueError as error:
                 broken.append((name, number, None, UNREADABLE_LINE, str(error)))
     if len(broken) > lines / 2:

@@ -213,7 +213,7 @@ class Results:
         """
         column = self.labels["name"].cat
         kinds = len(column.categories)
-        image, code = np.divmod(np.unique(self.labels["image"].to_numpy() * kinds + column.codes.to_numpy()), kinds)
+        image, code = np.divmod(np.unique(_pairs(self.labels)), kinds)
         has = coo_array((np.ones(len(image), dtype=np.int64), (image, code)), shape=(self.n_images, kinds)).tocsr()
         names = self.label_names()
         order = column.categories.get_indexer(pd.Index(names, dtype=object))
@@ -262,14 +262,15 @@ class Results:
         -------
         pandas.DataFrame
             `label`, `parent`, `level`, `images` (number of images with the label), `share` (of the analyzed images,
-            0–1), `median_confidence` (percent, over the images that have it).
+            0–1), `median_confidence` (percent, over the images that have it; of an image that names the label twice,
+            the higher confidence counts).
         """
-        groups = self.labels.groupby("name", observed=True)
+        groups = highest(self.labels).groupby("name", observed=True)
         table = pd.DataFrame(
             {
                 "parent": groups["parent"].first().astype(str),
                 "level": groups["level"].first().astype(int),
-                "images": groups["image"].nunique(),
+                "images": groups.size(),
                 "median_confidence": groups["confidence"].median(),
             }
         )
@@ -296,6 +297,23 @@ class Results:
             "labels": ", ".join(self.label_names()[:8]) or "none",
         }
         return described("Results", facts)
+
+
+def highest(labels: pd.DataFrame) -> pd.DataFrame:
+    """Of the `labels` of `Results`, one row an image and label: the higher confidence where an image names it twice."""
+    pair = pd.Series(_pairs(labels), index=labels.index)
+    repeated = labels["confidence"][pair.duplicated(keep=False)]
+    if repeated.empty:
+        return labels
+    lower = pair[repeated.sort_values().index].duplicated(keep="last")
+    return labels.drop(lower.index[lower])
+
+
+def _pairs(labels: pd.DataFrame) -> NDArray[np.int64]:
+    """One number for each (image, label)."""
+    name = labels["name"].cat
+    image: NDArray[np.int64] = labels["image"].to_numpy(np.int64)
+    return image * len(name.categories) + name.codes.to_numpy(np.int64)
 
 
 def histogram_of(scores: NDArray[np.float32]) -> pd.Series:
