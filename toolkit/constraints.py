@@ -6,7 +6,6 @@ requests are held against it before they cost a round trip.
 """
 
 import base64
-import binascii
 import math
 import re
 from collections.abc import Callable
@@ -156,7 +155,7 @@ def _blob(shape: Shape, value: Any, member: str) -> None:
         raise _wrong_type(member, "base64 text")
     try:
         size = len(base64.b64decode(value, validate=True))
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; letters beyond ASCII are another
         raise _wrong_type(member, "base64 text") from error
     _bounds(shape, size, member, "size in bytes")
 

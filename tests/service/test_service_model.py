@@ -258,3 +258,17 @@ def test_large_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(model, "_ONE_LARGE_IMAGE", lock())
         look(data)
         assert len(taken) == expected
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_what_makes_a_decoder_stumble_is_a_bad_image_and_no_mistake_of_ours() -> None:
+    header = struct.pack(">IIBBBBB", 100, 100, 8, 3, 0, 0, 0)  # colours from a palette, which does not come
+    pixels = zlib.compress(bytes(101 * 100))
+    start = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
+    for tail in (b"", _chunk(b"iCCP", b"")):
+        with pytest.raises(BadImage) as caught:
+            prepare(start + _chunk(b"IDAT", pixels) + tail + _chunk(b"IEND", b""))
+        assert caught.value.code == "INVALID_IMAGE_FORMAT"

@@ -181,6 +181,10 @@ def test_a_presigned_url_is_good_until_it_expires(locked: LocalService) -> None:
     assert send(locked, AWSRequest("GET", url.replace("a%20b", "other"), {}, b""))[0] == 403
     assert send(locked, AWSRequest("GET", url.replace("Expires=60", "Expires=600"), {}, b""))[0] == 403
     assert send(locked, AWSRequest("DELETE", url, {}, b""))[0] == 403
+    upload = s3.generate_presigned_url("put_object", {"Bucket": "shared", "Key": "box"}, ExpiresIn=60)
+    status, said = send(locked, AWSRequest("PUT", upload, {"x-amz-copy-source": "shared/a b.txt"}, b""))
+    assert (status, "must be signed, too: x-amz-copy-source." in said) == (403, True)
+    assert send(locked, AWSRequest("PUT", upload, {}, b"mine"))[0] == 200
 
     parts = urlsplit(url)
     target = f"{parts.path}?{parts.query}"

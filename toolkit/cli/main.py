@@ -1,5 +1,6 @@
 """All commands in one place. Each reads its options, calls the library and prints."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -84,6 +85,11 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Run the local bulk-analysis service until Ctrl-C."""
+    # Typer takes an empty variable for none; the service refuses it, rather than to run without the key that was meant.
+    access_key, secret_key = (
+        os.environ.get(name) if given is None else given
+        for name, given in (("MODKIT_ACCESS_KEY", access_key), ("MODKIT_SECRET_KEY", secret_key))
+    )
     from toolkit.service.limits import Limits
     from toolkit.service.server import LocalService, run
 

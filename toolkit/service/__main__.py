@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tps", type=float, help="requests per second of each operation (default: any)")
     parser.add_argument("--max-concurrent-jobs", type=int, help="jobs that have not ended (default: any)")
     parser.add_argument("--scheduler", help="tcp://… of a Dask scheduler whose workers look at images")
-    access_key, secret_key = (os.environ.get(name) or None for name in ("MODKIT_ACCESS_KEY", "MODKIT_SECRET_KEY"))
+    access_key, secret_key = (os.environ.get(name) for name in ("MODKIT_ACCESS_KEY", "MODKIT_SECRET_KEY"))
     parser.add_argument("--access-key", default=access_key, help="what requests are signed with")
     parser.add_argument("--secret-key", default=secret_key, help="better given as MODKIT_SECRET_KEY")
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")

@@ -102,7 +102,9 @@ class Jobs:
         self._shelf.choose(caller.account, caller.region, config.get("ProjectVersion"))
         output = request["OutputConfig"]
         try:
-            store.require_writable(output["S3Bucket"], output.get("S3KeyPrefix", ""))
+            # A name such as the results will have: what lies below the prefix counts, with its slash and without.
+            below = output.get("S3KeyPrefix", "").rstrip("/")
+            store.require_writable(output["S3Bucket"], f"{below}/results" if below else "results")
         except Denied as error:
             raise AccessDenied(f"OutputConfig: {error}") from error
         except ObjectError as error:

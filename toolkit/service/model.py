@@ -51,7 +51,10 @@ _FORMATS: Final[dict[bytes, type[JpegImageFile] | type[PngImageFile]]] = {
     b"\x89PNG\r\n\x1a\n": PngImageFile,
 }
 # What Pillow raises on bytes that are not what they claim to be.
-_UNDECODABLE: Final = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, ImageDecodeError)
+_UNDECODABLE: Final = (
+    OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, ImageDecodeError,
+    AssertionError, LookupError, TypeError, AttributeError, ArithmeticError,  # where its parsers stumble
+)  # fmt: skip
 
 
 class BadImage(Exception):

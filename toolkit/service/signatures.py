@@ -105,7 +105,7 @@ class Verifier:
         if not hmac.compare_digest(signed.access_key.encode(), self._credentials.access_key.encode()):
             raise NotAuthentic("unknown key", "The access key is not the one that this service was started with.")
         self._check_time(signed)
-        unsigned = _must_be_signed(environ, presigned=signed.expires is not None) - set(map(_key, signed.headers))
+        unsigned = _must_be_signed(environ) - set(map(_key, signed.headers))
         if unsigned:
             names = ", ".join(sorted(map(_header, unsigned)))
             raise NotAuthentic("form", f"These headers must be signed, too: {names}.")
@@ -197,11 +197,9 @@ def _header(key: str) -> str:
     return key.removeprefix("HTTP_").replace("_", "-").lower()
 
 
-def _must_be_signed(environ: Mapping[str, Any], *, presigned: bool) -> set[str]:
-    # Whoever makes a presigned URL does not know what headers it will be used with.
-    return {"HTTP_HOST"} | {
-        name for name in environ if name.startswith(("HTTP_X_AMZ_", "HTTP_X_MOTO_")) and not presigned
-    }
+def _must_be_signed(environ: Mapping[str, Any]) -> set[str]:
+    # Of a presigned URL too: `x-amz-copy-source` would make an upload read any object.
+    return {"HTTP_HOST"} | {name for name in environ if name.startswith(("HTTP_X_AMZ_", "HTTP_X_MOTO_"))}
 
 
 def _target(environ: Mapping[str, Any]) -> str:
