@@ -1,5 +1,6 @@
 """The label log: nothing is lost, undo takes back the right one, disagreement is unknown."""
 
+import errno
 import subprocess
 import sys
 
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 import toolkit as tk
+from toolkit import labelling
 from toolkit.curves import binomial_interval
-from toolkit.errors import InvalidArgument, NotLabelled, UnreadableManifest
+from toolkit.errors import InvalidArgument, NotFound, NotLabelled, UnreadableManifest
 from toolkit.labelling import ANSWERS
 
 quick = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -87,6 +89,47 @@ def test_a_line_that_a_crash_cut_off_harms_nothing_and_a_broken_one_is_named(tmp
     log.path.write_bytes(log.path.read_bytes() + b'{"who": "ann"}\n')
     with pytest.raises(UnreadableManifest, match="line 4 is not a judgement"):
         log.judgements()
+    log.path.write_bytes(b'{"a":' * 100_000 + b"}\n")
+    with pytest.raises(UnreadableManifest, match="line 1 is not a judgement"):
+        log.judgements()
+
+
+def test_an_undo_concerns_one_label_and_sample_where_they_are_named(tmp_path):
+    log = fresh(tmp_path)
+    log.add("ann", ref(1), "Gambling", "present", sample="one")
+    log.add("ann", ref(2), "Gambling", "present", sample="two")
+    log.add("ann", ref(3), "Violence", "present", sample="one")
+    assert log.undo("ann", label="Smoking") is None
+    assert log.undo("ann", label="Gambling", sample="one").source_ref == ref(1)
+    assert log.undo("ann", label="Gambling", sample="one") is None
+    assert log.judgements()["source_ref"].tolist() == [ref(2), ref(3)]
+    assert log.undo("ann", label="Gambling").source_ref == ref(2)
+    assert log.undo("ann").source_ref == ref(3)
+    assert log.judgements().empty
+
+
+def test_many_are_written_at_once_and_all_or_none(tmp_path, monkeypatch):
+    log, synced = fresh(tmp_path), []
+    monkeypatch.setattr(labelling.os, "fsync", synced.append)
+    log.add_many("file: a", [(ref(n), "Gambling", "present", 2.0) for n in range(20_000)], sample="file: a")
+    assert len(synced) == 1
+    assert log.truth("Gambling", sample="file: a").n_images == 20_000
+    before = log.path.read_bytes()
+    with pytest.raises(InvalidArgument):
+        log.add_many("ann", [(ref(1), "Gambling", "present", None), (ref(2), "Gambling", "maybe", None)])
+    assert log.path.read_bytes() == before
+    write, written = labelling.os.write, []
+
+    def full(descriptor: int, data: bytes) -> int:
+        if written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(write(descriptor, bytes(data[:100])))
+        return written[0]
+
+    monkeypatch.setattr(labelling.os, "write", full)
+    with pytest.raises(NotFound, match="No space left"):
+        log.add_many("ann", [(ref(n), "Gambling", "present", None) for n in range(10)])
+    assert log.path.read_bytes() == before
 
 
 def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path):

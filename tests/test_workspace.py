@@ -55,7 +55,17 @@ def test_a_run_that_leads_out_of_the_folder_is_refused(tmp_path) -> None:
         tk.Workspace.load(tmp_path).results("y")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "runs": {"a": {"b": 1}}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 2}',
+        '{"version": 1, "runs": {"a": {"b": 1}}}',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
+)
 def test_what_is_no_workspace_is_said_in_one_sentence(tmp_path, text: str) -> None:
     (tmp_path / "workspace.json").write_text(text)
     with pytest.raises(UnreadableManifest):

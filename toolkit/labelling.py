@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import combinations
@@ -14,6 +15,9 @@ import pandas as pd
 from toolkit import taxonomy
 from toolkit.errors import InvalidArgument, NotFound, NotLabelled, UnreadableManifest
 from toolkit.truth import CHANCES, UNEQUAL, Truth, make_truth
+
+if sys.platform != "win32":
+    import fcntl
 
 ANSWERS: Final = ("present", "absent", "unsure")
 _UNDO: Final = "undo"
@@ -84,22 +88,53 @@ class LabelLog:
         NotFound
             The file cannot be written.
         """
+        self.add_many(who, [(source_ref, label, answer, weight)], sample=sample)
+
+    def add_many(self, who: str, answers: Iterable[tuple[str, str, str, float | None]], *, sample: str = "") -> None:
+        """Writes the judgements of one person or file, all of them or none.
+
+        Parameters
+        ----------
+        who
+            As in `Judgement`.
+        answers
+            Source reference, label, answer and weight of each.
+        sample
+            As in `Judgement`.
+
+        Raises
+        ------
+        InvalidArgument, NotFound
+            As `add`; nothing is written then.
+        """
         if not who.strip():
             raise InvalidArgument("nobody is named; say who judges.")
-        if answer not in ANSWERS:
-            raise InvalidArgument(f"answer is {answer!r}; give one of {', '.join(ANSWERS)}.")
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        spelled = taxonomy.canonical(label)
-        self._append(asdict(Judgement(now, who.strip(), source_ref, spelled, answer, weight, sample)))
+        now, records = _now(), []
+        for source_ref, label, answer, weight in answers:
+            if answer not in ANSWERS:
+                raise InvalidArgument(f"answer is {answer!r}; give one of {', '.join(ANSWERS)}.")
+            spelled = taxonomy.canonical(label)
+            records.append(asdict(Judgement(now, who.strip(), source_ref, spelled, answer, weight, sample)))
+        self._append(records)
 
-    def undo(self, who: str) -> Judgement | None:
-        """Takes back this person's last judgement, and says which that was; None where there is none left."""
-        stack = self._stacks().get(who.strip())
-        if not stack:
+    def undo(self, who: str, *, label: str | None = None, sample: str | None = None) -> Judgement | None:
+        """Takes back this person's last judgement, and says which that was; None where there is none left.
+
+        Parameters
+        ----------
+        who
+            The person.
+        label, sample
+            The last one about this label, or in this sample; None is any.
+        """
+        within = {} if label is None else {"label": taxonomy.canonical(label)}
+        within |= {} if sample is None else {"sample": sample}
+        stack = self._stacks().get(who.strip(), [])
+        last = _last(stack, within)
+        if last is None:
             return None
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._append({"when": now, "who": who.strip(), "answer": _UNDO})
-        return stack[-1]
+        self._append([{"when": _now(), "who": who.strip(), "answer": _UNDO, **within}])
+        return stack[last]
 
     def judgements(self, label: str | None = None, who: str | None = None) -> pd.DataFrame:
         """What stands: of each person the last answer about each label on each image of a sample, undone ones left out.
@@ -115,7 +150,7 @@ class LabelLog:
             A line is broken. A last line that a crash cut off is none.
         """
         every = [each for stack in self._stacks().values() for each in stack]
-        table = pd.DataFrame([asdict(each) for each in every], columns=_COLUMNS).sort_values("when", kind="stable")
+        table = pd.DataFrame([vars(each) for each in every], columns=_COLUMNS).sort_values("when", kind="stable")
         if label is not None:
             table = table[table["label"] == taxonomy.canonical(label)]
         if who is not None:
@@ -146,19 +181,19 @@ class LabelLog:
             table = table[table["sample"] == sample]
         if table.empty:
             raise NotLabelled(f"{label or 'any label'}: nobody has judged it yet; label some images first.")
-        weights = table.groupby("source_ref")["weight"].agg(lambda values: values.nunique(dropna=False))
+        weights = table.groupby("source_ref")["weight"].nunique(dropna=False)
         if (weights > 1).any() or 0 < table["weight"].isna().sum() < len(table):
             raise InvalidArgument(
                 "these judgements come from samples with different chances of being picked; take one label and one "
                 "sample at a time."
             )
         answers = table.groupby(["source_ref", "label"], sort=False)
-        agreed = answers["answer"].agg(lambda said: said.iloc[0] if said.nunique() == 1 else "unsure").reset_index()
-        agreed["present"] = agreed["answer"].map({"present": 1, "absent": 0})
+        agreed = answers["answer"].agg(["first", "nunique"]).reset_index()
+        agreed["present"] = agreed["first"].where(agreed["nunique"] == 1).map({"present": 1, "absent": 0})
         if table["weight"].notna().all():
             # Of a uniform sample none are kept: what was judged so far may be alike, the chances were not.
             agreed = agreed.assign(weight=answers["weight"].first().to_numpy(), **{CHANCES: UNEQUAL})
-        return make_truth(agreed.drop(columns="answer"), str(self.path))
+        return make_truth(agreed.drop(columns=["first", "nunique"]), str(self.path))
 
     def agreement(self, label: str) -> pd.DataFrame:
         """How far people agree about a label, pair by pair.
@@ -199,12 +234,14 @@ class LabelLog:
                 record = json.loads(line)
                 stack = stacks.setdefault(str(record["who"]), [])
                 if record["answer"] == _UNDO:
-                    stack[-1:] = []
+                    last = _last(stack, {name: record[name] for name in ("label", "sample") if name in record})
+                    if last is not None:
+                        del stack[last]
                 elif record["answer"] in ANSWERS:
                     stack.append(Judgement(**record))
                 else:
                     raise ValueError(record["answer"])
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise UnreadableManifest(
                     f"{self.path}: line {number} is not a judgement; take the file as it was, or mend that line."
                 ) from error
@@ -221,18 +258,41 @@ class LabelLog:
             if line.endswith(b"}"):  # else a crash cut it off, and nobody was told that it is kept
                 yield number, line
 
-    def _append(self, record: dict[str, object]) -> None:
-        """One write a line, at the end of the file whatever others write meanwhile, and on the disk when it returns."""
-        line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
+    def _append(self, records: list[dict[str, object]]) -> None:
+        """All in one write, at the end of the file whatever others write meanwhile; on the disk when it returns."""
+        lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                size = os.fstat(descriptor).st_size
-                cut_off = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-                os.write(descriptor, b"\n" + line if cut_off else line)
+                if sys.platform != "win32":
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)  # closing lets go of it
+                _write(descriptor, lines)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise NotFound(f"{self.path}: cannot be written ({error.strerror}); check folder and disk.") from error
+
+
+def _write(descriptor: int, lines: bytes) -> None:
+    """At the end of a locked file; where the disk has no place for all of it, nothing stays."""
+    size = os.fstat(descriptor).st_size
+    cut_off = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    left = memoryview(b"\n" + lines if cut_off else lines)
+    try:
+        while left:
+            left = left[os.write(descriptor, left) :]
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
+def _last(stack: list[Judgement], within: dict[str, str]) -> int | None:
+    """Where the last judgement stands that has these values."""
+    fits = (all(getattr(each, name) == value for name, value in within.items()) for each in reversed(stack))
+    return next((len(stack) - back for back, fit in enumerate(fits, start=1) if fit), None)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -90,7 +90,7 @@ class Workspace:
                 )
             runs = {name: Run(**run) for name, run in document["runs"].items()}
             return cls(Path(folder), runs, document["truth"], dict(document["images"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableManifest(f"{path}: not a workspace; run `modkit demo` to make one.") from error
 
     def path(self, name: str) -> Path:

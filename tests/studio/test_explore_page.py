@@ -36,6 +36,24 @@ def test_pages_follow_each_other_and_a_narrower_filter_ends_at_its_last(workspac
     assert gallery(app) == f"1–{count} of {count}" if count <= 24 else gallery(app).endswith(f"of {count}")
 
 
+def test_what_the_page_shows_stands_in_the_address(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "explore", run="adapter", label="Gambling")
+    assert set(app.query_params) == {"run", "label"}
+    app.selectbox(key="people say").select("absent").run()
+    app.radio(key="shape").set_value("At or above").run()
+    next(button for button in app.button if button.label == "Next").click().run()
+    count = sum(not is_gambling(number) for number in range(N))
+    assert gallery(app) == f"25–{count} of {count}"
+    address = {name: app.query_params[name] for name in app.query_params}
+    address = {name: value[0] if isinstance(value, list) else value for name, value in address.items()}
+    again = open_app("--dir", str(workspace.folder), "--page", "explore", **address)
+    assert gallery(again) == gallery(app)
+    assert again.radio(key="shape").value == "At or above"
+    assert {"said": "absent", "page": "2", "shape": "At or above"}.items() <= address.items()
+    again.selectbox(key="people say").select("any").run()
+    assert "said" not in again.query_params
+
+
 def test_a_run_without_samples_or_policy_still_has_a_gallery(workspace, open_app: Open):
     tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
     app = open_app("--dir", str(workspace.folder), "--page", "explore", run="base", label="Explicit")

@@ -7,8 +7,9 @@ import pytest
 from playwright.sync_api import expect
 
 import toolkit as tk
-from tests.studio.conftest import N, Open
+from tests.studio.conftest import PREFIX, N, Open, is_gambling
 from tests.studio.test_pages import field, press, shown
+from toolkit.studio import exchange
 
 
 def open_label(open_app: Open, workspace: tk.Workspace, **address: str):
@@ -67,6 +68,120 @@ def test_labels_from_a_file_are_taken_in_under_its_name(workspace, open_app: Ope
     assert not app.error
     judged = tk.LabelLog(workspace.folder / "labels.jsonl").judgements("Gambling", "file: mine.csv")
     assert len(judged) == N
+
+
+def image(app) -> str:
+    """The one that is asked about."""
+    return next(caption.value for caption in app.main.caption if "demo" in caption.value)
+
+
+def said(app) -> str:
+    return " ".join(each.value for each in [*app.main.caption, *app.main.text])
+
+
+def test_a_run_without_analyzed_images_has_nothing_to_label(workspace, open_app: Open):
+    workspace.path("runs/adapter/results.jsonl").write_text("")
+    app = open_label(open_app, workspace, who="ann")
+    assert "analyzed no image" in shown(app)
+    assert not app.error
+
+
+def test_an_image_can_be_skipped_again_and_again(workspace, open_app: Open):
+    app = open_label(open_app, workspace, n="3", who="ann")
+    seen = []
+    for _ in range(6):
+        seen.append(image(app))
+        press(app, "Skip")
+    assert len(set(seen)) == 3
+    assert seen[:3] == seen[3:]
+
+
+def test_an_undo_takes_back_the_last_thing_done_here_be_it_a_skip(workspace, open_app: Open):
+    log = tk.LabelLog(workspace.folder / "labels.jsonl")
+    app = open_label(open_app, workspace, who="ann")
+    first = image(app)
+    app.button(key="answer present").click().run()
+    second = image(app)
+    press(app, "Skip")
+    press(app, "Undo")
+    assert image(app) == second
+    assert len(log.judgements()) == 1
+    app.selectbox(key="label").select("Violence").run()
+    press(app, "Undo")
+    assert len(log.judgements()) == 1
+    app.selectbox(key="label").select("Gambling").run()
+    press(app, "Undo")
+    assert image(app) == first
+    assert log.judgements().empty
+
+
+def test_csv_runs_no_formula():
+    truth = tk.make_truth(pd.DataFrame({"source_ref": ["a"], "label": ['=HYPERLINK("http://b")'], "present": [1]}))
+    rows = pd.read_csv(io.BytesIO(exchange._file(truth, "csv")))
+    assert rows["label"].tolist() == ['\'=HYPERLINK("http://b")']
+    assert rows["present"].tolist() == [1]
+    assert pd.read_parquet(io.BytesIO(exchange._file(truth, "parquet")))["label"].tolist() == truth.labels
+
+
+def test_labels_from_a_file_can_be_used_and_exported(workspace, open_app: Open):
+    app = open_label(open_app, workspace, who="ann")
+    app.file_uploader[0].upload("mine.csv", (workspace.folder / "test.csv").read_bytes())
+    press(app, "Take in")
+    present = sum(map(is_gambling, range(N)))
+    assert f"{N} images known: {present} present, {N - present} absent." in said(app)
+    assert app.get("download_button")
+    app.button(key="answer present").click().run()
+    box = app.selectbox(key="judgements")
+    assert len(box.options) == 2
+    box.select_index(0).run()
+    assert "1 images known: 1 present, 0 absent." in said(app)
+    app.selectbox(key="judgements").select_index(1).run()
+    press(app, "Tune with these")
+    assert not app.error
+    assert tk.read_truth(workspace.folder / "labelled.csv").n_images == N
+
+
+def test_known_positives_are_of_this_run_agreed_and_also_from_the_samples(workspace, open_app: Open):
+    present = [f"{PREFIX}image-{number:02}.jpg" for number in range(N) if is_gambling(number)]
+    absent = f"{PREFIX}image-01.jpg"
+    log = tk.LabelLog(workspace.folder / "labels.jsonl")
+    log.add("ann", "s3://elsewhere/1.jpg", "Gambling", "present")
+    log.add("ann", absent, "Gambling", "present")
+    log.add("ann", present[0], "Gambling", "present")
+    app = open_label(open_app, workspace)
+    assert f"{len(present)} images of this run are known" in said(app)
+    log.add("bob", present[0], "Gambling", "absent")
+    app.run()
+    assert f"{len(present) - 1} images of this run are known" in said(app)
+    tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
+    app.run()
+    assert "1 images of this run are known" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("near", "shows"), [("82.5", 82.5), ("0", 50), ("500", 100), ("nan", 80), ("soon", 80), ("1e1", 50)]
+)
+def test_the_threshold_in_the_address_is_any_number_from_the_floor_up(workspace, open_app: Open, near: str, shows):
+    app = open_label(open_app, workspace, strategy="threshold", near=near)
+    assert app.number_input(key="near").value == shows
+    assert not app.error
+    assert float(app.query_params["near"]) == shows
+
+
+def test_a_name_is_taken_from_a_link_and_not_put_into_one(workspace, open_app: Open):
+    app = open_label(open_app, workspace)
+    assert "who" not in app.query_params
+    field(app, "Your name").set_value("ann").run()
+    assert "who" not in app.query_params
+    assert field(open_label(open_app, workspace, who="ann"), "Your name").value == "ann"
+
+
+def test_no_fewer_images_can_be_asked_for_than_the_strategy_needs(workspace, open_app: Open):
+    app = open_label(open_app, workspace, n="3", who="ann")
+    assert app.number_input(key="n").value == 3
+    app.selectbox(key="strategy").select("confidence").run()
+    assert app.number_input(key="n").value == app.number_input(key="n").min == 11
+    assert not app.error
 
 
 def test_ten_images_by_keyboard_are_kept_used_and_exported(open_page, demo):

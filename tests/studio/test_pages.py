@@ -406,3 +406,24 @@ def test_runs_of_another_collection_are_named_in_one_caption(workspace, open_app
     assert not app.error
     captions = [re.sub(r"\\(.)", r"\1", caption.value) for caption in app.caption]
     assert "Not compared, as none of the images judged here is in them: may, june." in captions
+
+
+def test_an_address_of_what_is_not_here_says_so_until_another_is_chosen(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", run="x1+e236614f", label="Smoking and more")
+    assert "Run x1+e236614f is not open here" in shown(app)
+    assert "Shown instead: adapter." in shown(app)
+    assert "Label Smoking and more is neither in this run nor in the labelled samples" in shown(app)
+    app.selectbox(key="run").select("base").run()
+    assert "Shown instead" not in shown(app)
+    assert "Shown instead" not in shown(open_app("--dir", str(workspace.folder), run="base"))
+
+
+def test_beside_an_unreadable_run_another_can_be_chosen(workspace, open_app: Open):
+    workspace.path("runs/adapter/results.jsonl").unlink()
+    app = open_app("--dir", str(workspace.folder), run="adapter")
+    assert "no such file" in shown(app)
+    assert "Choose another run at the left" in shown(app)
+    assert "Nothing is open yet" not in shown(app)
+    app.selectbox(key="run").select("base").run()
+    assert not app.error
+    assert counts(app)["Images analyzed"] == str(N)

@@ -1,39 +1,63 @@
 """Labels in and out on the Label page: into the studio's samples, from files, and to every format."""
 
-import io
 from typing import Final
 
 import streamlit as st
 
+from toolkit import export
 from toolkit.adapters import ground_truth
-from toolkit.errors import NotLabelled, ToolkitError
+from toolkit.errors import ToolkitError
 from toolkit.labelling import LabelLog
 from toolkit.studio import source
 from toolkit.studio.source import Samples, View
 from toolkit.studio.widgets import guarded, plain
-from toolkit.truth import Truth, read_truth
+from toolkit.truth import Truth
 
 FILE: Final = "labelled.csv"
+_IMPORTED: Final = "file: "
 
 
 def section(view: View, log: LabelLog, label: str, sample: str) -> None:
-    """What was labelled in this sample, for tuning and for other tools; and labels from elsewhere into the log."""
+    """What was labelled in this sample, or taken in, for tuning and for other tools; and labels into the log."""
     st.subheader("Use and exchange", anchor=False)
-    try:
-        truth = log.truth(label, sample=sample)
-    except NotLabelled:
-        truth = None
-        st.caption("Nothing of this sample is judged yet, so there is nothing to use or to export.")
-    if truth is not None:
-        _use(view, truth)
-        _export(truth)
+    with guarded():
+        chosen = _which(log, label, sample)
+        if chosen is None:
+            st.caption("Nothing of this sample is judged yet, so there is nothing to use or to export.")
+        else:
+            truth = log.truth(label, sample=chosen)
+            _use(view, truth)
+            _export(truth)
     with guarded():
         _import(log)
 
 
+def _which(log: LabelLog, label: str, sample: str) -> str | None:
+    """Which judgements to use: of this sample, another one, or a file; weights of two do not go together."""
+    found = [str(name) for name in log.judgements(label)["sample"].unique()]
+    options = sorted(found, key=lambda name: name != sample)
+    if options in ([], [sample]):
+        return options[0] if options else None
+    if st.session_state.get("judgements") not in options:
+        st.session_state["judgements"] = options[0]
+
+    def said(name: str) -> str:
+        if name.startswith(_IMPORTED):
+            return f"taken in from {name.removeprefix(_IMPORTED)}"
+        return f"the images above ({name})" if name == sample else name or "of no sample"
+
+    return str(st.selectbox("Which judgements", options, key="judgements", format_func=said))
+
+
+def in_words(truth: Truth) -> str:
+    """What there is to use."""
+    present = int(truth.table["present"].sum())
+    return f"{truth.n_images:,} images known: {present:,} present, {len(truth.table) - present:,} absent."
+
+
 def _use(view: View, truth: Truth) -> None:
     said, button = st.columns([4, 1], vertical_alignment="center")
-    said.text(str(truth))
+    said.text(in_words(truth))
     if button.button("Tune with these", type="primary", width="stretch") and view.workspace is not None:
         path = view.workspace.path(FILE)
         truth.save(path)
@@ -61,12 +85,8 @@ def _export(truth: Truth) -> None:
 
 
 def _file(truth: Truth, ending: str) -> bytes:
-    rows, out = truth.with_weights(), io.BytesIO()
-    if ending == "csv":
-        rows.astype({"present": int}).to_csv(out, index=False)
-    else:
-        rows.to_parquet(out, index=False)
-    return out.getvalue()
+    rows = truth.with_weights()
+    return export.to_csv(rows.astype({"present": int})) if ending == "csv" else export.to_parquet(rows)
 
 
 def _import(log: LabelLog) -> None:
@@ -79,11 +99,18 @@ def _import(log: LabelLog) -> None:
             type=["csv", "parquet", "jsonl", "manifest"],
         )
         if st.form_submit_button("Take in") and upload is not None:
-            given = read_truth(source.keep_upload(upload.name, upload.getvalue()).location)
-            for row in given.table.to_dict("records"):
-                weight = None if given.weights is None else float(given.weights[row["source_ref"]])
-                answer = "present" if row["present"] else "absent"
-                who, sample = f"file: {upload.name}", f"file: {upload.name}"
-                log.add(who, row["source_ref"], row["label"], answer, weight=weight, sample=sample)
-            st.toast(plain(f"{len(given.table):,} judgements taken in, under the name of the file."))
+            with st.spinner("Taking in the labels …"):
+                count = _take_in(log, source.keep_upload(upload.name, upload.getvalue()))
+            st.toast(plain(f"{count:,} judgements taken in, under the name of the file."))
             st.rerun()
+
+
+def _take_in(log: LabelLog, upload: Samples) -> int:
+    """All in one go: who closes the page meanwhile leaves no half of a file."""
+    given = source.load_samples(upload)
+    refs, labels, present = (given.table[name].tolist() for name in ("source_ref", "label", "present"))
+    weights = [None] * len(refs) if given.weights is None else given.weights.loc[refs].astype(float).tolist()
+    answers = ["present" if each else "absent" for each in present]
+    name = _IMPORTED + upload.name
+    log.add_many(name, zip(refs, labels, answers, weights, strict=True), sample=name)
+    return len(refs)

@@ -21,6 +21,7 @@ _FLOOR: Final = {
 
 
 _EVERY: Final = "every content type"
+_VIEWS: Final = ("Table", "Tree", "Seen together")
 _SHAPES: Final = {"Histogram": plots.distribution, "At or above": plots.ecdf}
 
 
@@ -73,8 +74,10 @@ def _distribution(view: View, label: str) -> None:
     told = kept.judged_any(view.source, view.samples, label)
     types = kept.types(view.source)
     shape, kind = st.columns([3, 1], vertical_alignment="bottom")
+    gallery.start("shape", "shape", list(_SHAPES))
     drawn = shape.radio("Drawn as", list(_SHAPES), key="shape", horizontal=True, label_visibility="collapsed")
     chosen = kind.selectbox("Content type", [_EVERY, *types], key="drawn type") if len(types) > 1 else _EVERY
+    gallery.to_address("shape", drawn, next(iter(_SHAPES)))
     draw = _SHAPES[drawn]
 
     def figure() -> go.Figure:
@@ -105,9 +108,9 @@ def _labels(view: View) -> None:
     if overview.empty:
         table(overview, columns, percent=["share"])
         return
-    drawn = st.radio(
-        "Shown as", ["Table", "Tree", "Seen together"], key="labels", horizontal=True, label_visibility="collapsed"
-    )
+    gallery.start("labels", "labels", _VIEWS)
+    drawn = st.radio("Shown as", _VIEWS, key="labels", horizontal=True, label_visibility="collapsed")
+    gallery.to_address("labels", drawn, _VIEWS[0])
     if drawn == "Table":
         table(overview, columns, percent=["share"])
     elif drawn == "Tree":

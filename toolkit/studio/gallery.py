@@ -1,10 +1,12 @@
 """The gallery of the Explore page: filtered, paged, blurred; and one image in detail."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from toolkit.errors import NotLabelled, ToolkitError
 from toolkit.policy import DECISIONS, Policy
@@ -16,6 +18,7 @@ from toolkit.studio.widgets import guarded, plain, table
 _PAGE: Final = 24
 _TILE: Final = 150
 _ANY: Final = "any"
+_NUMBER: Final = "gallery page"
 _ORDERS: Final = {"most confident first": False, "least confident first": True}
 
 
@@ -29,6 +32,21 @@ class Filter:
     answer: Answer | None
     decision: str | None
     ascending: bool
+
+
+def start(key: str, name: str, options: Sequence[str]) -> None:
+    """Has a box start at what the address says under this name, where that is one of its options."""
+    given = st.session_state["address"].pop(name, None)
+    if key not in st.session_state and given in options:
+        st.session_state[key] = given
+
+
+def to_address(name: str, value: str, usual: str) -> None:
+    """Keeps the address short: what is usual does not stand in it."""
+    if value != usual:
+        st.query_params[name] = value
+    elif name in st.query_params:
+        del st.query_params[name]
 
 
 @st.fragment
@@ -54,12 +72,12 @@ def _ask(view: View, label: str, policy: Policy | None) -> Filter:
         )
     said = decided = typed = _ANY
     if kept.judged_any(view.source, view.samples, label):
-        said = answer.selectbox("People say", [_ANY, *ANSWERS], key="people say")
+        said = _box(answer, "People say", [_ANY, *ANSWERS], "people say", "said")
     if policy is not None:
-        decided = decision.selectbox("The policy says", [_ANY, *DECISIONS], key="policy says")
+        decided = _box(decision, "The policy says", [_ANY, *DECISIONS], "policy says", "decision")
     if types:
-        typed = kind.selectbox("Content type", [_ANY, *types], key="content type")
-    ordered = order.selectbox("Order", list(_ORDERS), key="order")
+        typed = _box(kind, "Content type", [_ANY, *types], "content type", "type")
+    ordered = _box(order, "Order", list(_ORDERS), "order", "order")
     return Filter(
         None if low <= floor else low,
         high,
@@ -68,6 +86,14 @@ def _ask(view: View, label: str, policy: Policy | None) -> Filter:
         None if decided == _ANY else decided,
         _ORDERS[ordered],
     )
+
+
+def _box(place: DeltaGenerator, title: str, options: list[str], key: str, name: str) -> str:
+    """A choice that stands in the address, so that a link shows the same images."""
+    start(key, name, options)
+    chosen = str(place.selectbox(title, options, key=key))
+    to_address(name, chosen, options[0])
+    return chosen
 
 
 def _policy(view: View) -> Policy | None:
@@ -99,11 +125,13 @@ def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
         return
     pages = -(-len(rows) // _PAGE)
     bar = st.container(horizontal=True, vertical_alignment="center")
-    number = min(int(st.session_state.get("gallery page", 0)), pages - 1)
+    start(_NUMBER, "page", [str(each) for each in range(1, pages + 1)])
+    number = min(int(st.session_state.get(_NUMBER, 1)), pages) - 1
+    to_address("page", str(number + 1), "1")
     first = number * _PAGE
 
     def go(to: int) -> None:
-        st.session_state["gallery page"] = to
+        st.session_state[_NUMBER] = to + 1
 
     bar.button("Previous", disabled=number == 0, on_click=go, args=(number - 1,), icon=":material/chevron_left:")
     bar.button("Next", disabled=number + 1 >= pages, on_click=go, args=(number + 1,), icon=":material/chevron_right:")

@@ -1,5 +1,6 @@
 """Label: look at one image after the other, say what is there, and see how sure that makes the answer."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +9,7 @@ import streamlit as st
 
 from toolkit import sampling
 from toolkit.confidence import written
+from toolkit.errors import NotLabelled
 from toolkit.labelling import LabelLog
 from toolkit.studio import exchange, kept, pictures
 from toolkit.studio.source import View
@@ -15,11 +17,14 @@ from toolkit.studio.widgets import PANEL, guarded, plain, table
 
 FILE: Final = "labels.jsonl"
 _WIDTH: Final = 0.05
+_MOST: Final = 100_000
 _STRATEGIES: Final = {
     "confidence": "evenly over all confidences: best to tune a threshold",
     "uniform": "every image has the same chance: best to know how common it is",
     "threshold": "most of them near one threshold: best to check a decision",
 }
+_FEWEST: Final = {"confidence": 11, "uniform": 1, "threshold": 3}
+"""One image from each part of the collection that the strategy tells apart."""
 _ANSWERS: Final = (("Present", "present", "p"), ("Absent", "absent", "a"), ("Unsure", "unsure", "u"))
 
 
@@ -51,7 +56,7 @@ def page(view: View) -> None:
         )
         return
     log = LabelLog(view.workspace.path(FILE))
-    who, draw = _settings(view.label)
+    who, draw = _settings(view.label, view.results.min_confidence)
     _everything(view, log, who, draw)
 
 
@@ -66,10 +71,12 @@ def _everything(view: View, log: LabelLog, who: str, draw: Draw) -> None:
         exchange.section(view, log, draw.label, draw.name)
 
 
-def _settings(label: str) -> tuple[str, Draw]:
+def _settings(label: str, floor: float) -> tuple[str, Draw]:
     """Who labels, and what; it stands in the address, so that a reload or a colleague goes on with the same images."""
     address = st.query_params
     who_box, strategy_box, n_box, at_box = st.columns([2, 3, 1, 1])
+    # Taken from a link of one's own, and never put into one: a colleague would judge under this name.
+    st.session_state.setdefault("who", address.get("who", "")[:80])
     who = who_box.text_input(
         "Your name", key="who", persist_state="session", placeholder="kept with each answer", max_chars=80
     )
@@ -83,36 +90,52 @@ def _settings(label: str) -> tuple[str, Draw]:
         persist_state="session",
         format_func=lambda name: f"{name}: {_STRATEGIES[name]}",
     )
-    st.session_state.setdefault("n", _whole(address.get("n"), 100))
-    n = n_box.number_input("How many", 1, 100_000, step=50, key="n", persist_state="session")
+    fewest = _FEWEST[strategy]
+    _start("n", 100, fewest, _MOST)
+    n = n_box.number_input("How many", fewest, _MOST, step=50, key="n", persist_state="session")
     threshold = None
     if strategy == "threshold":
-        st.session_state.setdefault("near", float(_whole(address.get("near"), 80)))
-        threshold = at_box.number_input("Near (%)", 0.0, 100.0, step=1.0, key="near", persist_state="session")
+        _start("near", 80, float(floor), 100)
+        threshold = at_box.number_input("Near (%)", float(floor), 100.0, step=1.0, key="near", persist_state="session")
         address["near"] = written(threshold)
     address["strategy"], address["n"] = strategy, str(n)
     return who.strip(), Draw(label, strategy, int(n), threshold)
 
 
-def _whole(text: str | None, usual: int) -> int:
-    return int(text) if text and text.isdecimal() and 1 <= int(text) <= 100_000 else usual
+def _start(key: str, usual: float, low: float, high: float) -> None:
+    """A box's number, of the bounds' kind: what it was, else what the address says, else the usual one."""
+    given = st.session_state.get(key)
+    if given is None:
+        given = _number(st.query_params.get(key), usual)
+    st.session_state[key] = type(low)(min(max(given, low), high))
+
+
+def _number(text: str | None, usual: float) -> float:
+    try:
+        number = float(text or "nan")
+    except ValueError:
+        return usual
+    return usual if math.isnan(number) else number
 
 
 def _judge(view: View, log: LabelLog, who: str, draw: Draw) -> None:
     """The next image that this person has not judged; each answer is on the disk before the next image comes."""
     sample = kept.sample(view.source, draw.label, draw.n, draw.strategy, draw.threshold, draw.seed)
+    if sample.empty:
+        st.info("This run analyzed no image, so there is nothing to label; choose another run at the left.")
+        return
     said = log.judgements(draw.label, who or None)
     here = said[said["sample"] == draw.name]
-    _progress(log, draw, here if who else here.head(0), len(sample))
+    _progress(view, log, draw, here if who else here.head(0), len(sample))
     if not who:
         st.info("Type your name above to begin: it is kept with each answer, so that two people can be compared.")
         return
     todo = sample[~sample["source_ref"].isin(here["source_ref"])]
-    skipped = st.session_state.setdefault("skipped", [])
-    order = sorted(todo["source_ref"], key=lambda ref: skipped.index(ref) + 1 if ref in skipped else 0)
+    skipped = {ref: number for number, ref in enumerate(_acts(who, draw)) if ref is not None}
+    order = sorted(todo["source_ref"], key=lambda ref: skipped.get(ref, -1))
     if not order:
         st.success("All of these images are judged. Ask for more of them above, or use the labels below.")
-        _undo_button(log, who)
+        _undo_button(log, who, draw)
         return
     rows = todo.set_index("source_ref")
     image, question = st.columns([3, 2], gap="large")
@@ -122,20 +145,41 @@ def _judge(view: View, log: LabelLog, who: str, draw: Draw) -> None:
         _ask(log, who, draw, order[0], rows.loc[order[0]])
 
 
-def _progress(log: LabelLog, draw: Draw, here: pd.DataFrame, total: int) -> None:
+def _acts(who: str, draw: Draw) -> list[str | None]:
+    """What this person did with these images on this page, for undo: None for an answer, else the image skipped."""
+    acts: dict[tuple[str, str, str], list[str | None]] = st.session_state.setdefault("acts", {})
+    return acts.setdefault((who, draw.label, draw.name), [])
+
+
+def _progress(view: View, log: LabelLog, draw: Draw, here: pd.DataFrame, total: int) -> None:
     found = int((here["answer"] == "present").sum())
     st.progress(len(here) / total, text=f"{len(here):,} of {total:,} judged, {found:,} present")
-    everybody = log.judgements(draw.label)
-    positives = everybody.loc[everybody["answer"] == "present", "source_ref"].nunique()
+    positives = known_present(view, log, draw.label)
     missing = max(0, sampling.positives_needed(_WIDTH) - positives)
     st.caption(
-        f"{positives:,} images that show it are known by now, from everybody. "
+        f"{positives:,} images of this run are known to show it, from everybody and from the labelled samples. "
         + (
             f"About {missing:,} more make the recall of a threshold sure to ±{100 * _WIDTH:g} points (95 %)."
             if missing
             else f"That makes the recall of a threshold sure to ±{100 * _WIDTH:g} points (95 %)."
         )
     )
+
+
+def known_present(view: View, log: LabelLog, label: str) -> int:
+    """How many images of the run show the label, as everybody who judged them says, here or in the labelled samples."""
+    said = log.judgements(label)
+    yes, no = (set(said.loc[rows, "source_ref"]) for rows in (said["answer"] == "present", said["answer"] != "present"))
+    if view.samples is not None and view.truth is not None:
+        try:
+            judged = kept.judged(view.source, view.samples, label)
+        except NotLabelled:
+            pass
+        else:
+            yes |= set(judged.loc[judged["present"], "source_ref"])
+            no |= set(judged.loc[~judged["present"], "source_ref"])
+    images = view.results.images["source_ref"]
+    return int(images[images.isin(yes - no)].nunique())
 
 
 def _show(view: View, order: list[str]) -> None:
@@ -156,18 +200,24 @@ def _ask(log: LabelLog, who: str, draw: Draw, source_ref: str, row: pd.Series) -
     def answer(given: str) -> None:
         with guarded():
             log.add(who, source_ref, draw.label, given, weight=weight, sample=draw.name)
+            _acts(who, draw).append(None)
 
     for title, given, key in _ANSWERS:
         st.button(title, key=f"answer {given}", shortcut=key, width=PANEL // 2, on_click=answer, args=(given,))
-    st.button("Skip", shortcut="s", width=PANEL // 2, on_click=lambda: st.session_state["skipped"].append(source_ref))
-    _undo_button(log, who)
+    st.button("Skip", shortcut="s", width=PANEL // 2, on_click=lambda: _acts(who, draw).append(source_ref))
+    _undo_button(log, who, draw)
     st.caption("Keys: P, A, U, S and Z. The model's own answer is not shown: it would lead yours.")
 
 
-def _undo_button(log: LabelLog, who: str) -> None:
+def _undo_button(log: LabelLog, who: str, draw: Draw) -> None:
     def undo() -> None:
+        acts = _acts(who, draw)
         with guarded():
-            taken = log.undo(who)
+            if acts and acts[-1] is not None:
+                st.toast(plain(f"No longer skipped: {acts.pop()}"))
+                return
+            taken = log.undo(who, label=draw.label, sample=draw.name)
+            del acts[-1:]
             st.toast("There is nothing to undo." if taken is None else plain(f"Taken back: {taken.source_ref}"))
 
     st.button("Undo", shortcut="z", width=PANEL // 2, icon=":material/undo:", on_click=undo)

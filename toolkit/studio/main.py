@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 from toolkit import plots
 from toolkit.studio import compare, explore, label, report, runs, source, tune
-from toolkit.studio.source import Connection, View
-from toolkit.studio.widgets import guarded, nothing_open
+from toolkit.studio.source import Connection, Source, View
+from toolkit.studio.widgets import guarded, nothing_open, plain
 from toolkit.workspace import Workspace
 
 # Streamlit writes these in the theme's main colour. No colour carries white text and can be read on a dark page.
@@ -29,15 +29,16 @@ def run() -> None:
     given = _arguments(sys.argv[1:])
     if source.desk().connection == Connection() and given.endpoint:
         source.desk().connection = Connection(given.endpoint)
-    workspace, view = None, None
+    workspace, view, found = None, None, {}
     with guarded():
         workspace = source.find_workspace(given.dir, Path.cwd())
     with guarded():
-        view = _choose(workspace, given.endpoint)
+        found = source.sources(workspace, given.endpoint)
+        view = _choose(workspace, found) if found else None
 
     def show(page: Callable[[View], None]) -> None:
         with guarded():
-            page(view) if view is not None else nothing_open()
+            page(view) if view is not None else _another() if found else nothing_open()
 
     def show_runs() -> None:
         with guarded():
@@ -79,31 +80,44 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     return parser.parse_known_args(words)[0]
 
 
-def _choose(workspace: Workspace | None, endpoint: str | None) -> View | None:
+def _another() -> None:
+    st.info(
+        "This run cannot be read. Choose another run at the left, or open a results manifest on the **Runs** page.",
+        icon=":material/folder_open:",
+    )
+
+
+def _choose(workspace: Workspace | None, found: dict[str, Source]) -> View:
     """The sidebar: which run, which label. Both stand in the address, so that a reload shows the same."""
-    found = source.sources(workspace, endpoint)
-    if not found:
-        return None
     if "open next" in st.session_state:
         st.session_state["run"] = st.session_state.pop("open next")
-    name = _select("Run", "run", list(found))
+        st.session_state["missing"] = {}
+    name = _select("Run", "run", list(found), "is not open here; open it again on the Runs page")
     results = source.load(found[name])
     samples, truth = None, None
     with guarded():
         samples = source.samples_of(workspace)
         truth = source.load_samples(samples) if samples else None
     names = source.labels(results, truth)
-    label = _select("Label", "label", names) if names else None
+    said = "is neither in this run nor in the labelled samples"
+    label = _select("Label", "label", names, said) if names else None
     return View(found[name], results, samples, truth, label, workspace, tuple(found.values()))
 
 
-def _select(title: str, key: str, options: list[str]) -> str:
-    if key not in st.session_state and st.query_params.get(key) in options:
-        st.session_state[key] = st.query_params[key]
+def _select(title: str, key: str, options: list[str], absent: str) -> str:
+    """The one chosen; where the address asks for one that is not among them, that is said until another is chosen."""
+    missing: dict[str, str] = st.session_state.setdefault("missing", {})
+    wanted = st.query_params.get(key)
+    if key not in st.session_state and wanted in options:
+        st.session_state[key] = wanted
+    elif key not in st.session_state and wanted:
+        missing[key] = wanted
     if st.session_state.get(key) not in options:
         st.session_state[key] = options[0]
-    chosen = str(st.sidebar.selectbox(title, options, key=key))
+    chosen = str(st.sidebar.selectbox(title, options, key=key, on_change=missing.clear))
     st.query_params[key] = chosen
+    if key in missing:
+        st.warning(plain(f"{title} {missing[key][:200]} {absent}. Shown instead: {chosen}."), icon=":material/warning:")
     return chosen
 
 
