@@ -168,3 +168,9 @@ def test_where_the_manifest_of_a_folder_cannot_go_is_said_before_anything_is_cop
     (tmp_path / "1.jpg").write_bytes(b"")
     with pytest.raises(NotFound, match=r"write it as s3://bucket/manifest\.jsonl\.$"):
         tk.write_manifest(tmp_path, destination)
+
+
+def test_a_text_that_does_not_end_is_refused_at_once() -> None:
+    # Each of its quotes might begin a text that goes on to the end: 300,000 of them would take an hour.
+    with pytest.raises(ValueError, match="not a JSON object"):
+        manifests.parse_result_line(b'{"source-ref": "s3://b/1.jpg", "note": "' + b'\\"' * 300_000)

@@ -540,3 +540,25 @@ def test_a_manifest_that_was_cut_off_between_two_lines_does_not_look_whole(make)
     assert found.n_images == 1
     assert found.errors["code"].tolist() == ["INVALID_IMAGE_FORMAT", "MISSING_LINE", "MISSING_LINE"]
     assert tk.summarize(path).errors.to_dict() == {"INVALID_IMAGE_FORMAT": 1, "MISSING_LINE": 2}
+
+
+def test_an_absurd_number_costs_only_its_line(make) -> None:
+    make.summary(3)
+    make.results({"Gambling": 90}, {}, {"Gambling": 80})
+    path = make.folder / "results.jsonl"
+    path.write_text(path.read_text().replace("80", "9" * 400, 1))
+    found = tk.read_results(path)
+    assert found.n_images == 2
+    assert found.errors["code"].tolist() == ["UNREADABLE_LINE"]
+    summary = make.folder / "manifest-summary.json"
+    summary.write_text('{"statistics": {"total-json-lines": 1}, "errors": [{"line-number": 99999999999999999999999}]}')
+    with pytest.raises(UnreadableManifest, match="not the summary"):
+        tk.read_results(path)
+
+
+def test_a_last_line_that_ends_in_blanks_is_not_lost(make) -> None:
+    make.results({"Gambling": 90}, {}, {})
+    path = make.folder / "results.jsonl"
+    lines = path.read_text().rstrip("\n")
+    path.write_text(lines + " " * (16 * 1024**2 - len(lines)))  # as long as the buffer of the scan
+    assert tk.read_results(path).n_images == 3

@@ -194,3 +194,13 @@ def test_two_processes_of_dask_say_what_one_says(make) -> None:
     for label in ("Gambling", "Violence"):
         pd.testing.assert_frame_equal(spread.curve(label).table, alone.curve(label).table, check_exact=True)
     pd.testing.assert_frame_equal(spread.forecast(), alone.forecast(), check_exact=True)
+
+
+def test_summaries_of_different_floors_do_not_add_up(make) -> None:
+    make.results({"Gambling": 90}, {"Gambling": 60})
+    path = make.folder / "results.jsonl"
+    low, high, guessed = (tk.summarize(path, min_confidence=floor) for floor in (5, 50, None))
+    for one, other in ((low, high), (high, low), (low, guessed), (guessed, high)):
+        with pytest.raises(InvalidArgument, match="nothing is known below"):
+            one + other
+    assert (low + low).min_confidence == 5

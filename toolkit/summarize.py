@@ -19,11 +19,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from toolkit import checks, parallel, taxonomy
+from toolkit.confidence import written
 from toolkit.curves import Interval, ThresholdCurve, curve_of_scores
 from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.policy import Policy, Rule, forecast_of
 from toolkit.results import GUESSED, Opener, Results, list_manifests
-from toolkit.results.reading import concat, floor_of, place_of_summary, put_together, read_each, smallest
+from toolkit.results.reading import (
+    concat,
+    floor_of,
+    place_of_summary,
+    put_together,
+    read_each,
+    smallest,
+    without_missing,
+)
 from toolkit.results.table import Floor, failures_in_words, highest
 from toolkit.truth import Truth
 
@@ -97,7 +106,8 @@ class CollectionSummary:
         Raises
         ------
         InvalidArgument
-            They were counted with different labelled samples or policies, or are of different models and may be of the
+            They were counted with different labelled samples or policies, or have different floors; or they are of
+            different models and may be of the
             same images, as in `summarize`.
         """
         _require_counted_alike(self, other)
@@ -192,7 +202,7 @@ class CollectionSummary:
     def __repr__(self) -> str:
         return (
             f"CollectionSummary({self.n_images:,} images, {self.n_flagged:,} with labels, {self.failures}; "
-            f"nothing known below {self.min_confidence:g} ({self.floor_source}))"
+            f"nothing known below {written(self.min_confidence)} ({self.floor_source}))"
         )
 
 
@@ -247,8 +257,10 @@ def summarize(
     uris = list_manifests(sources, session=session)
     work = partial(_reduce, asked=_Asked.of(truth), policy=policy, session=session)
     # Manifests of one folder share its summary, which counts once.
-    first = ~pd.Index([place_of_summary(uri) for uri in uris]).duplicated()
-    whole = _fold(parallel.in_batches(work, list(zip(uris, first.tolist(), strict=True)), executor))
+    places = pd.Index([place_of_summary(uri) for uri in uris])
+    first, alone = ~places.duplicated(), ~places.duplicated(keep=False)
+    items = list(zip(uris, first.tolist(), alone.tolist(), strict=True))
+    whole = _fold(parallel.in_batches(work, items, executor))
     floor, floor_source = floor_of(whole.min_confidence, min_confidence)
     return replace(whole, min_confidence=floor, floor_source=floor_source, truth=truth, policy=policy)
 
@@ -291,12 +303,17 @@ def _images_of(truth: Truth) -> pd.Index:
 
 
 def _reduce(
-    items: Sequence[tuple[str, bool]], asked: _Asked, policy: Policy | None, session: Opener | None
+    items: Sequence[tuple[str, bool, bool]], asked: _Asked, policy: Policy | None, session: Opener | None
 ) -> CollectionSummary:
-    """What a worker does: some manifests in, each with whether its summary counts; counts out."""
+    """What a worker does: some manifests in, each with whether it is the first beside its summary, and the only one;
+    counts out.
+    """
     parts = []
-    for (uri, own), (tables, failed) in zip(items, read_each([uri for uri, _ in items], session), strict=True):
-        one = (tables, failed if own or failed is None else failed.iloc[:0])
+    read = read_each([uri for uri, _, _ in items], session)
+    for (uri, first, alone), (tables, failed) in zip(items, read, strict=True):
+        if failed is not None and not alone:
+            failed = without_missing(failed) if first else failed.iloc[:0]
+        one = (tables, failed)
         parts.append(_counted(put_together([uri], [one]), asked, policy))
     return _sum(parts)
 
@@ -327,7 +344,7 @@ def _answered(results: Results) -> tuple[Answered, ...]:
     if not results.n_images:
         return ()
     versions = results.images[["model_version", "project_version"]].drop_duplicates().astype("str").fillna("")
-    models = sorted(f"{model} {adapter}".strip() for model, adapter in versions.itertuples(index=False))
+    models = sorted({f"{model} {adapter}".strip() for model, adapter in versions.itertuples(index=False)} - {""})
     names = results.images["source_ref"]
     return (Answered(names.min(), names.max(), tuple(models), ", ".join(results.sources)),)
 
@@ -423,6 +440,12 @@ def _require_counted_alike(one: CollectionSummary, other: CollectionSummary) -> 
         raise InvalidArgument("these summaries were counted with different labelled samples; give both the same truth.")
     if _rules(one.policy) != _rules(other.policy):
         raise InvalidArgument("these summaries were counted with different policies; give both the same.")
+    sources = {one.floor_source, other.floor_source}
+    if sources != {GUESSED} and (len(sources) > 1 or one.min_confidence != other.min_confidence):
+        raise InvalidArgument(
+            f"nothing is known below {written(one.min_confidence)} in one of these summaries, and below "
+            f"{written(other.min_confidence)} in the other ({one.floor_source}, {other.floor_source}); keep them apart."
+        )
 
 
 def _same_truth(one: Truth | None, other: Truth | None) -> bool:

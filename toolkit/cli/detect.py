@@ -7,10 +7,12 @@ import typer
 from rich.text import Text
 
 import toolkit as tk
+from toolkit import storage
 from toolkit.cli import costs, output
 from toolkit.cli.adapters import arn_of
 from toolkit.cli.options import AdapterName, Endpoint, Json, PriceTable, Profile, Region, Yes, named_folder
 from toolkit.cli.saving import report_run, save_run
+from toolkit.errors import InvalidArgument
 
 
 def detect(
@@ -49,6 +51,8 @@ def detect(
     Leaves the files that a job leaves. Run the same again to go on after it was interrupted: no image that was answered
     is asked about twice. If some images have no result, the last word says so, and exit code 2.
     """
+    if save is not None and not storage.is_s3(destination) and Path(destination).resolve() == save.resolve():
+        raise InvalidArgument(f"{save}: holds the results themselves, so a copy would count twice; save elsewhere.")
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     found = tk.collect(images, session=session)
     costs.confirm(len(found.usable), session, prices, yes, adapter=adapter is not None)

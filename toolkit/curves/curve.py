@@ -473,8 +473,8 @@ def curve_of_scores(
     score, there, weight = _columns(scores, present, weights)
     if np.any(score < np.float32(min_confidence)):
         raise InvalidArgument(
-            f"a score is {np.nanmin(score)!s}, below min_confidence {min_confidence:g}; give NaN where a label was not "
-            f"reported, or a lower min_confidence."
+            f"a score is {written(np.nanmin(score))}, below min_confidence {written(min_confidence)}; give NaN where a "
+            f"label was not reported, or a lower min_confidence."
         )
     reported = np.flatnonzero(~np.isnan(score))
     thresholds, place = np.unique(score[reported], return_inverse=True)

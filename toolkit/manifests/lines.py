@@ -34,7 +34,7 @@ class _Twice(ValueError):
 _MEANT_BY_NOBODY: Final = object()
 """The value of a key that stands twice, in a line that is read forgivingly: no field takes it."""
 
-_OVERLOOKED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[]}])|(?i:-?nan|-?inf(?:inity)?)')
+_OVERLOOKED: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|,(?=\s*[]}])|(?i:-?nan|-?inf(?:inity)?)')
 """What is no JSON and is read all the same: a comma before a bracket that closes, NaN and infinity as C writes them.
 Texts are found too, so that nothing is found inside of them."""
 
@@ -223,6 +223,6 @@ def float32(value: float) -> float:
     try:
         rounded: float
         (rounded,) = struct.unpack("f", struct.pack("f", value))
-    except OverflowError:
+    except (OverflowError, struct.error):  # the latter where a whole number has hundreds of digits
         return math.inf
     return rounded

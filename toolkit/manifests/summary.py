@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from textwrap import shorten
-from typing import Final
+from typing import Any, Final
 
 from toolkit.errors import UnreadableManifest
 from toolkit.manifests.lines import list_of, parse_object, text_of
@@ -70,8 +70,17 @@ class Summary:
         return json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8")
 
 
+_MOST: Final = 10_000_000
+"""Lines of one summary: a job has 10,000. A damaged number is not believed into memory, a row for each."""
 _UNNAMED: Final = LineError(0, "NOT_NAMED", "the summary counts one more line as invalid than it names.")
 """Stands for a line that the statistics count among the invalid ones, and no error names."""
+
+
+def _line_number(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number < 2**63:
+        raise ValueError(f"{number} is the number of no line")
+    return number
 
 
 def parse_summary(raw: bytes | str, name: str = "summary") -> Summary:
@@ -96,16 +105,18 @@ def parse_summary(raw: bytes | str, name: str = "summary") -> Summary:
         statistics = document["statistics"]
         errors = tuple(
             LineError(
-                line=int(item.get("line-number", item.get("line-numer", 0))),
+                line=_line_number(item.get("line-number", item.get("line-numer", 0))),
                 code=str(item.get("code", "")),
                 message=str(item.get("message", "")),
                 source_ref=text_of(item, "source-ref"),
             )
             for item in list_of(document, "errors")
         )
-        unnamed = max(0, int(statistics.get("invalid-json-lines", 0)) - len(errors))
-        return Summary(int(statistics["total-json-lines"]), errors + (_UNNAMED,) * unnamed)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        total, invalid = int(statistics["total-json-lines"]), int(statistics.get("invalid-json-lines", 0))
+        if max(total, invalid) > _MOST:
+            raise ValueError("more lines than a collection has")
+        return Summary(total, errors + (_UNNAMED,) * max(0, invalid - len(errors)))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UnreadableManifest(
             f"{name}: not the summary of a media analysis job; point at the job's {SUMMARY_NAME}."
         ) from error

@@ -2,6 +2,7 @@
 
 import glob
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from fnmatch import fnmatchcase
@@ -16,6 +17,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from toolkit import checks, manifests, parallel, storage
+from toolkit.confidence import written
 from toolkit.errors import InvalidArgument, NotFound
 from toolkit.results import scan
 from toolkit.results.table import Floor, Results
@@ -103,7 +105,13 @@ def put_together(uris: Sequence[str], parts: Sequence[Read], min_confidence: flo
     _require_one_model(tables.images, uris)
     failed = [table for _, table in parts]
     # Manifests of one folder share its summary, which counts once.
-    once = {place_of_summary(uri): table for uri, table in zip(uris, failed, strict=True) if table is not None}
+    places = [place_of_summary(uri) for uri in uris]
+    shared = Counter(places)
+    once = {
+        place: table if shared[place] == 1 else without_missing(table)
+        for place, table in zip(places, failed, strict=True)
+        if table is not None
+    }
     errors = pd.concat([*once.values(), tables.errors], ignore_index=True)
     floor, floor_source = floor_of(smallest(tables.labels), min_confidence)
     known = all(table is not None for table in failed)
@@ -129,6 +137,11 @@ def list_manifests(source: Source | Sequence[Source], *, session: Opener | None 
     return list({_place(uri): uri for uri in found}.values())
 
 
+def without_missing(failed: pd.DataFrame) -> pd.DataFrame:
+    """What failed by a summary that several manifests share: nobody knows how many lines of it are whose."""
+    return failed[failed["code"] != MISSING_LINE]
+
+
 def place_of_summary(uri: str) -> str:
     """Where the summary beside a manifest stands; the same for all manifests of a folder, however each is spelled."""
     return _place(_summary_of(uri))
@@ -151,7 +164,7 @@ def floor_of(seen: float, min_confidence: float | None) -> tuple[float, Floor]:
         return seen, "smallest confidence seen"
     if np.float32(seen) < np.float32(min_confidence):
         raise InvalidArgument(
-            f"min_confidence is {min_confidence:g}, but confidences down to {np.float32(seen)!s} were reported; "
+            f"min_confidence is {written(min_confidence)}, but confidences down to {written(seen)} were reported; "
             f"give the MinConfidence that the job had, or leave it out."
         )
     return float(min_confidence), "caller"
@@ -254,17 +267,9 @@ def _summary_errors(uri: str, session: storage.Session | None, lines: int) -> pd
         return None
     summary = manifests.parse_summary(data, summary_uri)
     errors = [(summary_uri, e.line, e.source_ref, e.code, e.message) for e in summary.errors]
-    if _has_its_own(uri):
+    if uri.rpartition("/")[2] in _NAMES:  # what jobs call them, each in a folder of its own
         errors += [(uri, 0, None, MISSING_LINE, _MISSING)] * max(0, summary.valid - lines)
     return scan.error_table(errors)
-
-
-def _has_its_own(uri: str) -> bool:
-    """Whether the summary beside a manifest is about this one alone: so jobs write them, each into a folder."""
-    if storage.is_s3(uri):
-        return uri.rpartition("/")[2] in _NAMES
-    path = Path(uri)
-    return path.name in _NAMES and len([*path.parent.glob("*.jsonl"), *path.parent.glob("*.jsonl.gz")]) == 1
 
 
 # -- putting together -------------------------------------------------------------------------------------------------

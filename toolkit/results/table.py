@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from toolkit import checks, manifests, taxonomy
+from toolkit.confidence import written
 from toolkit.errors import InvalidArgument
 from toolkit.htmltable import described
 from toolkit.results.lift import lifted
@@ -284,7 +285,7 @@ class Results:
         adapter = f", adapter {', '.join(self.project_versions)}" if self.project_versions else ""
         return (
             f"Results({self.n_images:,} images, {flagged:,} with labels, {self.failures}; "
-            f"nothing known below {self.min_confidence:g} ({self.floor_source}){adapter})"
+            f"nothing known below {written(self.min_confidence)} ({self.floor_source}){adapter})"
         )
 
     def _repr_html_(self) -> str:
@@ -292,7 +293,7 @@ class Results:
             "images": self.n_images,
             "with a label": int(self.labels["image"].nunique()),
             "not analyzed": self.failures,
-            "nothing known below": f"{self.min_confidence:g} ({self.floor_source})",
+            "nothing known below": f"{written(self.min_confidence)} ({self.floor_source})",
             "answered by": ", ".join(self.project_versions) or "the base model",
             "labels": ", ".join(self.label_names()[:8]) or "none",
         }

@@ -196,7 +196,7 @@ def _none_promised(curve: ThresholdCurve, bound: Bound, rows: Rows, level: float
     if bound.rate == "precision" and flagged < (least := fewest(bound, level)):
         return (
             f"{promise}: {flagged} judged images are flagged at most, and it takes {least} without a mistake; label at "
-            f"least {least - flagged:,} more that reach {curve.min_confidence:.2f}."
+            f"least {least - flagged:,} more that reach {written(curve.min_confidence)}."
         )
     row = nearest(curve, bound)
     rate = float(curve.rates[bound.rate].iloc[row])
