@@ -370,7 +370,8 @@ def test_differences_are_drawn_with_their_intervals_and_say_what_is_real(make) -
         assert dot.x[0] + dot.error_x.array[0] == pytest.approx(scale * row["high"])
         assert dot.x[0] - dot.error_x.arrayminus[0] == pytest.approx(scale * row["low"])
     assert dots["recall"].marker.color == dots["fn"].marker.color == tk.plots.BLUE
-    assert dots["fp"].marker.color == tk.plots.GREY
+    assert dots["fp"].marker.color == dots["flagged"].marker.color == tk.plots.GREY  # read on white and on black
+    assert [shape.line.color for shape in figure.layout.shapes] == [tk.plots.GREY] * 2
     worse = lines(tk.plots.differences(tk.compare(better, base, truth, "Gambling", 50)))
     assert worse["recall"].marker.color == worse["fn"].marker.color == tk.plots.ORANGE
 
@@ -456,3 +457,28 @@ def test_a_long_name_is_wrapped_and_makes_room_for_itself(make) -> None:
     assert "<br>" in tall.layout.title.text
     assert tall.layout.margin.t > short.layout.margin.t
     assert tall.layout.height > short.layout.height
+
+
+def test_two_models_have_a_legend_also_where_one_of_them_has_no_line() -> None:
+    empty = curve_of([np.nan, np.nan], [1, 0])
+    for base, candidate, panel in ((noisy(50), empty, "x"), (empty, noisy(50), "x2"), (noisy(50), noisy(50), "x")):
+        figure = tk.plots.base_against_candidate(base, candidate)
+        explained = [(trace.name, trace.xaxis) for trace in figure.data if trace.showlegend]
+        assert explained == [("precision", panel), ("recall", panel)]
+
+
+def test_no_threshold_is_marked_where_there_is_nothing_to_show(make) -> None:
+    empty = curve_of([np.nan, np.nan], [1, 0])
+    figure = tk.plots.base_against_candidate(noisy(50), empty, thresholds=(60, 70))
+    assert [shape.x0 for shape in figure.layout.shapes if shape.type == "line"] == [60]
+    unreported = tk.plots.distribution(make.results({}, min_confidence=30), "Gambling", threshold=50)
+    for figure in (tk.plots.tradeoff(empty, threshold=60), unreported):
+        assert not [shape for shape in figure.layout.shapes if shape.type == "line"]
+
+
+def test_quotes_in_a_name_are_shown_as_they_are() -> None:
+    curve = curve_of([50, 60], [0, 1], label="""the "best" label's""")
+    for figure in (tk.plots.tradeoff(curve), tk.plots.base_against_candidate(curve, curve, names=('"a"', "b'"))):
+        assert "&quot;" not in said(figure)
+        assert "&#x27;" not in said(figure)
+        assert '"best"' in figure.layout.title.text

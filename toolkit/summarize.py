@@ -107,8 +107,7 @@ class CollectionSummary:
         ------
         InvalidArgument
             They were counted with different labelled samples or policies, or have different floors; or they are of
-            different models and may be of the
-            same images, as in `summarize`.
+            different models and may be of the same images, as in `summarize`.
         """
         _require_counted_alike(self, other)
         return _sum([self, other])

@@ -117,3 +117,15 @@ def test_the_address_is_what_a_colleague_sees(open_page):
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()
     seen.settle()
     seen.see_pictures()
+
+
+def test_samples_with_weights_say_what_to_do_and_still_show_the_curves(workspace, open_app: Open):
+    samples = workspace.samples()
+    assert samples is not None
+    table = samples.table.assign(weight=[1.0 + number % 2 for number in range(len(samples.table) // 2)] * 2)
+    table.astype({"present": int}).to_csv(workspace.folder / "test.csv", index=False)
+    app = open_app("--dir", str(workspace.folder), "--page", "compare", label="Gambling")
+    assert not app.error
+    assert "label images with the strategy **uniform** on the [Label page](label?strategy=uniform" in shown(app)
+    assert len(app.get("plotly_chart")) == 1
+    assert counts(app)["Precision"]

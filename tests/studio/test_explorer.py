@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from playwright.sync_api import expect
 
 import toolkit as tk
-from tests.studio.conftest import is_gambling, score
-from toolkit.errors import BelowFloor, InvalidArgument
+from tests.studio.conftest import Open, is_gambling, score
+from tests.studio.test_pages import press, shown
+from toolkit.errors import BelowFloor, InvalidArgument, NotFound
+from toolkit.studio import policies
+from toolkit.studio.threshold import Picked, known, take
 from toolkit.widgets import explorer_data, pickable
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -146,6 +149,20 @@ def test_a_typed_threshold_a_review_band_and_a_volume_go_into_the_policy_and_are
     number.fill("72.5")
     number.press("Enter")
     expect(seen.count("Flagged, rightly")).to_have_text(str(flagged(72.5)[0]))
+    number.fill("74.98765")
+    number.press("Enter")
+    expect(page).to_have_url(re.compile(r"threshold=74\.98765"))
+    expect(number).to_have_value("74.98765")
+    expect(number).to_be_focused()
+    expect(page.get_by_role("heading", name=f"False positives: {flagged(74.98765)[1]}")).to_be_visible()
+    number.fill("")
+    number.press("Enter")
+    expect(number).to_have_value("74.98765")
+    number.fill("3")
+    number.press("Enter")
+    expect(page.get_by_text("3 became 50, the nearest that can be had here.")).to_be_visible()
+    number.fill("72.5")
+    number.press("Enter")
     page.get_by_label("Review band below it").check()
     page.get_by_label("Review from (%)").fill("61.2")
     page.get_by_label("Review from (%)").press("Enter")
@@ -155,7 +172,7 @@ def test_a_typed_threshold_a_review_band_and_a_volume_go_into_the_policy_and_are
     expect(page.get_by_text(f"Flags {2000 * sum(flagged(72.5)) // 40} a day (")).to_be_visible()
     page.get_by_role("button", name=re.compile("Put into the policy: block from 72.5, review from 61.2")).click()
     expect(page.get_by_text("The policy says: review from 61.2, block from 72.5.")).to_be_visible()
-    expect(seen.metric("MinConfidence for the next job")).to_have_text("61.2\xa0%")
+    expect(seen.metric("Next MinConfidence")).to_have_text("61.2\xa0%")
     rule = tk.Policy.load(policy).rules["Gambling"]
     assert (rule.review, rule.block) == (61.2, 72.5)
     assert json.loads(policy.read_text())["provenance"]["picked"]["Gambling"]["tp"] == flagged(72.5)[0]
@@ -191,3 +208,79 @@ def test_mistakes_become_training_images_and_come_back_out(open_page, demo):
     page.get_by_role("button", name="Undo", exact=True).click()
     expect(send).to_be_enabled()
     assert not training.exists()
+
+
+TUNE = {"run": "adapter", "label": "Gambling"}
+UNDO = "Undo the last change of the policy"
+
+
+def put_in(app) -> None:
+    next(button for button in app.button if button.label.startswith("Put into the policy")).click().run()
+
+
+def test_an_undo_of_the_policy_leaves_what_a_colleague_has_changed(workspace, open_app: Open):
+    file = workspace.path("policy.json")
+    before = tk.Policy({}).with_rule("Gambling", tk.Rule(block=60.0), {"run": "old"})
+    before.save(file)
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", threshold="70", **TUNE)
+    put_in(app)
+    tk.Policy.load(file).with_rule("Alcohol", tk.Rule(block=40.0)).save(file)
+    press(app, UNDO)
+    after = tk.Policy.load(file)
+    assert {label: rule.block for label, rule in after.rules.items()} == {"Gambling": 60.0, "Alcohol": 40.0}
+    assert after.provenance["picked"]["Gambling"] == before.provenance["picked"]["Gambling"]
+    assert not any(button.label == UNDO for button in app.button)
+
+
+def test_nothing_is_undone_where_a_colleague_has_changed_the_same_rule_since(workspace, open_app: Open):
+    file = workspace.path("policy.json")
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", threshold="70", **TUNE)
+    put_in(app)
+    tk.Policy.load(file).with_rule("Gambling", tk.Rule(block=40.0)).save(file)
+    app.run()
+    assert not any(button.label == UNDO for button in app.button)
+    assert any("changed again elsewhere" in caption.value for caption in app.caption)
+
+
+@pytest.mark.parametrize("provenance", [{}, {"objectives": [{"label": "Gambling", "objective": "recall>=0.9"}]}])
+def test_a_reverted_change_gives_the_policy_as_it_was(provenance):
+    before = tk.Policy({"Gambling": tk.Rule(block=60.0), "Alcohol": tk.Rule(block=50.0)}, provenance)
+    for after in (before.with_rule("Gambling", tk.Rule(block=70.0)), before.without("Gambling")):
+        back = policies.Change("Gambling", before, after.rules.get("Gambling")).reverted(after)
+        assert dict(back.rules) == dict(before.rules)
+        assert back.provenance.get("objectives") == before.provenance.get("objectives")
+        assert not back.provenance.get("picked")
+
+
+def test_a_policy_that_cannot_be_written_leaves_the_page_and_nothing_to_undo(workspace, open_app: Open, monkeypatch):
+    def refused(*_: object) -> None:
+        raise NotFound("policy.json: cannot be written")
+
+    monkeypatch.setattr(tk.Policy, "save", refused)
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", threshold="70", **TUNE)
+    headings = [heading.value for heading in app.subheader]
+    put_in(app)
+    assert "cannot be written" in shown(app)
+    assert [heading.value for heading in app.subheader] == headings
+    assert not any(button.label == UNDO for button in app.button)
+
+
+def test_an_undo_of_the_training_leaves_what_a_colleague_has_sent(workspace, open_app: Open):
+    file = workspace.path("next-training.csv")
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", threshold="73", **TUNE)
+    next(button for button in app.button if button.label.startswith("Send ")).click().run()
+    theirs = "s3://elsewhere/theirs.jpg,Gambling,1"
+    assert file.read_text().startswith("source_ref,label,present")
+    file.write_text(file.read_text() + theirs + "\n")
+    app.run().button(key="undo training").click().run()
+    assert file.read_text().split() == ["source_ref,label,present", theirs]
+
+
+def test_a_typed_threshold_between_those_in_the_browser_is_taken_exactly(monkeypatch):
+    assert known(Picked(70.1, 60.0), [50.0, 60.0, 70.1])
+    assert not known(Picked(70.12345), [50.0, 70.1, 70.2])
+    assert not known(Picked(70.1, 60.05), [50.0, 60.0, 70.1])
+    kept: dict[str, object] = {}
+    monkeypatch.setattr("streamlit.session_state", kept)
+    take("here", Picked(70.12345, start=3))
+    assert kept == dict.fromkeys(("here", "start of here"), Picked(70.12345, start=4))

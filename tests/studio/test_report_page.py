@@ -4,8 +4,10 @@ import io
 import re
 
 import pandas as pd
+import pytest
 from playwright.sync_api import expect
 
+import toolkit as tk
 from tests.studio.conftest import HOSTILE, N, Open
 from tests.studio.test_pages import press, shown
 
@@ -24,9 +26,14 @@ def test_an_objective_that_cannot_be_read_is_one_sentence(workspace, open_app: O
     assert "'nonsense' is not an objective" in shown(app)
 
 
+def compared(workspace, open_app: Open):
+    return open_app("--dir", str(workspace.folder), "--page", "compare", label="Gambling")
+
+
 def test_every_table_can_be_made(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", label="Gambling")
-    rows = {"overview": 2, "images": N, "errors": 2, "judged": N}
+    flips = re.search(r"flags: (\d+)", " ".join(heading.value for heading in compared(workspace, open_app).subheader))
+    rows = {"overview": 2, "images": N, "errors": 2, "judged": N, "policy": 2, "flips": int(flips[1])}
     for name, count in rows.items():
         app.selectbox(key="which").set_value(name).run()
         press(app, "Make the files")
@@ -54,3 +61,40 @@ def test_the_report_and_a_table_are_downloaded_and_open(open_page, browser, tmp_
     rows = pd.read_csv(io.BytesIO(download.value.path().read_bytes()))
     assert rows["message"].tolist() == ["The image is too large.", HOSTILE]
     seen.settle()
+
+
+def test_the_policy_table_has_every_label_and_what_its_rule_does(workspace, open_app: Open):
+    tk.Policy({"Gambling": tk.Rule(block=73.0), "Alcohol": tk.Rule(block=60.0)}).save(workspace.path("policy.json"))
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", label="Gambling")
+    app.selectbox(key="which").set_value("policy").run()
+    press(app, "Make the files")
+    rows = app.dataframe[0].value.set_index("label")
+    samples = workspace.samples()
+    assert samples is not None
+    point = tk.threshold_curve(workspace.results("adapter"), samples, "Gambling").at(73)
+    assert set(rows.index) == {"Gambling", "Violence", "Alcohol"}
+    assert rows.loc["Gambling", ["tp", "fp", "fn", "tn"]].tolist() == [point.tp, point.fp, point.fn, point.tn]
+    assert rows.loc["Gambling", "precision_low"] == pytest.approx(point.precision_low)
+    assert rows["block"].isna().to_dict() == {"Gambling": False, "Violence": True, "Alcohol": False}
+
+
+def test_slices_are_a_table_where_the_run_names_content_types(workspace, open_app: Open, monkeypatch):
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", label="Gambling", threshold="73")
+    assert not any(each.startswith("slices") for each in app.selectbox(key="which").options)
+    monkeypatch.setattr("toolkit.studio.kept.types", lambda _: ["Illustrated"])
+    app.run()
+    app.selectbox(key="which").set_value("slices").run()
+    press(app, "Make the files")
+    assert not app.error
+    assert "1 rows" in " ".join(caption.value for caption in app.caption)
+
+
+def test_a_report_of_another_run_is_not_offered(workspace, open_app: Open, monkeypatch):
+    monkeypatch.setattr("toolkit.studio.report.write_report", lambda path, *_, **__: path.write_text("made"))
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter")
+    press(app, "Make the report")
+    assert [each.label for each in app.get("download_button")] == ["Download the report (0.0 MB)"]
+    app.selectbox(key="run").set_value("base").run()
+    assert not app.get("download_button")
+    app.selectbox(key="run").set_value("adapter").run()
+    assert not app.get("download_button")

@@ -1,5 +1,7 @@
 """The Runs page against a real local service: connect, check, start, watch, open."""
 
+import os
+import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 import toolkit as tk
 from tests.studio.conftest import Open, picture
 from tests.studio.test_pages import field, press, shown
-from toolkit.studio import source
+from toolkit.studio import connection, source
 
 
 def wait_for_start(app: AppTest) -> None:
@@ -124,3 +126,52 @@ def test_the_local_service_is_started_and_stopped_with_one_click(workspace, open
     finally:
         press(app, "Stop it")
     assert source.desk().connection == source.Connection()
+
+
+def test_a_service_that_was_killed_is_said_to_have_ended_and_can_be_started_again(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    app.default_timeout = 90
+    press(app, "Start the local service")
+    try:
+        first = source.desk().service
+        assert first is not None
+        assert first.pid
+        source.desk().sources["here"] = source.Source("here", "x", connection=source.desk().connection)
+        os.kill(first.pid, signal.SIGKILL)
+        while connection.answers(first):
+            time.sleep(0.05)
+        app.run()
+        assert "The local service has ended" in shown(app)
+        assert not any("The local service runs at" in text.value for text in app.text)
+        press(app, "Start it again")
+        second = source.desk().service
+        assert second is not None
+        assert connection.answers(second)
+        assert source.desk().connection.endpoint == second.endpoint_url
+        assert source.desk().sources["here"].connection == source.desk().connection
+        del source.desk().sources["here"]
+    finally:
+        press(app.run(), "Stop it")
+
+
+def test_the_demos_own_service_is_started_where_its_adapters_are(workspace, open_app: Open):
+    assert connection.service_folder(workspace) == workspace.folder / "local-service"
+    with tk.service.ServiceProcess(workspace.folder) as left:
+        tk.connect(left.endpoint_url).client("rekognition").create_project(
+            ProjectName="of-the-demo", Feature="CONTENT_MODERATION"
+        )
+        app = open_app("--dir", str(workspace.folder), "--page", "runs")
+        app.default_timeout = 90
+        press(app, "Start the local service")
+        assert "another service uses this folder" in shown(app)
+    press(app, "Start the local service")
+    try:
+        client = tk.connect(source.desk().connection.endpoint).client("rekognition")
+        found = [
+            project["ProjectArn"]
+            for project in client.describe_projects(Features=["CONTENT_MODERATION"])["ProjectDescriptions"]
+        ]
+        assert len(found) == 1
+        assert "of-the-demo" in found[0]
+    finally:
+        press(app, "Stop it")

@@ -51,10 +51,10 @@ def tradeoff(curve: ThresholdCurve, choice: Choice | None = None, *, threshold: 
     _draw_rates(figure, curve, most=1000)
     look.shade_unknown(figure, curve.min_confidence)
     at = threshold if threshold is not None else (choice.threshold if choice else None)
-    if at is not None:
-        look.mark(figure, at)
     if not _has_rates(curve):
         look.nothing_to_show(figure, _why_empty(curve))
+    elif at is not None:  # the line would go through the words
+        look.mark(figure, at)
     return look.dress(
         figure,
         f"{curve.label}: what each threshold does",
@@ -222,11 +222,12 @@ def base_against_candidate(
     ]
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.08, subplot_titles=headings)
     figure.update_annotations(font={"size": 13}, yshift=18)  # over the mark's number
+    explained = 2 if _has_rates(candidate) and not _has_rates(base) else 1  # Plotly has no entry for an empty line
     for column, curve in enumerate((base, candidate), start=1):
         panel = {"row": 1, "col": column}
-        _draw_rates(figure, curve, most=350, **panel)
+        _draw_rates(figure, curve, most=350, legend=column == explained, **panel)
         look.shade_unknown(figure, curve.min_confidence, room=35, **panel)
-        if thresholds is not None:
+        if thresholds is not None and _has_rates(curve):  # the line would go through the words
             look.mark(figure, thresholds[column - 1], **panel)
         if not _has_rates(curve):
             nothing = f"nothing to show:<br>{look.wrapped(_why_empty(curve), 24)}"
@@ -244,7 +245,7 @@ def base_against_candidate(
     ).update_layout(yaxis={"title": "rate"})
 
 
-def _draw_rates(figure: go.Figure, curve: ThresholdCurve, *, most: int, **panel: Any) -> None:
+def _draw_rates(figure: go.Figure, curve: ThresholdCurve, *, most: int, legend: bool = True, **panel: Any) -> None:
     """Precision and recall with their bands, from the floor up."""
     thinned = look.thinned(curve.rates, "threshold", "recall", most=most - 1)
     table = _from_floor(curve.rows(thinned.index), curve.min_confidence)
@@ -258,7 +259,7 @@ def _draw_rates(figure: go.Figure, curve: ThresholdCurve, *, most: int, **panel:
             line={"color": colour, "width": 2.5, "shape": "vh"},  # a threshold holds back to the one before it
             hovertemplate="%{y:.3f} at %{x:.2f}<extra>" + rate + "</extra>",
             legendgroup=rate,
-            showlegend=panel.get("col", 1) == 1,
+            showlegend=legend,
             **panel,
         )
 

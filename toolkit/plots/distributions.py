@@ -165,7 +165,7 @@ def _finish(figure: go.Figure, results: Counted, label: str, threshold: float | 
     elif not reported:
         look.nothing_to_show(figure, f"{label} was reported on no image")
     look.shade_unknown(figure, results.min_confidence)
-    if threshold is not None:
+    if threshold is not None and reported:  # else the line would go through the words
         look.mark(figure, threshold)
     figure.update_xaxes(title="confidence (%)", range=[0, 100])
 

@@ -40,12 +40,17 @@ def faded(colour: str, opacity: float) -> str:
 
 def wrapped(text: str, width: int, lines: int = 3) -> str:
     """Text from outside as lines of some characters each, escaped; what is longer than `lines` is cut off."""
-    return "<br>".join(map(html.escape, textwrap.wrap(text, width, max_lines=lines, placeholder=" …")))
+    return "<br>".join(map(_escaped, textwrap.wrap(text, width, max_lines=lines, placeholder=" …")))
 
 
 def short(text: str, most: int = 28) -> str:
     """Text from outside, cut to some characters, escaped."""
-    return html.escape(text if len(text) <= most else text[: most - 1].rstrip() + "…")
+    return _escaped(text if len(text) <= most else text[: most - 1].rstrip() + "…")
+
+
+def _escaped(text: str) -> str:
+    """No tag is left; quotes stay as they are, since Plotly would show `&quot;` letter by letter."""
+    return html.escape(text, quote=False)
 
 
 def dress(figure: go.Figure, title: str, subtitle: str, *, height: int = 400, headings: int = 0) -> go.Figure:

@@ -180,13 +180,14 @@ def differences(comparison: Comparison) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         Above, precision, recall and flagged in percentage points; beneath, false alarms and misses in images. Left of
-        the line the candidate has less, right of it more; grey where the interval cannot tell.
+        the line the candidate has less, right of it more; grey where the interval cannot tell, and where neither is
+        better.
     """
     figure = make_subplots(rows=2, row_heights=[0.58, 0.42], vertical_spacing=0.24)
     table = comparison.rates.set_index("measure")
     _draw_differences(figure, table.loc[["precision", "recall", "flagged"]], 100.0, 1)
     _draw_differences(figure, table.loc[["fp", "fn"]], 1.0, 2)
-    figure.add_vline(x=0, line={"color": look.INK, "width": 1.5})
+    figure.add_vline(x=0, line={"color": look.GREY, "width": 1.5})
     figure.update_xaxes(title="difference (percentage points)", row=1)
     figure.update_xaxes(title="difference (images)", row=2)
     if not np.isfinite(table["difference"].to_numpy(float)).any():
@@ -197,7 +198,7 @@ def differences(comparison: Comparison) -> go.Figure:
         figure,
         f"{comparison.label}: what the candidate changes",
         f"{comparison.judged:,} judged images; base at {before}, candidate at {after}; {level} intervals. "
-        "Blue: better, orange: worse, black: neither, grey: cannot be told",
+        "Blue: better, orange: worse, grey: neither, or cannot be told",
         height=460,
     )
     return figure.update_layout(showlegend=False, margin={"b": 55, "r": 30})
@@ -268,11 +269,14 @@ def _draw_differences(figure: go.Figure, table: pd.DataFrame, scale: float, row:
 
 
 def _verdict(measure: str, low: float, high: float) -> str:
-    """Blue for better, orange for worse, dark for neither; grey where the interval reaches zero or is not known."""
+    """Blue for better, orange for worse; grey for neither, and where the interval reaches zero or is not known.
+
+    Grey can be read on white and on black.
+    """
     if not (low > 0 or high < 0):
         return look.GREY
     side = _BETTER[measure] * (1 if low > 0 else -1)
-    return {1: look.BLUE, -1: look.ORANGE, 0: look.INK}[side]
+    return {1: look.BLUE, -1: look.ORANGE, 0: look.GREY}[side]
 
 
 def _named(measure: str, said: Any, scale: float) -> str:

@@ -1,6 +1,7 @@
 """Compare: what one run's model changes against another's, for working with and for showing to a room."""
 
 from typing import Final
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -8,7 +9,7 @@ import streamlit as st
 from toolkit import adapters, plots
 from toolkit.compare import Comparison
 from toolkit.confidence import written
-from toolkit.curves import OperatingPoint
+from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.errors import ToolkitError
 from toolkit.studio import kept, pictures, source, tryout
 from toolkit.studio.source import Samples, Source, View
@@ -62,7 +63,10 @@ def page(view: View) -> None:
         st.info("These are one run: choose two different ones.", icon=":material/compare_arrows:")
     else:
         with guarded():
-            _compared(view, view.samples, base, candidate, view.label, showing=showing)
+            if view.truth.weights is not None:
+                _weighted(view.samples, base, candidate, view.label, showing=showing)
+            else:
+                _compared(view, view.samples, base, candidate, view.label, showing=showing)
     if not showing:
         with guarded():
             _evaluation(candidate)
@@ -74,9 +78,7 @@ def _runs(view: View, *, hidden: bool) -> tuple[Source, Source]:
     """The two runs: from the address, else the base model's and an adapter's."""
     by_name = {run.name: run for run in view.runs}
     names = list(by_name)
-    plain_run = next((run.name for run in view.runs if run.adapter is None), names[0])
-    adapted = next((run.name for run in view.runs if run.adapter is not None), None)
-    candidate = adapted or next((name for name in names if name != plain_run), names[0])
+    plain_run, candidate = _usual_runs(view)
     chosen = {}
     places = st.columns(2) if not hidden else (None, None)
     for key, title, usual, place in (
@@ -90,6 +92,52 @@ def _runs(view: View, *, hidden: bool) -> tuple[Source, Source]:
             place.selectbox(title, names, key=key, persist_state="session")
         chosen[key] = st.query_params[key] = st.session_state[key]
     return by_name[chosen["base"]], by_name[chosen["candidate"]]
+
+
+def _usual_runs(view: View) -> tuple[str, str]:
+    names = [run.name for run in view.runs]
+    plain_run = next((run.name for run in view.runs if run.adapter is None), names[0])
+    adapted = next((run.name for run in view.runs if run.adapter is not None), None)
+    return plain_run, adapted or next((name for name in names if name != plain_run), names[0])
+
+
+def comparison(view: View) -> tuple[Source, Source, tuple[float, float]] | None:
+    """What this page compares: base, candidate and their thresholds, as last chosen here, else as the page begins.
+
+    None where there is nothing to compare: one run only, no samples, or samples that were not picked uniformly.
+    """
+    if len(view.runs) < 2 or view.samples is None or view.truth is None or view.label is None:
+        return None
+    by_name, usual = {run.name: run for run in view.runs}, _usual_runs(view)
+    names = [st.session_state.get(key, name) for key, name in zip(("base", "candidate"), usual, strict=True)]
+    if names[0] == names[1] or not set(names) <= set(by_name) or view.truth.weights is not None:
+        return None
+    base, candidate = (by_name[name] for name in names)
+    if not all(kept.judged_any(run, view.samples, view.label) for run in (base, candidate)):
+        return None
+    if st.session_state.get("compared") == (*names, view.label):
+        return base, candidate, _on_screen()
+    first, second = (_start(kept.curve(run, view.samples, view.label), None) for run in (base, candidate))
+    return base, candidate, (first, second)
+
+
+def _weighted(samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
+    """What can be said with samples that were not picked uniformly: each run's curve, and no test of the difference."""
+    address = urlencode({"strategy": "uniform", "label": label})
+    st.info(
+        "These samples were not picked uniformly, so their images carry weights: each run's own rates can be told, "
+        "but not yet what changes from image to image. For that, label images with the strategy **uniform** on the "
+        f"[Label page](label?{address}), and use these labels as the samples.",
+        icon=":material/label:",
+    )
+    at = _thresholds(samples, base, candidate, label, hidden=showing)
+    curves = [kept.curve(run, samples, label) for run in (base, candidate)]
+    points = [curve.at(each) for curve, each in zip(curves, at, strict=True)]
+    _numbers((base, candidate), points, curves[0].confidence_level)
+    st.plotly_chart(plots.base_against_candidate(*curves, thresholds=at, names=(base.name, candidate.name)))
+    if showing and st.button("Leave the presentation", icon=":material/close_fullscreen:"):
+        del st.query_params["present"]
+        st.rerun()
 
 
 def _compared(view: View, samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
@@ -155,10 +203,7 @@ def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *
         name = key.replace(" ", "_")
         if fresh or key not in st.session_state:
             given = _number(st.session_state["address"].pop(name, None))
-            suggested = choose_threshold(curve, _GOAL).threshold
-            exact = None if suggested is None else short(curve, suggested)
-            start = next(value for value in (given, exact, _USUAL) if value is not None)
-            st.session_state[key] = min(max(start, curve.min_confidence), 100.0)
+            st.session_state[key] = _start(curve, given)
         if place is not None:
             place.number_input(
                 f"Threshold of {plain(run.name)} (%)", float(curve.min_confidence), 100.0, step=0.1, format="%.5g",
@@ -167,6 +212,14 @@ def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *
         values.append(float(st.session_state[key]))
         st.query_params[name] = written(values[-1])
     return values[0], values[1]
+
+
+def _start(curve: ThresholdCurve, given: float | None) -> float:
+    """A threshold to begin with: the given one, else what is suggested, else what is usual."""
+    suggested = choose_threshold(curve, _GOAL).threshold
+    exact = None if suggested is None else short(curve, suggested)
+    start = next(value for value in (given, exact, _USUAL) if value is not None)
+    return min(max(start, curve.min_confidence), 100.0)
 
 
 def _number(text: str | None) -> float | None:
@@ -201,7 +254,7 @@ def _flips(view: View, found: Comparison) -> None:
             st.markdown(f"**{title}: {len(rows):,}**")
             _tiles(view, rows.head(_PAIRS), sharp=sharp)
             if len(rows) > _PAIRS:
-                st.caption(f"The first {_PAIRS} of {len(rows):,}; all are in the Report page's tables.")
+                st.caption(f"The first {_PAIRS} of {len(rows):,}; all are in the Report page's table of flips.")
     if len(judged) < len(found.flips):
         st.caption(
             f"{len(found.flips) - len(judged):,} more were not judged: nobody can say which of the two is right."

@@ -1,7 +1,11 @@
 """Where the studio sends requests: AWS by a profile, an endpoint, or the local service, which it can start."""
 
+import socket
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -13,6 +17,7 @@ from toolkit.studio.widgets import PANEL, guarded
 from toolkit.workspace import Workspace
 
 _FOLDER: Final = "local-service"
+_STATE: Final = "service.sqlite"
 
 
 def ask(workspace: Workspace | None) -> Connection:
@@ -34,23 +39,56 @@ def _in_words(connection: Connection) -> str:
 def _local_service(workspace: Workspace | None) -> None:
     desk = source.desk()
     said, button = st.columns([4, 1], vertical_alignment="center")
-    if desk.service is not None:
+    ended = desk.service is not None and not answers(desk.service)
+    if desk.service is not None and not ended:
         said.text(f"The local service runs at {desk.service.endpoint_url}.")
         if button.button("Stop it", width="stretch"):
             desk.service.stop()
             desk.service, desk.connection = None, Connection()
             st.rerun()
         return
-    folder = (workspace.folder if workspace else Path(desk.uploads.name)) / _FOLDER
-    said.caption(
-        "The local service runs bulk analysis on this machine, with a real model and no AWS account. It keeps "
-        "everything " + ("in the workspace." if workspace else "in a temporary folder: open a workspace to keep it.")
-    )
-    if button.button("Start the local service", type="primary", width="stretch"):
-        with st.spinner("Starting the local service …"):
-            service = ServiceProcess(folder).start()
-        desk.service, desk.connection = service, Connection(service.endpoint_url)
+    if ended:
+        said.warning("The local service has ended: start it again; what it kept is still there.")
+    else:
+        said.caption(
+            "The local service runs bulk analysis on this machine, with a real model and no AWS account. It keeps "
+            "everything "
+            + ("in the workspace." if workspace else "in a temporary folder: open a workspace to keep it.")
+        )
+    if button.button("Start it again" if ended else "Start the local service", type="primary", width="stretch"):
+        _start(workspace)
         st.rerun()
+
+
+def _start(workspace: Workspace | None) -> None:
+    """Starts it; what was open at one that has ended is reached at the new one."""
+    desk = source.desk()
+    with st.spinner("Starting the local service …"):
+        service = ServiceProcess(service_folder(workspace)).start()
+    before, now = desk.service, Connection(service.endpoint_url)
+    if before is not None:
+        gone = Connection(before.endpoint_url)
+        for name, run in desk.sources.items():
+            desk.sources[name] = replace(run, connection=now) if run.connection == gone else run
+        before.stop()
+    desk.service, desk.connection = service, now
+
+
+def service_folder(workspace: Workspace | None) -> Path:
+    """Where the local service keeps its state: where one has left it, so that the demo's adapters are found."""
+    if workspace is None:
+        return Path(source.desk().uploads.name) / _FOLDER
+    return workspace.folder if (workspace.folder / _STATE).is_file() else workspace.folder / _FOLDER
+
+
+def answers(service: ServiceProcess) -> bool:
+    """Whether it still listens: one that was killed leaves its address behind."""
+    place = urlsplit(service.endpoint_url)
+    try:
+        with closing(socket.create_connection((str(place.hostname), place.port or 80), timeout=2)):
+            return True
+    except OSError:
+        return False
 
 
 def _elsewhere(now: Connection) -> None:

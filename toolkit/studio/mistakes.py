@@ -15,6 +15,7 @@ from toolkit.studio.widgets import PANEL, gallery, guarded, plain
 from toolkit.truth import Truth, make_truth, read_truth
 
 FILE: Final = "next-training.csv"
+_SENT: Final = "images sent to the training"
 
 
 def section(view: View, samples: Samples, label: str, threshold: float) -> None:
@@ -59,25 +60,28 @@ def _to_training(view: View, samples: Samples, source_refs: list[str]) -> None:
     kept = _kept(path)
     known = set(kept.table["source_ref"]) if kept else set()
     new = [ref for ref in dict.fromkeys(source_refs) if ref not in known]
-    button, said, undo = st.columns([2, 3, 1], vertical_alignment="center")
-    if button.button(
+    st.markdown("**All mistakes at this threshold**, also those that are not on screen, for the next training:")
+    row = st.container(horizontal=True, vertical_alignment="center")  # wraps: a narrow page cuts off no word
+    if row.button(
         f"Send {len(new):,} to the next training" if new else "All are training images already",
-        disabled=not new, width="stretch", icon=":material/model_training:",
-        help="The mistakes on screen become training images of the next adapter. Images that an adapter was "
-        "trained on say nothing about how good it is: take them out of the samples "
-        "that you test it with.",
+        disabled=not new, icon=":material/model_training:",
+        help="All mistakes at this threshold, also those behind 'Show more', become training images of the next "
+        "adapter. Images that an adapter was trained on say nothing about how good it is: take them out of the "
+        "samples that you test it with.",
     ):  # fmt: skip
-        st.session_state["training before"] = kept
         _write(path, _joined(kept, source.load_samples(samples).on(new)))
+        st.session_state[_SENT] = new
         st.rerun(scope="fragment")
-    if "training before" in st.session_state and undo.button("Undo", key="undo training", width="stretch"):
-        _write(path, st.session_state.pop("training before"))
+    sent: list[str] = st.session_state.get(_SENT, [])
+    if known.intersection(sent) and row.button("Undo", key="undo training"):
+        _write(path, without(kept, sent))
+        del st.session_state[_SENT]
         st.rerun(scope="fragment")
     if kept is None:
-        said.caption(f"They are kept in {FILE} in the workspace; the command modkit adapter train reads it.")
+        row.caption(f"They are kept in {FILE} in the workspace; the command modkit adapter train reads it.")
         return
     training = ground_truth(kept)
-    said.caption(plain(f"{FILE}: {training.in_words}"))
+    row.caption(plain(f"{FILE}: {training.in_words}"))
     lines = "".join(training.to_lines())
     st.download_button("Training manifest", lines, "training.manifest", "application/jsonl", icon=":material/download:")
 
@@ -92,6 +96,12 @@ def _kept(path: Path) -> Truth | None:
 def _joined(kept: Truth | None, new: Truth) -> Truth:
     tables = [new.table] if kept is None else [kept.table, new.table]
     return make_truth(pd.concat(tables, ignore_index=True), FILE)
+
+
+def without(kept: Truth | None, sent: list[str]) -> Truth | None:
+    """The training file as it is now, which others may have changed, less what was sent; None where nothing is left."""
+    rest = [] if kept is None else [ref for ref in kept.table["source_ref"].unique() if ref not in set(sent)]
+    return kept.on(rest) if kept is not None and rest else None
 
 
 def _write(path: Path, truth: Truth | None) -> None:

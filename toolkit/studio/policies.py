@@ -1,12 +1,14 @@
 """The policy on the Tune page: thresholds put into it, all labels in one table, what it would do, and taking it out."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
 
+from toolkit import taxonomy
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
 from toolkit.errors import InvalidPolicy, NotFound, NotLabelled
@@ -19,6 +21,39 @@ from toolkit.tuning import Choice, choose_threshold
 
 FILE: Final = "policy.json"
 _HERE: Final = "policy of this session"
+_LAST: Final = "last change of the policy"
+_AT_BLOCK: Final = (
+    "tp", "fp", "fn", "tn", "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high"
+)  # fmt: skip
+_CARD: Final = 220
+"""Pixels; so wide, a number's heading is not cut off, and where four of them do not fit, they wrap."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What this session did last: whose rule, the policy as it was, and the rule that it put there (None: none)."""
+
+    label: str
+    before: Policy
+    after: Rule | None
+
+    def still_there(self, now: Policy) -> bool:
+        """Whether nobody has changed this label's rule since."""
+        return now.rules.get(self.label) == self.after
+
+    def reverted(self, now: Policy) -> Policy:
+        """The policy as it is now, which others may have changed, with this label's rule as it was before."""
+        rule = self.before.rules.get(self.label)
+        back = now.without(self.label)
+        if rule is None:
+            return back
+        found, was = dict(back.provenance), self.before.provenance
+        if self.label in was.get("picked", {}):
+            found["picked"] = found.get("picked", {}) | {self.label: was["picked"][self.label]}
+        chosen = [each for each in was.get("objectives", []) if each.get("label") == self.label]
+        if chosen:
+            found["objectives"] = [*found.get("objectives", []), *chosen]
+        return Policy({**now.rules, self.label: rule}, found)
 
 
 def put_in(view: View, curve: ThresholdCurve, picked: Picked) -> None:
@@ -26,18 +61,19 @@ def put_in(view: View, curve: ThresholdCurve, picked: Picked) -> None:
     rule = Rule(block=picked.block, review=picked.review)
     band = "" if rule.review is None else f", review from {written(rule.review)}"
     current = load(view).rules.get(curve.label)
-    button, said = st.columns([2, 3], vertical_alignment="center")
-    if button.button(
+    row = st.container(horizontal=True, vertical_alignment="center")  # wraps: a narrow page cuts off no word
+    if row.button(
         f"Put into the policy: block from {written(picked.block)}{band}",
-        type="primary", width="stretch", disabled=current == rule, icon=":material/gavel:",
+        type="primary", disabled=current == rule, icon=":material/gavel:",
     ):  # fmt: skip
         point = curve.at(picked.block)
         why = {
             "run": view.source.name, "samples": view.samples.name if view.samples else None,
             "tp": point.tp, "fp": point.fp, "fn": point.fn, "tn": point.tn,
         }  # fmt: skip
-        _keep(view, load(view).with_rule(curve.label, rule, why))
-    said.caption(plain(f"The policy says: {_in_words(current)}" if current else "The policy has no rule for it yet."))
+        before = load(view)
+        _keep(view, curve.label, before, before.with_rule(curve.label, rule, why))
+    row.caption(plain(f"The policy says: {_in_words(current)}" if current else "The policy has no rule for it yet."))
 
 
 def section(view: View, samples: Samples, choice: Choice, volume: float) -> None:
@@ -51,7 +87,7 @@ def section(view: View, samples: Samples, choice: Choice, volume: float) -> None
         with guarded():
             _forecast(view, policy, volume)
         _change(view, policy)
-    _undo(view)
+    _undo(view, policy)
     if policy.rules:
         _files(policy)
 
@@ -91,6 +127,33 @@ def _rows(run: Source, samples: Samples, policy: Policy, objective: str, level: 
     return found
 
 
+def all_labels(run: Source, samples: Samples, policy: Policy) -> pd.DataFrame:
+    """The policy as a table of numbers: one row a label of the samples or the policy, with what its rule does there.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `label`, `block` and `review` (percent), `positives` and `judged` (images), and at `block` the counts and the
+        rates (0–1) with their intervals; missing where there is no rule, or the run reported nothing there.
+    """
+    rows = []
+    for label in dict.fromkeys([*source.load_samples(samples).tunable_labels(), *policy.rules]):
+        rule = policy.rules.get(label)
+        row: dict[str, Any] = {"label": label, "block": rule and rule.block, "review": rule and rule.review}
+        try:
+            curve = kept.curve(run, samples, label)
+        except NotLabelled:
+            rows.append(row | {"positives": 0, "judged": 0})
+            continue
+        row |= {"positives": curve.positives, "judged": curve.positives + curve.negatives}
+        if rule and rule.block is not None and rule.block >= curve.min_confidence:
+            point = curve.at(rule.block)
+            row |= {name: getattr(point, name) for name in _AT_BLOCK}
+        rows.append(row)
+    columns = ["label", "block", "review", "positives", "judged", *_AT_BLOCK]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("block", "review", *_AT_BLOCK), float))
+
+
 def _rates(curve: ThresholdCurve, block: float) -> dict[str, str]:
     if block < curve.min_confidence:
         return dict.fromkeys(("precision", "recall"), f"unknown below {written(curve.min_confidence)}")
@@ -104,16 +167,17 @@ def _rates(curve: ThresholdCurve, block: float) -> dict[str, str]:
 
 def _forecast(view: View, policy: Policy, volume: float) -> None:
     forecast = kept.forecast(view.source, kept.rules_of(policy))
-    columns = st.columns(4, border=True)
-    for place, row in zip(columns, forecast.to_dict("records"), strict=False):
+    cards = st.container(horizontal=True)
+    places = [cards.container(border=True, width=_CARD, height="stretch") for _ in range(len(forecast) + 1)]
+    for place, row in zip(places[:-1], forecast.to_dict("records"), strict=True):
         each, low, high = (
             row[name] * volume / 1000 for name in ("per_thousand", "per_thousand_low", "per_thousand_high")
         )
         place.metric(f"{row['decision'].capitalize()} a day", f"{each:,.0f}")
         place.caption(f"{low:,.0f}\xa0–\xa0{high:,.0f} of {volume:,.0f}; {row['images']:,} of this run")
     least = "–" if policy.min_confidence is None else f"{written(policy.min_confidence)}\xa0%"
-    columns[3].metric("MinConfidence for the next job", least)
-    columns[3].caption("The lowest threshold in the policy: with it, a job reports all that the policy asks about.")
+    places[-1].metric("Next MinConfidence", least)
+    places[-1].caption("The lowest threshold in the policy: with it, the next job reports all that the policy asks.")
 
 
 def _change(view: View, policy: Policy) -> None:
@@ -122,15 +186,20 @@ def _change(view: View, policy: Policy) -> None:
         "Take a label out of the policy", list(policy.rules), index=None, placeholder="choose a label"
     )
     if button.button("Take out", disabled=label is None, width="stretch") and label is not None:
-        _keep(view, policy.without(label))
+        _keep(view, label, policy, policy.without(label))
 
 
-def _undo(view: View) -> None:
-    before = st.session_state.get("policy before")
-    if before is not None and st.button("Undo the last change of the policy", icon=":material/undo:"):
-        del st.session_state["policy before"]
-        _save(view, before)
-        st.rerun()
+def _undo(view: View, policy: Policy) -> None:
+    change: Change | None = st.session_state.get(_LAST)
+    if change is None:
+        return
+    if not change.still_there(policy):
+        st.caption(plain(f"{change.label} was changed again elsewhere, so there is nothing here to undo."))
+    elif st.button("Undo the last change of the policy", icon=":material/undo:"):
+        with guarded():
+            _save(view, change.reverted(load(view)))
+            del st.session_state[_LAST]
+            st.rerun()
 
 
 def _files(policy: Policy) -> None:
@@ -173,10 +242,13 @@ def load(view: View) -> Policy:
         raise InvalidPolicy(f"{error} Until then the studio does not touch it.") from error
 
 
-def _keep(view: View, policy: Policy) -> None:
-    st.session_state["policy before"] = load(view)
-    _save(view, policy)
-    st.rerun()
+def _keep(view: View, label: str, before: Policy, after: Policy) -> None:
+    """Saves a change of one label's rule; where that cannot be done, says so and the page goes on."""
+    label = taxonomy.canonical(label)
+    with guarded():
+        _save(view, after)
+        st.session_state[_LAST] = Change(label, before, after.rules.get(label))
+        st.rerun()
 
 
 def _save(view: View, policy: Policy) -> None:

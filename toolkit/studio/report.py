@@ -1,6 +1,7 @@
 """Report: one HTML file for colleagues, and every table of this run as CSV and Parquet."""
 
 import tempfile
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Final
 
@@ -8,11 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from toolkit import export
+from toolkit.confidence import written
 from toolkit.errors import ToolkitError
 from toolkit.policy import Policy
 from toolkit.report import write_report
-from toolkit.studio import kept, policies, source
-from toolkit.studio.source import View
+from toolkit.slices import slices
+from toolkit.studio import compare, kept, policies, source, threshold
+from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.widgets import guarded, plain
 
 _GOAL: Final = "precision>=0.9"
@@ -47,13 +50,22 @@ def _html(view: View) -> None:
             return
         with st.spinner("Writing the report …"):
             runs = {run.name: source.load(run) for run in view.runs if run.name in chosen}
-            st.session_state["report made"] = _written(view, runs, labels, objective, title)
-    if "report made" in st.session_state:
-        data: bytes = st.session_state["report made"]
+            html = _written(view, runs, labels, objective, title)
+            st.session_state["report made"] = (_about(view), html)
+    about, data = st.session_state.get("report made", (None, b""))
+    if about is not None and about != _about(view):  # of another run, other samples, or files that have changed
+        del st.session_state["report made"]
+    elif about is not None:
         st.download_button(
             f"Download the report ({len(data) / 1e6:.1f} MB)", data, "moderation-report.html", "text/html",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
+
+
+def _about(view: View) -> tuple[Hashable, ...]:
+    """What a report is of; where this changes, one made before is out of date."""
+    files: list[Source | Samples] = [*view.runs, *([view.samples] if view.samples else [])]
+    return view.source.name, *((each, source.stamp(each)) for each in files)
 
 
 def _written(view: View, runs: dict, labels: list[str], objective: str, title: str) -> bytes:  # type: ignore[type-arg]
@@ -66,7 +78,7 @@ def _written(view: View, runs: dict, labels: list[str], objective: str, title: s
 def _tables(view: View) -> None:
     made = _available(view)
     name = st.selectbox("Table", list(made), format_func=lambda each: f"{each}: {made[each]}", key="which")
-    key = f"table {name} of {view.source.name}, {view.label}"
+    key = f"table {name} of {view.source.name}, {view.label}: {made[name]}"
     if st.button("Make the files", key="make", icon=":material/table:"):
         st.session_state["table"] = (key, _table(view, name))
     kept = st.session_state.get("table")
@@ -95,6 +107,15 @@ def _available(view: View) -> dict[str, str]:
     if view.samples is not None and view.truth is not None and view.label is not None:
         found["curve"] = f"every threshold of {view.label}"
         found["judged"] = f"one row a judged image, for {view.label}"
+        if kept.types(view.source) and kept.judged_any(view.source, view.samples, view.label):
+            at = written(threshold.standing(view, kept.curve(view.source, view.samples, view.label)))
+            found["slices"] = f"one row a content type, for {view.label} at {at}"
+        found["policy"] = "one row a label, with its rule and what that does"
+    compared = compare.comparison(view)
+    if compared is not None:
+        (base, candidate, at_each) = compared
+        each = [f"{run.name} at {written(at)}" for run, at in zip((base, candidate), at_each, strict=True)]
+        found["flips"] = f"one row an image that only one flags for {view.label}, {' against '.join(each)}"
     if _policy(view) is not None:
         found["decisions"] = "what the policy does with each image"
     return found
@@ -114,9 +135,24 @@ def _table(view: View, name: str) -> pd.DataFrame:
         return policy.decide(view.results) if policy is not None else pd.DataFrame()
     if view.samples is None or view.label is None:
         return pd.DataFrame()
+    if name == "flips":
+        return _flips(view, view.samples, view.label)
+    if name == "policy":
+        return policies.all_labels(view.source, view.samples, _policy(view) or Policy({}))
+    if name == "slices":
+        at = threshold.standing(view, kept.curve(view.source, view.samples, view.label))
+        return slices(view.results, view.label, at, "content_type", view.truth)
     if name == "curve":
         return kept.curve(view.source, view.samples, view.label).table
     return kept.judged(view.source, view.samples, view.label)
+
+
+def _flips(view: View, samples: Samples, label: str) -> pd.DataFrame:
+    compared = compare.comparison(view)
+    if compared is None:
+        return pd.DataFrame()
+    base, candidate, at = compared
+    return kept.comparison(base, candidate, samples, label, at).flips
 
 
 def _policy(view: View) -> Policy | None:

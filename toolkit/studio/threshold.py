@@ -4,14 +4,17 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
 import streamlit as st
 
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
 from toolkit.studio import kept
 from toolkit.studio.source import Samples, View
+from toolkit.tuning import choose_threshold
 from toolkit.widgets import bundle
 
+_GOAL: Final = "precision>=0.9"
 _USUAL: Final = 80.0
 _VOLUME: Final = 10_000
 
@@ -59,13 +62,39 @@ def pick(view: View, samples: Samples, curve: ThresholdCurve, suggested: float |
     _plotly(key="plotly", height=1)
     also = tuple(value for value in (suggested, start.block, start.review) if value is not None)
     data = kept.explorer(view.source, samples, curve.label, suggested, also)
-    answer = _explorer(key=widget, data=data | {"value": vars(start)}, on_picked_change=lambda: None, height="content")
+
+    def let_go() -> None:
+        said = _read(st.session_state[widget].get("picked"), curve.min_confidence)
+        if said is not None and said.start == start.start and not known(said, data["threshold"]):
+            take(key, said)
+
+    answer = _explorer(key=widget, data=data | {"value": vars(start)}, on_picked_change=let_go, height="content")
     said = _read(answer.get("picked"), curve.min_confidence)
     if said is not None and said.start == start.start:
         st.session_state[key] = said
     picked: Picked = st.session_state[key]
     _to_address(picked)
     return picked
+
+
+def known(picked: Picked, thresholds: list[float]) -> bool:
+    """Whether the browser has the counts at these thresholds; compared as float32, as confidences are."""
+    asked = [value for value in (picked.block, picked.review) if value is not None]
+    return bool(np.isin(np.asarray(asked, np.float32), np.asarray(thresholds, np.float32)).all())
+
+
+def take(key: str, typed: Picked) -> None:
+    """A threshold that was typed and lies between those in the browser: the line begins there, with exact counts."""
+    st.session_state[key] = st.session_state[f"start of {key}"] = replace(typed, start=typed.start + 1)
+
+
+def standing(view: View, curve: ThresholdCurve) -> float:
+    """Where the line of the Tune page stands, percent; for as long as nobody was there, where it begins by itself."""
+    picked: Picked | None = st.session_state.get(_key(view, curve.label))
+    if picked is not None:
+        return picked.block
+    suggested = choose_threshold(curve, _GOAL).threshold
+    return _first(view, curve, None if suggested is None else short(curve, suggested)).block
 
 
 def put(view: View, curve: ThresholdCurve, threshold: float) -> None:

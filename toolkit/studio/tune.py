@@ -89,10 +89,10 @@ def _threshold(view: View, samples: Samples, curve: ThresholdCurve, choice: Choi
 
 def _suggest(view: View, curve: ThresholdCurve, choice: Choice, suggested: float | None) -> None:
     """What the objective asks for, with a way to take it, or why there is nothing."""
-    box, button = st.columns([5, 1], vertical_alignment="center")
     if suggested is None:
-        box.warning(plain(f"No suggestion: {choice.reason}"), icon=":material/block:")
+        st.warning(plain(f"No suggestion: {choice.reason}"), icon=":material/block:")
         return
+    box, button = st.columns([4, 1], vertical_alignment="center")
     box.success(plain(f"Suggested: {written(suggested)} – {choice.reason}"), icon=":material/lightbulb:")
     button.button(
         f"Use {written(suggested)}", key="use", width="stretch", on_click=threshold.put, args=(view, curve, suggested)

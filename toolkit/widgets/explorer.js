@@ -54,7 +54,9 @@ function panel(parent, data, act) {
   };
   const number = ask("Threshold (%)", "any");
   Object.assign(number, { min: data.floor, max: 100 });
-  number.addEventListener("change", () => act.pick("block", Number(number.value), true));
+  number.addEventListener("change", () => act.type("block", number.value));
+  const became = element(box, "div", "note");
+  became.setAttribute("aria-live", "polite");
   const tile = (title, help) => {
     const made = element(box, "div", "tile");
     made.title = help;
@@ -85,9 +87,9 @@ function panel(parent, data, act) {
   check.addEventListener("change", () => act.review(check.checked));
   const review = ask("Review from (%)", "any");
   Object.assign(review, { min: data.floor, max: 100 });
-  review.addEventListener("change", () => act.pick("review", Number(review.value), true));
+  review.addEventListener("change", () => act.type("review", review.value));
   const band = element(box, "div", "note");
-  return { review, number, precision, recall, counts, volume, said, check, band };
+  return { review, number, became, precision, recall, counts, volume, said, check, band };
 }
 
 function forecastInWords(data, at, volume) {
@@ -132,7 +134,8 @@ function layout(data, style, view) {
   };
 }
 
-export function mount(root, { Plotly, data, value, onChange }) {
+// `exact`: the host gives other counts (`renew`) when it is told a threshold that is not among the data's.
+export function mount(root, { Plotly, data, value, onChange, exact = false }) {
   root.textContent = "";
   const host = element(root, "div", "explorer");
   const left = element(host, "div", "left");
@@ -144,9 +147,9 @@ export function mount(root, { Plotly, data, value, onChange }) {
   const suggested = element(chart, "div", "suggested");
   element(suggested, "span", "hint", "suggested");
   const slider = element(left, "input", "slider");
-  const thresholds = data.threshold;
+  let thresholds = data.threshold;
   const state = { block: thresholds.length - 1, review: null, volume: value.volume ?? 10000, start: value.start };
-  let view = null, held = null, frame = 0;
+  let view = null, held = null, frame = 0, became = "";
   Object.assign(slider, { type: "range", min: 0, max: thresholds.length - 1, step: 1 });
   slider.setAttribute("aria-label", "Threshold (confidence, %): images at or above it are flagged");
 
@@ -156,18 +159,31 @@ export function mount(root, { Plotly, data, value, onChange }) {
   const toThreshold = (x) => range()[0] + ((x - MARGIN.l) / width()) * (range()[1] - range()[0]);
   const within = (x) => Math.min(Math.max(x, MARGIN.l), chart.clientWidth - MARGIN.r);
 
-  const say = () => onChange({
-    block: thresholds[state.block], review: state.review === null ? null : thresholds[state.review],
-    volume: state.volume, start: state.start,
-  });
+  const where = () => ({ block: thresholds[state.block], review: state.review === null ? null : thresholds[state.review] });
+  const say = (typed = {}) => {
+    const at = { ...where(), ...typed };
+    if (at.review !== null) at.review = Math.min(at.review, at.block);
+    onChange({ ...at, volume: state.volume, start: state.start });
+  };
   const act = {
-    pick(name, asked, done) {
-      if (!Number.isFinite(asked)) return paint();
+    pick(name, asked) {
+      became = "";
       state[name] = nearest(thresholds, asked);
       if (name === "block" && state.review !== null) state.review = Math.min(state.review, state.block);
       if (name === "review") state.review = Math.min(state.review, state.block);
       schedule();
-      if (done) say();
+    },
+    // A number from the keyboard is taken as it is, or the panel says which one was taken in its place.
+    type(name, text) {
+      const asked = text.trim() === "" ? NaN : Number(text);
+      if (!Number.isFinite(asked)) return paint(); // an emptied box moves nothing
+      const most = name === "review" ? thresholds[state.block] : 100;
+      act.pick(name, asked);
+      const taken = thresholds[state[name]];
+      if (Math.fround(taken) === Math.fround(asked)) return say();
+      if (exact && asked >= data.floor && asked <= most) return say({ [name]: asked });
+      became = `${text} became ${written(taken)}, the nearest that can be had here.`;
+      say();
     },
     review(wanted) {
       state.review = wanted ? nearest(thresholds, (data.floor + thresholds[state.block]) / 2) : null;
@@ -191,6 +207,7 @@ export function mount(root, { Plotly, data, value, onChange }) {
     }
     for (const [name, place] of Object.entries(form.counts)) place.textContent = COUNTS.format(data[name][at]);
     form.number.value = written(thresholds[at]);
+    form.became.textContent = became;
     form.check.checked = state.review !== null;
     form.review.parentElement.hidden = state.review === null;
     form.review.value = state.review === null ? "" : written(thresholds[state.review]);
@@ -234,15 +251,15 @@ export function mount(root, { Plotly, data, value, onChange }) {
     const far = (name) => (state[name] === null ? Infinity : Math.abs(toPixel(thresholds[state[name]]) - x));
     held = far("review") < far("block") ? "review" : "block";
     chart.setPointerCapture(event.pointerId);
-    act.pick(held, toThreshold(within(x)), false);
+    act.pick(held, toThreshold(within(x)));
     event.preventDefault();
   });
-  chart.addEventListener("pointermove", (event) => held && act.pick(held, toThreshold(within(xOf(event))), false));
+  chart.addEventListener("pointermove", (event) => held && act.pick(held, toThreshold(within(xOf(event)))));
   for (const ending of ["pointerup", "pointercancel"]) {
     chart.addEventListener(ending, () => { if (held) { held = null; say(); } });
   }
-  slider.addEventListener("input", () => { state.block = Number(slider.value); act.pick("block", thresholds[state.block], false); });
-  slider.addEventListener("change", say);
+  slider.addEventListener("input", () => { state.block = Number(slider.value); act.pick("block", thresholds[state.block]); });
+  slider.addEventListener("change", () => say());
 
   const draw = () => Plotly.react(plot, traces(data), layout(data, getComputedStyle(host), view), { displayModeBar: false, responsive: false });
   const plot = element(chart, "div", "plot");
@@ -267,9 +284,19 @@ export function mount(root, { Plotly, data, value, onChange }) {
     state.review = wanted.review === null || wanted.review === undefined ? null : nearest(thresholds, wanted.review);
     paint();
   }
+  // Other counts of the same run: the line stays where it is, unless Python has put it somewhere.
+  function renew(fresh, wanted) {
+    const at = where();
+    data = fresh;
+    thresholds = data.threshold;
+    slider.max = thresholds.length - 1;
+    draw();
+    start(wanted.start === state.start ? { ...at, start: state.start } : wanted);
+  }
   start(value);
   return {
     start,
+    renew,
     redraw: draw,
     destroy() { watch.disconnect(); cancelAnimationFrame(frame); Plotly.purge(plot); root.textContent = ""; },
   };

@@ -15,15 +15,20 @@ export default function ({ data, parentElement, setStateValue }) {
     before.widget?.redraw(); // the theme may have changed
     return before.leave;
   }
+  if (before?.widget && before.floor === curve.floor && before.forecast === Boolean(curve.flagged)) {
+    before.widget.renew(curve, value); // the form is the same: whoever types in it keeps the focus
+    Object.assign(before, { key, start: value.start });
+    return before.leave;
+  }
   before?.leave();
   const root = parentElement.querySelector(".mk-root") ?? parentElement.appendChild(document.createElement("div"));
   root.className = "mk-root";
-  const here = { key, start: value.start, widget: null };
+  const here = { key, start: value.start, floor: curve.floor, forecast: Boolean(curve.flagged), widget: null };
   here.leave = () => { here.gone = true; here.widget?.destroy(); if (mounted.get(parentElement) === here) mounted.delete(parentElement); };
   mounted.set(parentElement, here);
   plotly().then((Plotly) => {
     if (here.gone) return;
-    here.widget = mount(root, { Plotly, data: curve, value, onChange: (picked) => setStateValue("picked", picked) });
+    here.widget = mount(root, { Plotly, data: curve, value, exact: true, onChange: (picked) => setStateValue("picked", picked) });
   });
   return here.leave;
 }
