@@ -29,7 +29,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import toolkit as tk
-from toolkit import manifests, storage
+from toolkit import collection, manifests, storage
+from toolkit.detect.ask import Entry, Outcome, Settings
 from toolkit.detect.quota import account_tps
 from toolkit.detect.rate import Learned, Rate
 from toolkit.errors import InvalidArgument, NotFound, RequestRefused, ToolkitError, Unreachable
@@ -511,6 +512,57 @@ def test_an_executor_asks_with_its_share_of_the_rate(kind, endpoint: str, photos
     assert run.results().images["source_ref"].is_monotonic_increasing
 
 
+def test_a_line_that_no_request_can_hold_is_that_image_s_error(local, tmp_path) -> None:
+    endpoint, door = local
+    refs = ["s3://ab/x.jpg", "s3://abc/x.jpg"]
+    with _answering(door, lambda _: _json(200, GOOD)):
+        run = tk.detect(refs, tmp_path / "run", session=tk.connect(endpoint), progress=False)
+    assert (run.requests, run.failed, run.unsettled) == (1, 1, 0)
+    assert run.results().errors["code"].tolist() == ["INVALID_S3_OBJECT"]
+
+
+@pytest.mark.parametrize("setting", ["concurrency", "workers"])
+def test_half_a_worker_is_refused_in_one_sentence(setting: str, photos, tmp_path) -> None:
+    with pytest.raises(InvalidArgument, match=f"{setting} is 2.5; give a whole number, 1 or more"):
+        tk.detect(photos, tmp_path / "run", session=tk.connect("http://127.0.0.1:9"), **{setting: 2.5})
+
+
+def test_what_was_left_out_and_then_mended_is_asked_about_when_the_run_goes_on(local, tmp_path) -> None:
+    endpoint, door = local
+    refs = [f"s3://abc/{number}.jpg" for number in range(3)]
+    large = collection.Collection(tuple(refs), {3: manifests.LineError(3, "IMAGE_TOO_LARGE", "16 MB.", refs[2])})
+    once = _first(1, _json(200, GOOD), _error(400, "ExpiredTokenException"))
+    detect = functools.partial(tk.detect, session=tk.connect(endpoint), concurrency=1, progress=False)
+    with _answering(door, once), pytest.raises(RequestRefused):
+        detect(large, tmp_path / "run")
+    with _answering(door, lambda _: _json(200, GOOD)):
+        run = detect(refs, tmp_path / "run")
+    assert (run.requests, run.failed) == (2, 0)
+
+
+@pytest.mark.parametrize("error", [RequestRefused("over", "X"), KeyboardInterrupt()])
+def test_what_ends_a_batch_keeps_the_answers_of_all_that_are_out(error: BaseException, monkeypatch) -> None:
+    work = sys.modules["toolkit.detect.work"]
+    asked, delivered = [], []
+
+    def ask(entries, _settings, _rate, deliver, *_: Any) -> None:
+        asked.append(len(entries))
+        for entry in entries:
+            deliver(Outcome(entry, "{}"))
+        if entries[0].line == 1:
+            raise error
+        time.sleep(0.3)
+
+    monkeypatch.setattr(work, "_ask", ask)
+    entries = [Entry(line, f"s3://abc/{line}") for line in range(1, 2001)]
+    with concurrent.futures.ThreadPoolExecutor(8) as executor, pytest.raises(type(error)):
+        work.ask_elsewhere(
+            entries, Settings(), None, delivered.append, session=None, executor=executor, workers=8, concurrency=3
+        )
+    assert len(asked) == 3  # no more than `concurrency`, and none after the error
+    assert len(delivered) == sum(asked)
+
+
 @pytest.mark.slow
 def test_workers_together_ask_no_more_than_the_rate_and_slow_down_with_the_service(local, tmp_path) -> None:
     endpoint, door = local
@@ -601,6 +653,13 @@ def test_the_rate_falls_to_what_is_served_and_comes_back() -> None:
     assert 15 <= (rate.per_second or 0) <= 30
     _asked_in(rate, clock, 60, allowed=1e9)
     assert rate.per_second == 100
+
+
+def test_a_slow_rate_grows_again_without_waiting_for_many_answers() -> None:
+    clock = Clock()
+    rate = Rate(20, Learned(1), clock)
+    _asked_in(rate, clock, 60, allowed=1e9)
+    assert (rate.per_second or 0) > 10
 
 
 def test_a_limit_below_one_a_second_is_never_exceeded() -> None:

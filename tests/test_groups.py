@@ -288,7 +288,39 @@ def test_preflight_calls_no_limit_kept_that_it_did_not_look_at(client, bucket, r
     assert limits(refs[0])[::2] == ("ok", True)
     assert limits(refs[0], bad)[::2] == ("warn", True)  # in the way of one image, and not of the other
     assert limits(bad)[::2] == ("NO", False)
-    assert limits(refs[9], refs[0]) == ("?", "1 of 2 images could not be looked at; the rest is within them.", False)
+    assert limits(refs[9], refs[0]) == ("?", "1 of 2 images could not be looked at; the rest is within them.", True)
+
+
+def test_preflight_calls_a_missing_image_a_warning_unless_all_are(client, bucket, refs) -> None:
+    def reading(*images: str) -> list[str]:
+        table = client.preflight(images, f"s3://{bucket}/out/").table
+        return table.loc[table["name"] == "reading", "status"].tolist()
+
+    gone = f"s3://{bucket}/nowhere.jpg"
+    assert reading(refs[0], gone) == ["warn"]
+    assert reading(gone) == ["NO"]
+
+
+def test_a_group_that_may_not_be_read_is_not_overwritten(client, bucket, refs, monkeypatch) -> None:
+    def denied(uri: str, **_: object) -> bytes:
+        raise storage.Denied(f"reading {uri}: access denied.")
+
+    written: list[str] = []
+    monkeypatch.setattr(storage, "read", denied)
+    monkeypatch.setattr(storage, "write", lambda uri, *_, **__: written.append(uri))
+    with pytest.raises(NotFound, match="cannot be known"):
+        client.analyze(refs, f"s3://{bucket}/denied/")
+    assert not written
+
+
+def test_a_floor_left_out_and_50_are_one_request(client, bucket, refs, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(tk.MediaAnalysis, "_started", lambda _, request, __: asked.append(request) or 1 / 0)
+    for floor in (None, 50):
+        monkeypatch.setattr(storage, "read_if_there", lambda *_, **__: None)  # both at once: neither sees the other
+        with pytest.raises(ZeroDivisionError):
+            client.analyze(refs, f"s3://{bucket}/same/", min_confidence=floor)
+    assert asked[0] == asked[1]
 
 
 def test_preflight_sees_a_bucket_of_another_region(endpoint, refs, bucket) -> None:

@@ -249,3 +249,13 @@ def test_every_parameter_and_every_error_is_explained(act) -> None:
     says = inspect.cleandoc(act.__doc__)
     for name in [*inspect.signature(act).parameters, "NotFound", "Unreachable", "RequestRefused"]:
         assert re.search(rf"^{name}\n    \S", says, re.MULTILINE), name
+
+
+def test_a_proxy_is_not_asked_for_an_endpoint_of_this_machine_that_a_variable_names(monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    session = tk.connect(region_name="eu-west-1")
+    assert session.client("s3").meta.config.proxies == {}
+    assert session.client("rekognition").meta.config.proxies is None

@@ -59,7 +59,7 @@ _UNREAD: Final = {"profile": (None, None, None, None), "config_file": (None, Non
 """Has botocore look for neither a profile nor a configuration file."""
 
 
-class _Denied(NotFound):
+class Denied(NotFound):
     """Access is denied: whether something is there, nobody can say."""
 
 
@@ -91,6 +91,20 @@ class EndpointSession(boto3.Session):
         if _is_loopback(self.endpoint_url):
             client.meta.events.register_first("needs-retry", _do_not_wait_again)
         return client
+
+
+class _FoundSession(boto3.Session):
+    """A boto3 session that goes where the configuration says, and asks no proxy for the way to this machine."""
+
+    def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        """A client as boto3 makes it."""
+        client: Any = super().client(service_name, *args, **kwargs)  # type: ignore[call-overload]
+        if not _is_loopback(client.meta.endpoint_url):
+            return client
+        # Which endpoint, only boto3 knows: several variables, and the configuration file, may name one.
+        direct, given = Config(proxies={}), kwargs.get("config")
+        kwargs["config"] = direct.merge(given) if given else direct
+        return super().client(service_name, *args, **kwargs)  # type: ignore[call-overload]
 
 
 def _do_not_wait_again(caught_exception: Exception | None = None, **_: Any) -> None:
@@ -127,7 +141,7 @@ def connect(
     """
     try:
         if endpoint_url is None:
-            return boto3.Session(region_name=region_name, profile_name=profile_name)
+            return _FoundSession(region_name=region_name, profile_name=profile_name)
         _require_url(endpoint_url)
         if profile_name or not _is_loopback(endpoint_url):
             return EndpointSession(endpoint_url, region_name=region_name, profile_name=profile_name)
@@ -171,7 +185,7 @@ def is_local(session: boto3.Session | None = None) -> bool:
         There is no region.
     """
     with translated("connecting"):
-        client: Any = (session or boto3.Session()).client("rekognition")
+        client: Any = (session or connect()).client("rekognition")
         return _is_loopback(client.meta.endpoint_url)
 
 
@@ -241,7 +255,7 @@ def _answered(what: str, error: ClientError, advice: Mapping[str, str]) -> Toolk
     if code in _MISSING:
         return NotFound(f"{what}: there is no such object or bucket; check the name.")
     if code in _FORBIDDEN:
-        return _Denied(f"{what}: access denied; check the name, and that your credentials may read and write it.")
+        return Denied(f"{what}: access denied; check the name, and that your credentials may read and write it.")
     todo = advice.get(code) or advice.get("")
     return RequestRefused(f"{what}: {code}: {_short(said, 500)}{f'; {todo}' if todo else ''}.", code)
 
@@ -333,12 +347,12 @@ def read(uri: str | os.PathLike[str], *, session: boto3.Session | None = None) -
     if is_s3(uri):
         bucket, key = split_s3(str(uri))
         with translated(f"reading {uri}"):
-            client: Any = (session or boto3.Session()).client("s3")
+            client: Any = (session or connect()).client("s3")
             return bytes(client.get_object(Bucket=bucket, Key=key)["Body"].read())
     try:
         return Path(uri).read_bytes()
     except OSError as error:
-        kind = _Denied if isinstance(error, PermissionError) else NotFound
+        kind = Denied if isinstance(error, PermissionError) else NotFound
         raise kind(f"reading {uri}: {error.strerror or error}; check the path.") from error
 
 
@@ -354,7 +368,7 @@ def read_if_there(uri: str | os.PathLike[str], *, session: boto3.Session | None 
     """
     try:
         return read(uri, session=session)
-    except _Denied as error:
+    except Denied as error:
         raise _unknown(uri) from error
     except NotFound:
         return None
@@ -395,7 +409,7 @@ def write(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | 
     if is_s3(uri):
         bucket, key = split_s3(str(uri))
         with translated(f"writing {uri}"):
-            client: Any = (session or boto3.Session()).client("s3")
+            client: Any = (session or connect()).client("s3")
             answer = client.put_object(Bucket=bucket, Key=key, Body=data)
             version: str | None = answer.get("VersionId")
             return version
@@ -443,9 +457,9 @@ def exists(uri: str | os.PathLike[str], *, session: boto3.Session | None = None)
     bucket, key = split_s3(str(uri))
     try:
         with translated(f"looking for {uri}"):
-            client: Any = (session or boto3.Session()).client("s3")
+            client: Any = (session or connect()).client("s3")
             client.head_object(Bucket=bucket, Key=key)
-    except _Denied as error:
+    except Denied as error:
         raise _unknown(uri) from error
     except NotFound:
         return False
@@ -479,7 +493,7 @@ def list_sizes(uri: str | os.PathLike[str], *, session: boto3.Session | None = N
     if is_s3(uri):
         bucket, prefix = split_s3(str(uri))
         with translated(f"listing {uri}"):
-            client: Any = (session or boto3.Session()).client("s3")
+            client: Any = (session or connect()).client("s3")
             pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             items = (item for page in pages for item in page.get("Contents", []))
             return dict(sorted((f"s3://{bucket}/{item['Key']}", int(item["Size"])) for item in items))
@@ -553,7 +567,7 @@ def upload_files(
     if not files:
         return
     with translated(f"writing to {files[0][1].rpartition('/')[0]}/"):
-        client: Any = (session or boto3.Session()).client("s3")
+        client: Any = (session or connect()).client("s3")
         manager = create_transfer_manager(client, TransferConfig(max_concurrency=_UPLOADS))
     todo = iter(files)
     running: deque[tuple[str | os.PathLike[str], str, Any]] = deque()
@@ -595,7 +609,7 @@ def make_bucket(name: str, *, versioned: bool = False, session: boto3.Session | 
     NotFound, Unreachable, RequestRefused
     """
     with translated(f"creating bucket {name}"):
-        client: Any = (session or boto3.Session()).client("s3")
+        client: Any = (session or connect()).client("s3")
         region = client.meta.region_name
         elsewhere = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         try:

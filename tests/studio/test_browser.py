@@ -20,7 +20,7 @@ def test_from_opening_to_sharp_pictures(open_page):
     expect(seen.metric("Failed")).to_have_text("2")
 
     seen.page.get_by_role("link", name="Tune").click()
-    slider = seen.page.get_by_role("slider")
+    slider = seen.page.locator(".mk-slider")
     slider.focus()
     slider.press("Home")
     expect(seen.count("Flagged, wrongly")).to_have_text(str(flagged_wrongly(50)))
@@ -51,7 +51,7 @@ def test_from_opening_to_sharp_pictures(open_page):
 def test_a_reload_shows_the_same(open_page):
     seen = open_page("/?run=adapter&label=Violence")
     seen.page.get_by_role("link", name="Tune").click()
-    slider = seen.page.get_by_role("slider")
+    slider = seen.page.locator(".mk-slider")
     slider.focus()
     slider.press("End")
     expect(seen.page).to_have_url(re.compile("threshold=100"))

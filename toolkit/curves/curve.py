@@ -473,7 +473,7 @@ def curve_of_scores(
     score, there, weight = _columns(scores, present, weights)
     if np.any(score < np.float32(min_confidence)):
         raise InvalidArgument(
-            f"a score is {written(np.nanmin(score))}, below min_confidence {written(min_confidence)}; give NaN where a "
+            f"a score is {written(float(np.nanmin(score)))}, below min_confidence {written(min_confidence)}; give NaN where a "
             f"label was not reported, or a lower min_confidence."
         )
     reported = np.flatnonzero(~np.isnan(score))

@@ -269,7 +269,12 @@ def _image(source_ref: str) -> dict[str, Any] | LineError:
     """An image as a request takes it: a place in S3, or the bytes of a file. Raises NotFound."""
     if storage.is_s3(source_ref):
         bucket, key = storage.split_s3(source_ref)
-        return {"S3Object": {"Bucket": bucket, "Name": key}}
+        image: dict[str, Any] = {"S3Object": {"Bucket": bucket, "Name": key}}
+        try:  # botocore would refuse it as it refuses wrong settings, which end the run: this is one image's fault
+            constraints.check_request("DetectModerationLabels", {"Image": image})
+        except constraints.ConstraintBroken as error:
+            return LineError(0, "INVALID_S3_OBJECT", str(error))
+        return image
     data = storage.read(source_ref)
     problem = image_limits.size_problem(len(data), image_limits.MAX_REQUEST_BYTES)
     return {"Bytes": data} if problem is None else LineError(0, *problem)

@@ -25,8 +25,11 @@ CREATE TABLE IF NOT EXISTS outcome (
     image TEXT PRIMARY KEY, source_ref TEXT NOT NULL, result TEXT, error TEXT, final INTEGER NOT NULL
 );
 CREATE TEMP TABLE line (number INTEGER PRIMARY KEY, image TEXT NOT NULL, source_ref TEXT NOT NULL);
+CREATE TEMP TABLE left_out (number INTEGER PRIMARY KEY, error TEXT NOT NULL);
 CREATE TEMP VIEW known AS
-    SELECT number, line.source_ref, result, error, final FROM line JOIN outcome USING (image);
+    SELECT number, line.source_ref, result, error, final FROM line JOIN outcome USING (image)
+        WHERE number NOT IN (SELECT number FROM left_out)
+    UNION ALL SELECT number, source_ref, NULL, error, 1 FROM line JOIN left_out USING (number);
 """
 # The old answer about a file that has changed since is left out: the file is still in the collection.
 _ADD_GONE: Final = """
@@ -118,14 +121,23 @@ class Journal:
         NotFound
             It cannot be written.
         """
-        error = outcome.error
-        described = None if error is None else json.dumps([error.code, error.message])
-        row = (outcome.result, described, int(outcome.final), outcome.entry.line)
+        error = None if outcome.error is None else _described(outcome.error)
+        self._put(
+            "INSERT OR REPLACE INTO outcome SELECT image, source_ref, ?, ?, ? FROM line WHERE number = ?",
+            (outcome.result, error, int(outcome.final), outcome.entry.line),
+        )
+
+    def leave_out(self, problem: LineError) -> None:
+        """Counts an image as failed this time, without a word in the file: next time it may be mended.
+
+        Raises as `keep`.
+        """
+        self._put("INSERT OR REPLACE INTO left_out VALUES (?, ?)", (problem.line, _described(problem)))
+
+    def _put(self, statement: str, row: tuple[object, ...]) -> None:
         try:
             with self._lock:
-                self._file.execute(
-                    "INSERT OR REPLACE INTO outcome SELECT image, source_ref, ?, ?, ? FROM line WHERE number = ?", row
-                )
+                self._file.execute(statement, row)
         except sqlite3.Error as failure:
             raise NotFound(f"writing {self._path}: {failure}; check the space on the disk.") from failure
 
@@ -158,6 +170,10 @@ class Journal:
         self.close()
         for path in self._path.parent.glob(f"{self._path.name}*"):
             path.unlink(missing_ok=True)
+
+
+def _described(error: LineError) -> str:
+    return json.dumps([error.code, error.message])
 
 
 def _unusable(path: Path, error: Exception) -> ToolkitError:

@@ -50,7 +50,7 @@ def moderate(
         raise UnreadableImage(f"this image cannot be analyzed: {problem[1]}")
     request = Settings(min_confidence, project_version).request()
     with storage.translated("asking about the image", ADVICE):
-        client: Any = (session or boto3.Session()).client("rekognition")
+        client: Any = (session or storage.connect()).client("rekognition")
         answer = answer_of(client.detect_moderation_labels(Image={"Bytes": image}, **request))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, manifests.RESULTS_NAME)

@@ -27,7 +27,7 @@ def account_tps(session: boto3.Session | None = None) -> float | None:
     """
     try:
         with storage.translated("reading the account's quotas"):
-            client: Any = (session or boto3.Session()).client("service-quotas")
+            client: Any = (session or storage.connect()).client("service-quotas")
             pages = client.get_paginator("list_service_quotas").paginate(ServiceCode="rekognition")
             for quota in (found for page in pages for found in page["Quotas"]):
                 if OPERATION in quota["QuotaName"].replace(" ", ""):

@@ -9,9 +9,9 @@ from typing import Final
 _BURST: Final = 0.1
 """Seconds' worth of tokens that the bucket holds: threads wake up late, and what was missed may be caught up with."""
 _WINDOW: Final = 2.0
-"""Seconds after which the rate is looked at again …"""
+"""Seconds after which the rate is looked at again."""
 _ENOUGH: Final = 20
-"""… once there were so many answers."""
+"""Answers that it takes to slow down. To grow it takes none of them: a slow worker would wait long for so many."""
 _WEATHER: Final = 0.15
 """Share of refusals up to which they are weather: other requests take their place."""
 _TOO_MANY: Final = 0.25
@@ -115,9 +115,10 @@ class Rate:
     def _look_back(self) -> None:
         now = self._clock()
         passed, asked = now - self._began, self._served + self._refused
-        if passed < _WINDOW or asked < _ENOUGH:
+        too_many = self._refused > _TOO_MANY * asked
+        if passed < _WINDOW or (too_many and asked < _ENOUGH):
             return
-        if self._refused > _TOO_MANY * asked:
+        if too_many:
             self._rate = max(_LEAST, self._served / passed)
             if self._limit is not None:
                 self._rate = min(self._rate, self._limit)

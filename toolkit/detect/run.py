@@ -117,7 +117,7 @@ def detect(
         done = kept.done()
         for line, problem in found.problems.items():
             if line not in done:
-                kept.keep(Outcome(Entry(line, problem.source_ref or ""), None, problem, requests=0))
+                kept.leave_out(problem)
                 done.add(line)
         todo = [Entry(line, ref) for line, ref in enumerate(found.refs, start=1) if line not in done]
         limit = tps if tps is not None else _limit(opened)
@@ -142,9 +142,12 @@ def detect(
 def _checked(settings: Settings, tps: float | None, concurrency: int | None, workers: int) -> Settings:
     if settings.min_confidence is not None:
         checks.within("min_confidence", settings.min_confidence, 0, 100)
-    for name, value in (("tps", tps), ("concurrency", concurrency), ("workers", workers)):
+    if tps is not None:
+        checks.within("tps", tps, 0.001, 100_000)
+    for name, value in (("concurrency", concurrency), ("workers", workers)):
         if value is not None:
-            checks.within(name, value, 0.001 if name == "tps" else 1, 100_000)
+            checks.whole(name, value, 1)
+            checks.within(name, value, 1, 100_000)
     try:
         constraints.check_request("DetectModerationLabels", {"Image": {}} | settings.request())
     except constraints.ConstraintBroken as error:

@@ -17,8 +17,8 @@ from rich.text import Text
 from toolkit import collection, constraints, storage
 from toolkit.collection import Collection, Images, OnDone
 from toolkit.errors import InvalidArgument, NotFound, RequestRefused, ToolkitError
-from toolkit.jobs.group import JobGroup, Part, Plan, group_id, jobs_of
-from toolkit.jobs.job import Job
+from toolkit.jobs.group import FILE_NAME, JobGroup, Part, Plan, group_id, jobs_of
+from toolkit.jobs.job import DEFAULT_MIN_CONFIDENCE, Job
 from toolkit.jobs.preflight import Preflight, preflight
 from toolkit.jobs.request import REQUEST_ADVICE, JobSettings, start_request
 
@@ -146,14 +146,16 @@ class MediaAnalysis:
         Raises
         ------
         NotFound
-            There are no images, or output or bucket are not there.
+            There are no images, or output or bucket are not there, or it may not be read whether the group is there.
         InvalidArgument
             `images` is nothing that names images, or `min_confidence` is no number.
         RequestRefused
             A setting breaks a constraint, or the service refuses a job.
         Unreachable
         """
-        settings = JobSettings(min_confidence, project_version, job_name, kms_key_id)
+        # Said, as the group of who leaves it out is the group of who says it: one token must mean one request.
+        floor = DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence
+        settings = JobSettings(floor, project_version, job_name, kms_key_id)
         found = images if isinstance(images, Collection) else collection.collect(images, session=self.session)
         # Settings that cannot be are said before anything is copied.
         start_request(storage.join(output, "manifest.jsonl"), output, settings, token="checked")  # noqa: S106
@@ -299,10 +301,9 @@ class MediaAnalysis:
         _, lines = collection.name_parts("", refs)
         folder = storage.join(output, group_id(lines, output.rstrip("/"), settings)) + "/"
         names, _ = collection.name_parts(storage.join(folder, "manifest.jsonl"), refs)
-        try:
-            return Plan.load(folder, self.session)
-        except NotFound:
-            pass
+        uri = storage.join(folder, FILE_NAME)
+        if (data := storage.read_if_there(uri, session=self.session)) is not None:
+            return Plan.parse(uri, data)
         for name, data in zip(names, lines, strict=True):
             storage.write(name, data, session=self.session)
         parts = tuple(Part(name, data.count(b"\n")) for name, data in zip(names, lines, strict=True))

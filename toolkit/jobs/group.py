@@ -95,7 +95,17 @@ class Plan:
             It is not one.
         """
         name = uri if uri.endswith(FILE_NAME) else storage.join(uri, FILE_NAME)
-        data = storage.read(name, session=session)
+        return cls.parse(name, storage.read(name, session=session))
+
+    @classmethod
+    def parse(cls, name: str, data: bytes) -> Self:
+        """What a `group.json` of this URI holds.
+
+        Raises
+        ------
+        UnreadableManifest
+            It is not one.
+        """
         try:
             document = json.loads(data)
             if document["version"] != _VERSION:

@@ -13,11 +13,11 @@ import pandas as pd
 
 from toolkit import image_limits, storage
 from toolkit.collection import Collection
-from toolkit.errors import RequestRefused, ToolkitError
+from toolkit.errors import NotFound, RequestRefused, ToolkitError
 from toolkit.jobs.request import JobSettings, start_request
 
 _READERS = 8
-
+_GONE = "gone"
 
 Status = Literal["ok", "NO", "warn", "?"]
 """As it must be; in the way of everything; in the way of some images only; could not be looked at."""
@@ -56,8 +56,9 @@ class Preflight:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a check: `name`, `ok`, `message`."""
-        return pd.DataFrame([(c.name, c.ok, c.message) for c in self.checks], columns=["name", "ok", "message"])
+        """One row a check: `name`, `status`, `ok`, `message`."""
+        rows = [(c.name, c.status, c.ok, c.message) for c in self.checks]
+        return pd.DataFrame(rows, columns=["name", "status", "ok", "message"])
 
     def __repr__(self) -> str:
         return "\n".join(f"{check.status:4} {check.name}: {check.message}" for check in self.checks)
@@ -117,28 +118,38 @@ def _images(session: boto3.Session, chosen: Sequence[str], total: int) -> Iterat
     client: Any = session.client("s3")
 
     def look(uri: str) -> tuple[str, str] | None:
-        """What is wrong with an image: a code and a sentence."""
+        """What is wrong with an image: a code and a sentence; the code is empty where nobody could look."""
         try:
             if not storage.is_s3(uri):
                 return image_limits.problem_of(Path(uri).read_bytes())
             bucket, key = storage.split_s3(uri)
             with storage.translated(f"reading {uri}"):
                 return image_limits.problem_of(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except (NotFound, FileNotFoundError) as error:  # one that is not there stands in nobody's way
+            return "" if isinstance(error, storage.Denied) else _GONE, str(error)
         except (ToolkitError, OSError) as error:
             return "", str(error)
 
     with ThreadPoolExecutor(_READERS) as pool:
         problems = [(uri, *said) for uri, said in zip(chosen, pool.map(look, chosen), strict=True) if said is not None]
     unread = [message for _, code, message in problems if not code]
-    yield Check("reading", "NO" if unread else "ok", unread[0] if unread else f"{spread} can be read.")
-    bad = [(uri, code, message) for uri, code, message in problems if code]
+    gone = [message for _, code, message in problems if code == _GONE]
+    if unread:
+        yield Check("reading", "NO", unread[0])
+    elif gone:
+        said = f"{len(gone)} of {spread} are not there and will not be analyzed, such as {gone[0]}"
+        yield Check("reading", "warn" if len(gone) < len(chosen) else "NO", said)
+    else:
+        yield Check("reading", "ok", f"{spread} can be read.")
+    bad = [(uri, code, message) for uri, code, message in problems if code not in {"", _GONE}]
+    unseen = len(unread) + len(gone)
     if bad:
         counts = ", ".join(f"{count} {code}" for code, count in Counter(code for _, code, _ in bad).items())
         said = f"{len(bad)} of {spread} will not be analyzed ({counts}), such as {bad[0][0]}: {bad[0][2]}"
         # They end as errors of their job, and do not stand in the way of the others.
-        yield Check("image limits", "warn" if len(bad) < len(chosen) else "NO", said)
-    elif unread:
-        yield Check("image limits", "?", f"{len(unread)} of {spread} could not be looked at; the rest is within them.")
+        yield Check("image limits", "warn" if len(bad) < len(chosen) - unseen else "NO", said)
+    elif unseen:
+        yield Check("image limits", "?", f"{unseen} of {spread} could not be looked at; the rest is within them.")
     else:
         yield Check("image limits", "ok", f"none of {spread} is against them.")
 
