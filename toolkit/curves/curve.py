@@ -472,9 +472,10 @@ def curve_of_scores(
     require_interval(interval)
     score, there, weight = _columns(scores, present, weights)
     if np.any(score < np.float32(min_confidence)):
+        lowest = written(float(np.nanmin(score)))
         raise InvalidArgument(
-            f"a score is {written(float(np.nanmin(score)))}, below min_confidence {written(min_confidence)}; give NaN where a "
-            f"label was not reported, or a lower min_confidence."
+            f"a score is {lowest}, below min_confidence {written(min_confidence)}; give NaN where a label was not "
+            f"reported, or a lower min_confidence."
         )
     reported = np.flatnonzero(~np.isnan(score))
     thresholds, place = np.unique(score[reported], return_inverse=True)
