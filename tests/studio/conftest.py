@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -182,7 +183,8 @@ class Watched:
 
     def _said(self, message) -> None:
         # Below a page's path, Streamlit's own client first asks in two wrong places for its server.
-        if message.type == "error" and "/_stcore/" not in message.location["url"]:
+        # A picture that was replaced while the browser asked for it is gone; `see_pictures` waits for those that stay.
+        if message.type == "error" and not re.search("/_stcore/|/media/", message.location["url"]):
             self.complaints.append(message.text)
 
     def _went(self, url: str) -> None:

@@ -65,9 +65,10 @@ def jupyterlab(demo) -> Iterator[str]:
 @pytest.mark.slow
 def test_the_widgets_are_drawn_and_dragged_in_jupyterlab(browser, jupyterlab):
     page = browser.new_page(viewport={"width": 1440, "height": 2600})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)  # a kernel that begins while other tests run
     page.goto(jupyterlab)
     page.locator(".jp-CodeCell").nth(len(CELLS) - 1).wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator(".lm-Menu-item").filter(has_text="Run All Cells").first.click()
     chart = page.locator(".mk-chart")
