@@ -62,7 +62,9 @@ def runs(page: Page) -> None:
     expect(page.get_by_text(re.compile("^Connection: http"))).to_be_visible(timeout=60_000)
     samples = sorted((Path(__file__).parents[1] / "sample_data" / "images").iterdir())[:60]
     page.locator("input[type=file]").first.set_input_files(samples)
+    expect(page.get_by_text(samples[0].name[:6]).first).to_be_visible()
     page.get_by_role("textbox", name="Job name").fill("november")
+    page.wait_for_timeout(2000)  # while files are on their way, the form waits for them
     page.get_by_role("button", name="Check first").click()
     page.get_by_role("button", name="Start", exact=True).click(timeout=60_000)
     expect(page.get_by_role("button", name="Open its results")).to_be_enabled(timeout=60_000)

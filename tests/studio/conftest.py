@@ -6,8 +6,8 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -140,23 +140,30 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
+@contextmanager
+def serving(command: Sequence[str], sign: str, **settings: object) -> Iterator[None]:
+    """A server, from when it says this until the block ends."""
+    with started(command, stderr=subprocess.STDOUT, **settings) as process:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if sign in line:
+                break
+        else:
+            pytest.fail("the server did not start: " + "".join(said))
+        yield
+        process.terminate()
+        process.communicate(timeout=30)
+
+
 @pytest.fixture(scope="module")
 def address(demo) -> Iterator[str]:
     """The studio, started as the command line starts it, in the folder where the demo is."""
     port = free_port()
     root = str(Path(__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
-    with started(command(port=port), cwd=demo.folder.parent, env=environment, stderr=subprocess.STDOUT) as process:
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "URL:" in line:
-                break
-        else:
-            pytest.fail("the studio did not start: " + "".join(said))
+    with serving(command(port=port), "URL:", cwd=demo.folder.parent, env=environment):
         yield f"http://127.0.0.1:{port}"
-        process.terminate()
-        process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")

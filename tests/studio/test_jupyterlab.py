@@ -1,7 +1,6 @@
 """The widgets in a real JupyterLab: drawn, dragged, and heard by the kernel."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +8,10 @@ from secrets import token_hex
 
 import nbformat
 import pytest
-from helpers import started
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 
-from tests.studio.conftest import ARTIFACTS, free_port
+from tests.studio.conftest import ARTIFACTS, free_port, serving
 from tests.studio.test_explorer import flagged
 
 ROOT = Path(__file__).parents[2]
@@ -44,22 +42,9 @@ def jupyterlab(demo) -> Iterator[str]:
         "--no-browser", "--allow-root", f"--port={port}", f"--IdentityProvider.token={token}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None",
     ]  # fmt: skip
-    with started(
-        [sys.executable, "-m", "jupyterlab", *options],
-        cwd=folder,
-        env=os.environ | home | {"PYTHONPATH": str(ROOT)},
-        stderr=subprocess.STDOUT,
-    ) as process:
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if f"http://127.0.0.1:{port}/" in line:
-                break
-        else:
-            pytest.fail("JupyterLab did not start: " + "".join(said))
+    command = [sys.executable, "-m", "jupyterlab", *options]
+    with serving(command, f"http://127.0.0.1:{port}/", cwd=folder, env=os.environ | home | {"PYTHONPATH": str(ROOT)}):
         yield f"http://127.0.0.1:{port}/lab/tree/widgets.ipynb?token={token}"
-        process.terminate()
-        process.communicate(timeout=30)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Label: look at one image after the other, say what is there, and see how sure that makes the answer."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +20,7 @@ FILE: Final = "labels.jsonl"
 _WIDTH: Final = 0.05
 _MOST: Final = 100_000
 _STRATEGIES: Final = {
-    "confidence": "evenly over all confidences: best to tune a threshold",
+    "confidence": "evenly, best to tune",
     "uniform": "every image has the same chance: best to know how common it is",
     "threshold": "most of them near one threshold: best to check a decision",
 }
@@ -171,11 +172,8 @@ def known_present(view: View, log: LabelLog, label: str) -> int:
     said = log.judgements(label)
     yes, no = (set(said.loc[rows, "source_ref"]) for rows in (said["answer"] == "present", said["answer"] != "present"))
     if view.samples is not None and view.truth is not None:
-        try:
+        with suppress(NotLabelled):  # the samples are of other images
             judged = kept.judged(view.source, view.samples, label)
-        except NotLabelled:
-            pass
-        else:
             yes |= set(judged.loc[judged["present"], "source_ref"])
             no |= set(judged.loc[~judged["present"], "source_ref"])
     images = view.results.images["source_ref"]

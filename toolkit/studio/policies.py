@@ -106,24 +106,16 @@ def _labels(view: View, samples: Samples, policy: Policy, objective: str, level:
 
 
 def _rows(run: Source, samples: Samples, policy: Policy, objective: str, level: float | None) -> list[dict[str, Any]]:
-    """One row a label: its rule, what that does on the judged images, and what the objective suggests."""
+    """One row a label, for reading: its rule, what that does on the judged images, and what the objective suggests."""
     found = []
-    for label in dict.fromkeys([*source.load_samples(samples).tunable_labels(), *policy.rules]):
-        rule = policy.rules.get(label)
-        row: dict[str, Any] = {"label": label, "block": rule and rule.block, "review": rule and rule.review}
-        try:
-            curve = kept.curve(run, samples, label)
-            choice = choose_threshold(curve, objective, confidence_level=level)
-            row |= {
-                "suggested": choice.threshold,
-                "positives": curve.positives,
-                "judged": curve.positives + curve.negatives,
-            }
-            if rule and rule.block is not None:
-                row |= _rates(curve, rule.block)
-        except NotLabelled:
-            row |= {"positives": 0, "judged": 0}
-        found.append(row)
+    for row in all_labels(run, samples, policy).to_dict("records"):
+        shown = {str(name): row[name] for name in ("label", "block", "review", "positives", "judged")}
+        if row["judged"]:
+            curve = kept.curve(run, samples, row["label"])
+            shown["suggested"] = choose_threshold(curve, objective, confidence_level=level).threshold
+            if not pd.isna(row["block"]):
+                shown |= _rates(curve, row["block"])
+        found.append(shown)
     return found
 
 

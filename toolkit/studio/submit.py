@@ -150,8 +150,7 @@ def _check(request: Request, connection: Connection) -> None:
         seen = MediaAnalysis(session).preflight(found, request.output)
     if found.complaint:
         st.warning(plain(found.complaint), icon=":material/filter_alt:")
-    rows = seen.table.assign(ok=seen.table["ok"].map({True: "ok", False: "not ok"}))
-    table(rows, {name: name.capitalize() for name in rows.columns})
+    table(seen.table, {"name": "Check", "status": "Status", "message": "Message"})
     cost = Prices.load().in_words(len(found.usable))
     st.caption(plain(f"{len(found.usable):,} images on this machine cost nothing." if connection.local else f"{cost}."))
     start, forget = st.columns([1, 3])
