@@ -301,7 +301,8 @@ def _image_table(refs: pa.ChunkedArray, answer: pa.ChunkedArray) -> pd.DataFrame
             "model_version": _category(answer, "ModerationModelVersion", manifests.model_version_of),
             "project_version": _category(answer, "ProjectVersion", _project_version_of),
             "content_type": _likeliest(pc.struct_field(answer, "ContentTypes")),
-        }
+        },
+        copy=False,
     )
 
 
@@ -338,7 +339,8 @@ def _label_table(labels: pa.ChunkedArray, beside: ThreadPoolExecutor) -> pd.Data
             "parent": parent.result(),
             "level": pc.struct_field(flat, "TaxonomyLevel").to_numpy(),
             "confidence": _confidences(flat),
-        }
+        },
+        copy=False,
     )
     return table.assign(level=_levels(table))
 
@@ -381,8 +383,9 @@ def _category(items: pa.ChunkedArray, key: str, read: Callable[[Mapping[str, Any
     except ValueError as error:
         raise _Amiss from error
     names = pd.Index(dict.fromkeys(value for value in values if value is not None), dtype="str")
-    codes = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
-    return pd.Categorical(values, categories=names).take(np.concatenate(codes) if codes else [])
+    places = pd.Categorical(values, categories=names).codes  # in one byte each where the names are few
+    codes = [places[pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)] for chunk in encoded.chunks]
+    return pd.Categorical.from_codes(np.concatenate(codes) if codes else [], categories=names)
 
 
 # -- what is wrong ----------------------------------------------------------------------------------------------------
