@@ -18,8 +18,8 @@ from service_client import encoded, picture
 
 from toolkit import image_limits
 from toolkit.service import model
-from toolkit.service.engine import look_at
-from toolkit.service.model import FEATURES, MAX_SCANS, BadImage, Network, glance, prepare
+from toolkit.service.engine import Seen, look_at
+from toolkit.service.model import FEATURES, MAX_SCANS, BadImage, Network, prepare
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,25 @@ def test_scores_are_those_of_opennsfw(network: Network) -> None:
     files = [
         picture(seed, kind, size) for seed in range(4) for kind in ("JPEG", "PNG") for size in [(90, 400), (300, 200)]
     ]
+    files.append(picture(4, "JPEG", (4000, 3000)))  # as any other: not decoded at a fraction of its size
     probabilities, features = network.run(np.stack([prepare(file) for file in files]))
     classifier = NSFWClassifier()
     assert probabilities == pytest.approx([classifier.classify(file).nsfw for file in files], abs=1e-4)
     assert features.shape == (len(files), FEATURES)
     assert len(set(probabilities.tolist())) == len(files)
+
+
+def test_a_bad_image_is_an_answer_among_the_others(network: Network) -> None:
+    def gone() -> bytes:
+        raise BadImage("INVALID_S3_OBJECT", "gone")
+
+    first, second, third, fourth = look_at(network, [lambda: picture(1), gone, lambda: b"none", lambda: picture(2)])
+    assert isinstance(second, BadImage)
+    assert isinstance(third, BadImage)
+    assert (second.code, third.code) == ("INVALID_S3_OBJECT", "INVALID_IMAGE_FORMAT")
+    for seen, seed in ((first, 1), (fourth, 2)):
+        assert isinstance(seen, Seen)
+        assert seen.probability == pytest.approx(NSFWClassifier().classify(picture(seed)).nsfw, abs=1e-4)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK"])
@@ -127,59 +141,6 @@ def test_damaged_bytes_are_an_image_or_refused_but_nothing_else(
         assert refusal.message  # noqa: PT017
 
 
-def _photo(seed: int, side: int = 2000) -> bytes:
-    """Large, and with something to see at every scale."""
-    noise = np.random.default_rng(seed)
-    layers = [
-        Image.fromarray(noise.integers(0, 256, (size, size, 3), dtype=np.uint8)).resize((side, side))
-        for size in (3, 9, 60, 400)
-    ]
-    mixed = np.mean([np.asarray(layer, dtype=np.float64) for layer in layers], axis=0)
-    return encoded(Image.fromarray(mixed.astype(np.uint8)))
-
-
-def test_a_glance_is_exact_unless_a_jpeg_is_large() -> None:
-    for data in (picture(1), picture(1, size=(1000, 2000)), picture(1, "PNG", (1600, 1600))):
-        pixels, exact = glance(data)
-        assert exact
-        assert np.array_equal(pixels, prepare(data))
-    pixels, exact = glance(_photo(1))
-    assert not exact
-    assert 0 < np.abs(pixels - prepare(_photo(1))).mean() < 4  # of 255
-
-
-def test_a_glance_is_taken_only_where_the_network_is_sure(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = [_photo(seed) for seed in range(4)] + [picture(5), b"none"]
-    reads = [lambda file=file: file for file in files]
-    exact = look_at(network, reads, exact=True)
-    at_a_glance = [float(network.run(glance(file)[0][np.newaxis])[0][0]) for file in files[:4]]
-    in_full = [float(network.run(prepare(file)[np.newaxis])[0][0]) for file in files[:4]]
-    for sure in (0.5, 0.0):  # always, never
-        monkeypatch.setattr("toolkit.service.engine.SURE", sure)
-        found = look_at(network, reads, exact=False)
-        expected = at_a_glance if sure else in_full
-        assert [float(seen.probability) for seen in found[:4]] == pytest.approx(expected, abs=1e-5)
-        assert found[4].probability == pytest.approx(exact[4].probability, abs=1e-5)
-        assert found[5].code == exact[5].code == "INVALID_IMAGE_FORMAT"
-    assert at_a_glance != pytest.approx(in_full, abs=1e-5)
-
-
-def test_a_photo_that_goes_away_between_two_looks_is_refused_and_not_safe(
-    network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("toolkit.service.engine.SURE", 0.0)
-    left = [_photo(1)]
-
-    def read() -> bytes:
-        if not left:
-            raise BadImage("INVALID_S3_OBJECT", "gone")
-        return left.pop()
-
-    (looked,) = look_at(network, [read], exact=False)
-    assert isinstance(looked, BadImage)
-    assert looked.code == "INVALID_S3_OBJECT"
-
-
 def test_the_number_of_threads_does_not_change_a_bit(network: Network) -> None:
     batch = np.stack([prepare(picture(seed)) for seed in range(8)])
     for one, other in zip(network.run(batch), Network(threads=3).run(batch), strict=True):
@@ -228,7 +189,7 @@ def test_counting_scans_ends_on_whatever_bytes() -> None:
     markers = [b"\xff\xda", b"\xff\xd9", b"\xff\xfe\x00\x00", b"\xff\xc4\xff\xff", b"\xff", b"\x00\x08\x03"]
     for _ in range(200):
         data = b"\xff\xd8\xff" + b"".join(chance.choice(markers) for _ in range(chance.randrange(40)))
-        assert len(model._scans(data)) <= data.count(b"\xff\xda")
+        assert model._count_scans(data) <= data.count(b"\xff\xda")
 
 
 def test_large_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,23 +201,17 @@ def test_large_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch)
         yield
 
     side = 1200
-    one_scan = encoded(Image.open(io.BytesIO(picture(1, "PNG", (side, side)))))
-    header = one_scan.index(b"\xff\xda")
-    # The first scan has one of three colour components, and others might follow.
-    several = one_scan[:header] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + one_scan[header + 14 :]
-    png = picture(1, "PNG", (side, side))
+    picture_of_side = picture(1, "PNG", (side, side))
     monkeypatch.setattr(model, "_LARGE_PIXELS", side * side // 2)
-    for data, look, expected in (
-        (one_scan, glance, 0),  # libjpeg holds a few lines of it, and what comes out is small
-        (one_scan, prepare, 1),
-        (_progressive((side, side)), glance, 1),
-        (several, glance, 1),
-        (png, glance, 1),
-        (picture(1), prepare, 0),
+    for data, expected in (
+        (encoded(Image.open(io.BytesIO(picture_of_side))), 1),
+        (_progressive((side, side)), 1),
+        (picture_of_side, 1),
+        (picture(1), 0),
     ):
         taken.clear()
         monkeypatch.setattr(model, "_ONE_LARGE_IMAGE", lock())
-        look(data)
+        prepare(data)
         assert len(taken) == expected
 
 

@@ -117,8 +117,7 @@ def run(job: JobRecord, state: State, disk: Disk, engine: Engine, shelf: Adapter
     with checkpoint.go_on(made_with, len(refs), BATCH) as recorder:
         # Recorded in whole batches: they lie at the same places of the manifest however often the job is stopped.
         rest = list(refs.values())[recorder.done :]
-        # An adapter's labels move more than Explicit when a photo is only glanced at.
-        looks = zip(rest, engine.look(rest, store, exact=adapter is not None), strict=True)
+        looks = zip(rest, engine.look(rest, store), strict=True)
         state.set_job_progress(job.job_id, len(errors) + recorder.done, total)
         while batch := list(islice(looks, BATCH)):
             recorder.add([outcome(ref, seen) for ref, seen in batch])

@@ -126,7 +126,7 @@ class Backend:
                 place = require_place(image["S3Object"], "Image.S3Object")
                 store = ObjectStore(self.disk, caller.account, caller.region)
                 data = read_image(store, place["Bucket"], place["Name"], place.get("Version"))
-            seen = self.engine.look_once(data, exact=adapter is not None)
+            seen = self.engine.look_once(data)
         except BadImage as refusal:
             raise _REFUSED_IMAGE[refusal.code](f"Image: {refusal.message}") from refusal
         scores = confidences([seen], adapter)[0]

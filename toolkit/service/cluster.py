@@ -78,7 +78,7 @@ class Cluster:
             self._counted = (time.monotonic(), threads)
         return threads
 
-    def submit(self, batch: Sequence[Read], *, exact: bool) -> "Future[list[Looked]]":
+    def submit(self, batch: Sequence[Read]) -> "Future[list[Looked]]":
         """Sends a batch, whose images are read here. See `engine.look_at`.
 
         Raises
@@ -87,7 +87,7 @@ class Cluster:
         """
         images = [_read(read) for read in batch]
         try:
-            future: Future[list[Looked]] = self._executor.submit(look, images, exact=exact, versions=self._versions)
+            future: Future[list[Looked]] = self._executor.submit(look, images, versions=self._versions)
         except Exception as error:  # whatever a closed client raises
             raise self.lost(error) from error
         return future
@@ -141,7 +141,7 @@ def _read(read: Read) -> bytes | BadImage:
 # -- on the worker ----------------------------------------------------------------------------------------------------
 
 
-def look(images: Sequence[bytes | BadImage], *, exact: bool, versions: dict[str, str]) -> list[Looked]:
+def look(images: Sequence[bytes | BadImage], *, versions: dict[str, str]) -> list[Looked]:
     """Looks at a batch, on a worker. See `engine.look_at`.
 
     Raises
@@ -151,7 +151,7 @@ def look(images: Sequence[bytes | BadImage], *, exact: bool, versions: dict[str,
     if versions != _versions():
         wrong = [f"{name} {versions[name]}" for name, here in _versions().items() if versions[name] != here]
         raise OtherVersions(f"a worker has other versions; install {', '.join(wrong)} there")
-    return look_at(_network(), [_giver(image) for image in images], exact=exact)
+    return look_at(_network(), [_giver(image) for image in images])
 
 
 def _giver(image: bytes | BadImage) -> Read:

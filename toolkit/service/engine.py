@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from toolkit import image_limits
-from toolkit.service.model import BadImage, FloatArray, Network, glance, prepare
+from toolkit.service.model import BadImage, FloatArray, Network, prepare
 from toolkit.service.objects import ObjectError, ObjectStore, ObjectTooLarge
 from toolkit.storage import split_s3
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 BATCH: Final = 8
 """Images that the network sees at once; larger batches are slower."""
-SURE: Final = 0.005
-"""A probability this close to 0 or 1 is taken from a glance (see `model.glance`); others are looked at again."""
 
 _POLL: Final = 1.0
 """Seconds between two looks at whether there is still something to wait for."""
@@ -49,7 +47,7 @@ Read = Callable[[], bytes]
 """Gives the bytes of an image, or raises BadImage."""
 
 
-def look_at(network: Network, images: Sequence[Read], *, exact: bool) -> list[Looked]:
+def look_at(network: Network, images: Sequence[Read]) -> list[Looked]:
     """Looks at the images of one batch.
 
     Parameters
@@ -58,52 +56,23 @@ def look_at(network: Network, images: Sequence[Read], *, exact: bool) -> list[Lo
         Sees them all at once.
     images
         Read one after the other, in this thread.
-    exact
-        Decode every image in full. Otherwise a large JPEG is first decoded at a fraction of its size, and in full only
-        where its probability is not within `SURE` of 0 or 1: the features of the others are then those of a glance.
 
     Returns
     -------
     list of Seen or BadImage
         One for each image, in their order.
     """
-    places = range(len(images))
-    looked, unsure = _look(network, images, places, _prepare if exact else glance)
-    again, _ = _look(network, images, unsure, _prepare)
-    return [again.get(place, looked[place]) for place in places]
-
-
-def _look(
-    network: Network,
-    images: Sequence[Read],
-    places: Sequence[int],
-    prepare_one: Callable[[bytes], tuple[FloatArray, bool]],
-) -> tuple[dict[int, Looked], list[int]]:
-    """What was seen in the images at these places, and at which of them a glance was not enough."""
     looked: dict[int, Looked] = {}
     prepared: dict[int, FloatArray] = {}
-    glanced: list[int] = []
-    for place in places:
+    for place, read in enumerate(images):
         try:
-            prepared[place], whole = prepare_one(images[place]())
+            prepared[place] = prepare(read())
         except BadImage as refusal:
             looked[place] = refusal  # an answer here, not an accident: it must not end the job
-            continue
-        if not whole:
-            glanced.append(place)
     if prepared:
         probabilities, features = network.run(np.stack(list(prepared.values())))
         looked |= zip(prepared, map(Seen, probabilities, features), strict=True)
-    unsure = [place for place in glanced if not _is_sure(looked[place])]
-    return looked, unsure
-
-
-def _prepare(data: bytes) -> tuple[FloatArray, bool]:
-    return prepare(data), True
-
-
-def _is_sure(looked: Looked) -> bool:
-    return isinstance(looked, Seen) and not SURE < looked.probability < 1 - SURE
+    return [looked[place] for place in range(len(images))]
 
 
 class Engine:
@@ -132,7 +101,7 @@ class Engine:
         if self._cluster:
             self._cluster.close()
 
-    def look(self, refs: Iterable[str], store: ObjectStore, *, exact: bool) -> Iterator[Looked]:
+    def look(self, refs: Iterable[str], store: ObjectStore) -> Iterator[Looked]:
         """Looks at images, batch by batch.
 
         Parameters
@@ -141,8 +110,6 @@ class Engine:
             `s3://bucket/key`; duplicates are looked at again.
         store
             Where they are read.
-        exact
-            See `look_at`.
 
         Yields
         ------
@@ -158,28 +125,28 @@ class Engine:
         while True:
             ahead = 2 * (self._cluster.threads if self._cluster else self._cores)
             while len(waiting) < ahead and (batch := list(islice(coming, BATCH))):
-                waiting.append(self._submit([self._reader(ref, store) for ref in batch], exact))
+                waiting.append(self._submit([self._reader(ref, store) for ref in batch]))
             if not waiting:
                 return
             yield from self._answer(waiting.popleft())
 
-    def look_once(self, data: bytes, *, exact: bool) -> Seen:
+    def look_once(self, data: bytes) -> Seen:
         """Looks at one image at once, in this thread.
 
         Raises
         ------
         BadImage
         """
-        (looked,) = look_at(self._network, [lambda: data], exact=exact)
+        (looked,) = look_at(self._network, [lambda: data])
         if isinstance(looked, BadImage):
             raise looked
         return looked
 
-    def _submit(self, batch: list[Read], exact: bool) -> Future[list[Looked]]:
+    def _submit(self, batch: list[Read]) -> Future[list[Looked]]:
         if self._cluster:
-            return self._cluster.submit(batch, exact=exact)
+            return self._cluster.submit(batch)
         try:
-            return self._threads.submit(look_at, self._network, batch, exact=exact)
+            return self._threads.submit(look_at, self._network, batch)
         except RuntimeError as error:  # the engine was closed
             raise Stopped from error
 

@@ -32,8 +32,6 @@ LABEL: Final = "Explicit"
 FEATURES: Final = 1024
 MAX_SCANS: Final = 100
 """Of a JPEG; encoders make ten."""
-GLANCE_SIDE: Final = 512
-"""A JPEG is never reduced below this many pixels a side; the network looks at 256."""
 
 # What begins a segment of a JPEG, or ends it: not what stands alone (SOI, restarts, TEM), nor the FF 00 that stands for
 # an FF among pixels.
@@ -95,80 +93,38 @@ def prepare(data: bytes) -> FloatArray:
     ------
     BadImage
     """
-    return _pixels(_checked(data))
-
-
-def glance(data: bytes) -> tuple[FloatArray, bool]:
-    """As `prepare`, but a large JPEG is decoded at a half, a quarter or an eighth of its size.
-
-    That takes less than half of the time, and moves scores a little: docs/performance.md says how much.
-
-    Returns
-    -------
-    pixels
-        As `prepare` gives them.
-    exact
-        Whether they are what `prepare` gives.
-
-    Raises
-    ------
-    BadImage
-    """
-    image = _checked(data)
-    whole = image.size
-    held = None
-    if isinstance(image, JpegImageFile):
-        image.draft(None, (GLANCE_SIDE, GLANCE_SIDE))
-        held = whole if _is_held_whole(image, data) else None
-    return _pixels(image, held), image.size == whole
-
-
-def _checked(data: bytes) -> Image.Image:
-    """The image, of which nothing but the header has been read."""
     if (problem := image_limits.size_problem(len(data))) is not None:
         raise BadImage(*problem)
     image = _open(data)
     # The header says the size, so a decompression bomb is turned away before a pixel of it is decoded.
-    if (problem := image_limits.side_problem(*image.size)) is not None:
+    width, height = image.size
+    if (problem := image_limits.side_problem(width, height)) is not None:
         raise BadImage(*problem)
     # Each scan of a progressive JPEG goes over all of its pixels: a small file with thousands of them takes hours.
-    if isinstance(image, JpegImageFile) and len(_scans(data)) > MAX_SCANS:
+    if isinstance(image, JpegImageFile) and _count_scans(data) > MAX_SCANS:
         raise BadImage("INVALID_IMAGE_FORMAT", f"a JPEG of more than {MAX_SCANS} scans.")
-    return image
-
-
-def _scans(data: bytes) -> list[int]:
-    """How many colour components each scan of a JPEG has; of endless scans, the first hundred and one.
-
-    Goes from segment to segment as libjpeg does, since what looks like a marker may be part of one (a thumbnail's in
-    EXIF), and up to the end of the image only: phones append a film to a photo.
-    """
-    scans: list[int] = []
-    at = 0
-    while len(scans) <= MAX_SCANS and (marker := _MARKER.search(data, at)):
-        at = marker.end()
-        if data[at - 1] == _END:
-            break
-        if data[at - 1] == _SCAN:
-            scans.extend(data[at + 2 : at + 3])  # nothing where the file is cut off
-        at += int.from_bytes(data[at : at + 2])  # the length of the segment, which counts itself
-    return scans
-
-
-def _is_held_whole(image: JpegImageFile, data: bytes) -> bool:
-    """Whether libjpeg holds all of a JPEG to decode it, however small: it does unless one scan has all of it."""
-    return "progressive" in image.info or _scans(data)[:1] != [image.layers]
-
-
-def _pixels(image: Image.Image, held: tuple[int, int] | None = None) -> FloatArray:
-    """What the network takes; `held` is the size that the decoder holds where that is not the image's."""
-    width, height = held or image.size
     # Near the limit, a PNG with transparency takes 1.5 GB while it is decoded: one such image at a time.
     with _ONE_LARGE_IMAGE if width * height > _LARGE_PIXELS else nullcontext():
         try:
             return preprocess(_rgb(image))
         except _UNDECODABLE as error:
             raise _undecodable(error) from error
+
+
+def _count_scans(data: bytes) -> int:
+    """How many scans a JPEG has; of endless scans, the first hundred and one.
+
+    Goes from segment to segment as libjpeg does, since what looks like a marker may be part of one (a thumbnail's in
+    EXIF), and up to the end of the image only: phones append a film to a photo.
+    """
+    scans = at = 0
+    while scans <= MAX_SCANS and (marker := _MARKER.search(data, at)):
+        at = marker.end()
+        if data[at - 1] == _END:
+            break
+        scans += data[at - 1] == _SCAN
+        at += int.from_bytes(data[at : at + 2])  # the length of the segment, which counts itself
+    return scans
 
 
 def _open(data: bytes) -> Image.Image:

@@ -207,7 +207,7 @@ def _look(
     """The examples that could be read, and what the network saw in them; the others go to `errors`."""
     readable: list[Example] = []
     found: list[Seen] = []
-    looks = engine.look([example.ref for example in examples], store, exact=True)
+    looks = engine.look([example.ref for example in examples], store)
     for done, (example, seen) in enumerate(zip(examples, looks, strict=True), start=1):
         if isinstance(seen, Seen):
             readable.append(example)
