@@ -36,13 +36,13 @@ def label(page: Page) -> None:
     page.get_by_label("Your name").fill("ann")
     page.get_by_label("Your name").press("Enter")
     expect(page.get_by_role("heading", name=f"Does it show {LABEL}?")).to_be_visible()
-    page.get_by_text("Show images sharp").click()
+    page.get_by_role("radio", name="Sharp").click()
 
 
 def tune(page: Page) -> None:
     """The explorer with its line, and a rule in the policy."""
     page.locator(".mk-chart .main-svg").first.wait_for()
-    page.get_by_text("Show images sharp").click()
+    page.get_by_role("radio", name="Sharp").click()
 
 
 def compare(page: Page) -> None:

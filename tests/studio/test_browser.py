@@ -14,7 +14,7 @@ def flagged_wrongly(threshold: float) -> int:
     return sum(score(number) >= threshold and not is_gambling(number) for number in range(40))
 
 
-def test_from_opening_to_sharp_pictures(open_page):
+def test_from_opening_to_blurred_pictures(open_page):
     seen = open_page(viewport={"width": 1440, "height": 1800})
     expect(seen.metric("Images analyzed")).to_have_text("40")
     expect(seen.metric("Failed")).to_have_text("2")
@@ -40,12 +40,16 @@ def test_from_opening_to_sharp_pictures(open_page):
     everything = [picture(number) for number in range(40)]
     blurred = {square(tk.thumbnail(data, SIZE, blur=True)) for data in everything}
     sharp = {square(tk.thumbnail(data, SIZE)) for data in everything}
-    seen.wait_for_picture(blurred)
-    assert set(seen.pictures) <= blurred
-    before = first.get_attribute("src")
-    seen.page.get_by_text("Show images sharp").click()
-    expect(first).not_to_have_attribute("src", before)
     seen.wait_for_picture(sharp)
+    expect(first).to_have_css("filter", "blur(18px)")
+    first.hover()
+    expect(first).to_have_css("filter", "none")
+    before = first.get_attribute("src")
+    seen.page.get_by_role("radio", name="Blurred").click()
+    expect(first).not_to_have_attribute("src", before)
+    seen.wait_for_picture(blurred)
+    seen.page.get_by_role("link", name="Explore").click()
+    expect(seen.page.get_by_role("radio", name="Blurred")).to_be_checked()
 
 
 def test_a_reload_shows_the_same(open_page):

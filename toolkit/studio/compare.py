@@ -14,7 +14,7 @@ from toolkit.errors import ToolkitError
 from toolkit.studio import kept, pictures, source, tryout
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.threshold import short
-from toolkit.studio.widgets import guarded, interval, percent, plain, table
+from toolkit.studio.widgets import Shown, ask_shown, guarded, interval, percent, plain, table, veil
 from toolkit.tuning import choose_threshold
 
 _GOAL: Final = "precision>=0.9"
@@ -246,13 +246,13 @@ def _flips(view: View, found: Comparison) -> None:
     if found.flips.empty:
         st.caption("At these thresholds both flag the same images.")
         return
-    sharp = st.toggle("Show images sharp", key="sharp", help="Off, images are blurred before they reach the browser.")
+    shown = ask_shown()
     judged = found.flips.dropna(subset=["present"])
     for (change, present), title in _CHANGES.items():
         rows = judged[(judged["change"] == change) & (judged["present"].astype(bool) == present)]
         if len(rows):
             st.markdown(f"**{title}: {len(rows):,}**")
-            _tiles(view, rows.head(_PAIRS), sharp=sharp)
+            _tiles(view, rows.head(_PAIRS), shown, key=f"{change} {present}")
             if len(rows) > _PAIRS:
                 st.caption(f"The first {_PAIRS} of {len(rows):,}; all are in the Report page's table of flips.")
     if len(judged) < len(found.flips):
@@ -261,10 +261,10 @@ def _flips(view: View, found: Comparison) -> None:
         )
 
 
-def _tiles(view: View, rows: pd.DataFrame, *, sharp: bool) -> None:
-    wall = st.container(horizontal=True)
-    shown = pictures.tiles(view, rows["source_ref"].tolist(), blur=not sharp)
-    for row, picture in zip(rows.to_dict("records"), shown, strict=True):
+def _tiles(view: View, rows: pd.DataFrame, shown: Shown, *, key: str) -> None:
+    wall = st.container(horizontal=True, key=veil(shown, key))
+    tiles = pictures.tiles(view, rows["source_ref"].tolist(), blur=shown == "Blurred")
+    for row, picture in zip(rows.to_dict("records"), tiles, strict=True):
         with wall.container(width=170):
             name = str(row["source_ref"]).rpartition("/")[2]
             st.image(pictures.EMPTY if isinstance(picture, str) else picture, width="stretch", alt=name)

@@ -13,7 +13,7 @@ from toolkit.policy import DECISIONS, Policy
 from toolkit.selection import ANSWERS, Answer, select_images
 from toolkit.studio import kept, pictures, policies
 from toolkit.studio.source import View
-from toolkit.studio.widgets import guarded, plain, table
+from toolkit.studio.widgets import Shown, ask_shown, guarded, plain, table, veil
 
 _PAGE: Final = 24
 _TILE: Final = 150
@@ -136,12 +136,12 @@ def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
     bar.button("Previous", disabled=number == 0, on_click=go, args=(number - 1,), icon=":material/chevron_left:")
     bar.button("Next", disabled=number + 1 >= pages, on_click=go, args=(number + 1,), icon=":material/chevron_right:")
     bar.text(f"{first + 1:,}–{min(first + _PAGE, len(rows)):,} of {len(rows):,}")
-    sharp = bar.toggle("Show images sharp", key="sharp", help="Off, images are blurred before they reach the browser.")
+    shown = ask_shown(bar)
     here = rows.iloc[first : first + _PAGE].to_numpy()
     images = view.results.images.iloc[here]
     scores = kept.keep("scores", (view.source,), label, lambda: view.results.scores(label))[here]
-    tiles = pictures.tiles(view, images["source_ref"].tolist(), blur=not sharp)
-    wall = st.container(horizontal=True)
+    tiles = pictures.tiles(view, images["source_ref"].tolist(), blur=shown == "Blurred")
+    wall = st.container(horizontal=True, key=veil(shown, "gallery"))
     for row, source_ref, score, picture in zip(here, images["source_ref"], scores, tiles, strict=True):
         with wall.container(width=_TILE):
             name = str(source_ref).rpartition("/")[2]
@@ -149,20 +149,20 @@ def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
             st.image(pictures.EMPTY if isinstance(picture, str) else picture, width="stretch", alt=f"{name}, {said}")
             st.caption(f"{plain(name[:40])}  \n{said}")
             if st.button("Details", key=f"details {row}", width="stretch"):
-                _detail(view, int(row), sharp=sharp)
+                _detail(view, int(row), shown)
 
 
 @st.dialog("One image", width="large")
-def _detail(view: View, row: int, *, sharp: bool) -> None:
+def _detail(view: View, row: int, shown: Shown) -> None:
     """All that is known of one image."""
     image = view.results.images.iloc[row]
     with guarded():
-        (picture,) = pictures.large(view, [image["source_ref"]], blur=not sharp)
-        shown, known = st.columns(2)
+        (picture,) = pictures.large(view, [image["source_ref"]], blur=shown == "Blurred")
+        left, known = st.columns(2)
         if isinstance(picture, str):
-            shown.warning(plain(picture))
+            left.warning(plain(picture))
         else:
-            shown.image(picture, alt="the image")
+            left.container(key=veil(shown, "detail")).image(picture, alt="the image")
         known.text(image["source_ref"])
         for title, name in (
             ("Content type", "content_type"),

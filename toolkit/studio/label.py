@@ -14,7 +14,7 @@ from toolkit.errors import NotLabelled
 from toolkit.labelling import LabelLog
 from toolkit.studio import exchange, kept, pictures
 from toolkit.studio.source import View
-from toolkit.studio.widgets import PANEL, guarded, plain, table
+from toolkit.studio.widgets import PANEL, ask_shown, guarded, plain, table, veil
 
 FILE: Final = "labels.jsonl"
 _WIDTH: Final = 0.05
@@ -181,13 +181,15 @@ def known_present(view: View, log: LabelLog, label: str) -> int:
 
 
 def _show(view: View, order: list[str]) -> None:
-    sharp = st.toggle("Show images sharp", key="sharp", help="Off, images are blurred before they reach the browser.")
-    picture, *_ = pictures.large(view, order[:2], blur=not sharp)  # the second is made ready for the next answer
+    shown = ask_shown()
+    picture, *_ = pictures.large(
+        view, order[:2], blur=shown == "Blurred"
+    )  # the second is made ready for the next answer
     name = order[0].rpartition("/")[2]
     if isinstance(picture, str):
         st.warning(plain(f"{name}: {picture}"))
     else:
-        st.image(picture, alt=name)
+        st.container(key=veil(shown, "label")).image(picture, alt=name)
     st.caption(plain(order[0]))
 
 

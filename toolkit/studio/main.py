@@ -12,19 +12,26 @@ from PIL import Image, ImageDraw
 from toolkit import plots
 from toolkit.studio import compare, explore, label, report, runs, source, tune
 from toolkit.studio.source import Connection, Source, View
-from toolkit.studio.widgets import guarded, nothing_open, plain
+from toolkit.studio.widgets import VEILED, guarded, nothing_open, plain
 from toolkit.workspace import Workspace
 
-# Streamlit writes these in the theme's main colour. No colour carries white text and can be read on a dark page.
-_READABLE: Final = """<style>
-[data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] p { color: inherit; }
+# Streamlit writes a slider's values and what is chosen of several in the theme's main colour. No colour carries white
+# text and can be read on a dark page. The blur is wide enough for the largest picture, and its container cuts off what it spreads.
+_STYLE: Final = f"""<style>
+[data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] p {{ color: inherit; }}
+[data-testid="stButtonGroup"] [data-selected="true"], [data-testid="stButtonGroup"] [data-selected="true"] * {{
+  color: inherit !important;
+}}
+[class*="st-key-{VEILED}"] [data-testid="stImage"] {{ overflow: hidden; }}
+[class*="st-key-{VEILED}"] [data-testid="stImage"] img {{ filter: blur(18px); transition: filter 0.1s; }}
+[class*="st-key-{VEILED}"] [data-testid="stImage"] img:hover {{ filter: none; }}
 </style>"""
 
 
 def run() -> None:
     """Draws the studio; called anew at each interaction, as Streamlit does it."""
     st.set_page_config(page_title="Moderation toolkit", page_icon=_icon(), layout="wide")
-    st.html(_READABLE)
+    st.html(_STYLE)
     st.session_state.setdefault("address", st.query_params.to_dict())
     given = _arguments(sys.argv[1:])
     if source.desk().connection == Connection() and given.endpoint:

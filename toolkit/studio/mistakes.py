@@ -11,7 +11,7 @@ from toolkit.adapters import ground_truth
 from toolkit.errors import NotFound
 from toolkit.studio import kept, source
 from toolkit.studio.source import Samples, View
-from toolkit.studio.widgets import PANEL, gallery, guarded, plain
+from toolkit.studio.widgets import PANEL, ask_shown, gallery, guarded, plain
 from toolkit.truth import Truth, make_truth, read_truth
 
 FILE: Final = "next-training.csv"
@@ -20,17 +20,17 @@ _SENT: Final = "images sent to the training"
 
 def section(view: View, samples: Samples, label: str, threshold: float) -> None:
     """False positives and false negatives of one label at a threshold (percent), and what to do with them."""
-    sharp = st.toggle("Show images sharp", key="sharp", help="Off, images are blurred before they reach the browser.")
+    shown = ask_shown()
     wrong, missed = mistakes(kept.judged(view.source, samples, label), threshold)
     side_by_side = st.container(horizontal=True, gap="medium")
     with side_by_side.container(width=PANEL):
         st.subheader(f"False positives: {len(wrong):,}", anchor=False)
         st.caption("Flagged, though people say the label is not there; the most confident first.")
-        gallery(view, wrong, key="wrong", sharp=sharp, empty="None at this threshold.")
+        gallery(view, wrong, key="wrong", shown=shown, empty="None at this threshold.")
     with side_by_side.container(width=PANEL):
         st.subheader(f"False negatives: {len(missed):,}", anchor=False)
         st.caption("Not flagged, though people say the label is there; the least confident first.")
-        gallery(view, missed, key="missed", sharp=sharp, empty="None at this threshold.")
+        gallery(view, missed, key="missed", shown=shown, empty="None at this threshold.")
     with guarded():
         _to_training(view, samples, pd.concat([wrong, missed])["source_ref"].tolist())
 

@@ -11,7 +11,7 @@ from toolkit.detect import moderate
 from toolkit.results import Results
 from toolkit.studio import pictures, source
 from toolkit.studio.source import Source
-from toolkit.studio.widgets import guarded, plain, table
+from toolkit.studio.widgets import guarded, plain, shown, table, veil
 
 
 def section(base: Source, candidate: Source, label: str, thresholds: tuple[float, float]) -> None:
@@ -22,10 +22,11 @@ def section(base: Source, candidate: Source, label: str, thresholds: tuple[float
         st.caption("Both models answer at once; the image is kept nowhere.")
         return
     data = upload.getvalue()
-    shown, first, second = st.columns(3)
-    with shown, guarded():
-        sharp = bool(st.session_state.get("sharp"))
-        st.image(pictures.square(images.thumbnail(data, pictures.SIZE, blur=not sharp)), alt="the image to try")
+    picture, first, second = st.columns(3)
+    with picture, guarded():
+        view = shown()
+        tile = pictures.square(images.thumbnail(data, pictures.SIZE, blur=view == "Blurred"))
+        st.container(key=veil(view, "try")).image(tile, alt="the image to try")
     for place, run, threshold in ((first, base, thresholds[0]), (second, candidate, thresholds[1])):
         with place.container(border=True), guarded():
             st.markdown(f"**{plain(run.name)}**")

@@ -5,10 +5,11 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal, cast, get_args
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from toolkit.errors import ToolkitError
 from toolkit.studio import pictures
@@ -24,6 +25,11 @@ PANEL: Final = 460
 """Width in pixels of half a page: two stand side by side on a wide screen, below each other on a narrow one."""
 _TILE: Final = 140
 _FIRST: Final = 6
+_SHOWN: Final = "images shown"
+VEILED: Final = "veiled"
+Shown = Literal["Blurred", "On hover", "Sharp"]
+"""How images are shown."""
+_USUAL: Final = "On hover"
 _MORE: Final = 12
 
 
@@ -77,7 +83,30 @@ def nothing_open() -> None:
     )
 
 
-def gallery(view: View, images: pd.DataFrame, *, key: str, sharp: bool, empty: str) -> None:
+def ask_shown(place: DeltaGenerator | None = None) -> Shown:
+    """Asks how images are shown; one answer for all pages."""
+    return (place or st).segmented_control(
+        "Images",
+        get_args(Shown),
+        key=_SHOWN,
+        default=_USUAL,
+        required=True,
+        persist_state="session",
+        help="On hover, an image is blurred until the pointer is on it. Blurred ones do not reach the browser sharp.",
+    )
+
+
+def shown() -> Shown:
+    """How images are shown, where that was asked already."""
+    return cast(Shown, st.session_state.get(_SHOWN, _USUAL))
+
+
+def veil(shown: Shown, name: str) -> str:
+    """The key of a container, which says whether images in it are blurred until hovered (`main` has the style)."""
+    return f"{VEILED if shown == 'On hover' else 'bare'} {name}"
+
+
+def gallery(view: View, images: pd.DataFrame, *, key: str, shown: Shown, empty: str) -> None:
     """Thumbnails with their names and confidences, a few at first.
 
     Parameters
@@ -88,8 +117,8 @@ def gallery(view: View, images: pd.DataFrame, *, key: str, sharp: bool, empty: s
         `source_ref` and `confidence` (percent; NaN: not reported), in the order to show.
     key
         Tells this gallery from others.
-    sharp
-        False blurs before anything reaches the browser.
+    shown
+        From `ask_shown`.
     empty
         What to say when there is nothing to show.
     """
@@ -97,10 +126,10 @@ def gallery(view: View, images: pd.DataFrame, *, key: str, sharp: bool, empty: s
         st.text(empty)
         return
     count = st.session_state.get(key, _FIRST)
-    shown = images.head(count)
-    tiles = pictures.tiles(view, shown["source_ref"].tolist(), blur=not sharp)
-    wall = st.container(horizontal=True)
-    for source_ref, confidence, picture in zip(shown["source_ref"], shown["confidence"], tiles, strict=True):
+    first = images.head(count)
+    tiles = pictures.tiles(view, first["source_ref"].tolist(), blur=shown == "Blurred")
+    wall = st.container(horizontal=True, key=veil(shown, key))
+    for source_ref, confidence, picture in zip(first["source_ref"], first["confidence"], tiles, strict=True):
         with wall.container(width=_TILE):
             _tile(source_ref, confidence, picture)
     if len(images) > count:
