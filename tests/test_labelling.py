@@ -182,3 +182,22 @@ def test_that_many_positives_are_enough_and_one_less_is_not(half_width, recall):
     widths = [np.subtract(*reversed(binomial_interval(round(recall * n), n))) / 2 for n in (needed - 1, needed)]
     assert widths[1] <= half_width
     assert needed == 1 or widths[0] > half_width
+
+
+@given(steps)
+@quick
+def test_what_is_disputed_is_what_a_truth_does_not_know_though_nobody_is_unsure_of_it(tmp_path, steps):
+    log = fresh(tmp_path)
+    for who, number, answer in steps:
+        if answer == "undo":
+            log.undo(who)
+        else:
+            log.add(who, ref(number), "Gambling", answer)
+    said = log.judgements("Gambling").groupby("source_ref")["answer"].agg(set).to_dict()
+    disputed = log.disputes("Gambling")
+    assert set(disputed["source_ref"]) == {image for image, answers in said.items() if len(answers) > 1}
+    if said:
+        known = set(log.truth("Gambling").table["source_ref"])
+        assert known == {image for image, answers in said.items() if answers in ({"present"}, {"absent"})}
+    runs = (disputed["source_ref"] != disputed["source_ref"].shift()).sum()
+    assert runs == disputed["source_ref"].nunique()

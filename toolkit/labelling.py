@@ -226,6 +226,19 @@ class LabelLog:
             rows.append((first, second, len(both), same, kappa))
         return pd.DataFrame(rows, columns=["first", "second", "images", "agreed", "kappa"])
 
+    def disputes(self, label: str) -> pd.DataFrame:
+        """The judgements of images on which people do not all say the same, which `truth` takes for unknown.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `judgements`; the rows of an image follow one another, the images judged first come first.
+        """
+        table = self.judgements(label)
+        images = table.groupby("source_ref", sort=False)
+        disputed = table[images["answer"].transform("nunique") > 1]
+        return disputed.iloc[disputed.groupby("source_ref", sort=False).ngroup().argsort(kind="stable")]
+
     def _stacks(self) -> dict[str, list[Judgement]]:
         """Each person's judgements, without those that they took back."""
         stacks: dict[str, list[Judgement]] = {}

@@ -11,13 +11,16 @@ import streamlit as st
 from toolkit import sampling
 from toolkit.confidence import written
 from toolkit.errors import NotLabelled
-from toolkit.labelling import LabelLog
-from toolkit.studio import exchange, kept, pictures
+from toolkit.labelling import Judgement, LabelLog
+from toolkit.studio import exchange, kept, keyboard, pictures
 from toolkit.studio.source import View
-from toolkit.studio.widgets import PANEL, ask_shown, guarded, plain, table, veil
+from toolkit.studio.widgets import PANEL, ask_shown, guarded, plain, shown, table, veil
 
 FILE: Final = "labels.jsonl"
 _WIDTH: Final = 0.05
+_TILE: Final = 150
+_DISPUTES: Final = 12
+"""At most so many are shown at once; others follow as these are settled."""
 _MOST: Final = 100_000
 _STRATEGIES: Final = {
     "confidence": "evenly, best to tune",
@@ -26,7 +29,18 @@ _STRATEGIES: Final = {
 }
 _FEWEST: Final = {"confidence": 11, "uniform": 1, "threshold": 3}
 """One image from each part of the collection that the strategy tells apart."""
-_ANSWERS: Final = (("Present", "present", "p"), ("Absent", "absent", "a"), ("Unsure", "unsure", "u"))
+_SKIP: Final = "skip"
+_UNDO: Final = "undo"
+_ANSWERS: Final = (
+    ("Present", "present", "p"),
+    ("Absent", "absent", "a"),
+    ("Unsure", "unsure", "u"),
+    ("Skip", _SKIP, "s"),
+    ("Undo", _UNDO, "z"),
+)
+_ICONS: Final = {_UNDO: ":material/undo:"}
+_TURN: Final = "question"
+_NAME: Final = "Your name"
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,8 @@ def _everything(view: View, log: LabelLog, who: str, draw: Draw) -> None:
     with guarded():
         _agreement(log, draw.label)
     with guarded():
+        _disputes(view, log, who, draw.label)
+    with guarded():
         exchange.section(view, log, draw.label, draw.name)
 
 
@@ -79,7 +95,7 @@ def _settings(label: str, floor: float) -> tuple[str, Draw]:
     # Taken from a link of one's own, and never put into one: a colleague would judge under this name.
     st.session_state.setdefault("who", address.get("who", "")[:80])
     who = who_box.text_input(
-        "Your name", key="who", persist_state="session", placeholder="kept with each answer", max_chars=80
+        _NAME, key="who", persist_state="session", placeholder="kept with each answer", max_chars=80
     )
     names = list(_STRATEGIES)
     given = address.get("strategy")
@@ -181,46 +197,65 @@ def known_present(view: View, log: LabelLog, label: str) -> int:
 
 
 def _show(view: View, order: list[str]) -> None:
-    shown = ask_shown()
-    picture, *_ = pictures.large(
-        view, order[:2], blur=shown == "Blurred"
-    )  # the second is made ready for the next answer
+    how = ask_shown()
+    picture, *_ = pictures.large(view, order[:2], blur=how == "Blurred")  # the second is made ready for the next one
     name = order[0].rpartition("/")[2]
     if isinstance(picture, str):
         st.warning(plain(f"{name}: {picture}"))
     else:
-        st.container(key=veil(shown, "label")).image(picture, alt=name)
+        st.container(key=veil(how, "label")).image(picture, alt=name)
     st.caption(plain(order[0]))
 
 
 def _ask(log: LabelLog, who: str, draw: Draw, source_ref: str, row: pd.Series) -> None:
     st.subheader(f"Does it show {plain(draw.label)}?", anchor=False)
+    turn = _turn()
     weight = float(row["weight"]) if draw.strategy != "uniform" else None
 
-    def answer(given: str) -> None:
+    def act(given: str, asked: int) -> None:
+        """What was pressed for a question that has been answered since says nothing about the one on the screen."""
+        if asked != _turn():
+            return
+        st.session_state[_TURN] = asked + 1
         with guarded():
-            log.add(who, source_ref, draw.label, given, weight=weight, sample=draw.name)
-            _acts(who, draw).append(None)
+            if given == _SKIP:
+                _acts(who, draw).append(source_ref)
+            elif given == _UNDO:
+                _take_back(log, who, draw)
+            else:
+                log.add(who, source_ref, draw.label, given, weight=weight, sample=draw.name)
+                _acts(who, draw).append(None)
 
     for title, given, key in _ANSWERS:
-        st.button(title, key=f"answer {given}", shortcut=key, width=PANEL // 2, on_click=answer, args=(given,))
-    st.button("Skip", shortcut="s", width=PANEL // 2, on_click=lambda: _acts(who, draw).append(source_ref))
-    _undo_button(log, who, draw)
-    st.caption("Keys: P, A, U, S and Z. The model's own answer is not shown: it would lead yours.")
+        st.button(
+            f"{title} ({key.upper()})", key=f"{given} {turn}", width=PANEL // 2, on_click=act, args=(given, turn),
+            icon=_ICONS.get(given),
+        )  # fmt: skip
+    keyboard.listen({key: given for _, given, key in _ANSWERS}, turn, act, who=who, field=_NAME)
+    st.caption("The letters are keys. The model's own answer is not shown: it would lead yours.")
+
+
+def _turn() -> int:
+    """Which question is on the screen, counted since the page was opened."""
+    return int(st.session_state.setdefault(_TURN, 0))
+
+
+def _take_back(log: LabelLog, who: str, draw: Draw) -> None:
+    acts = _acts(who, draw)
+    if acts and acts[-1] is not None:
+        st.toast(plain(f"No longer skipped: {acts.pop()}"))
+        return
+    taken = log.undo(who, label=draw.label, sample=draw.name)
+    del acts[-1:]
+    st.toast("There is nothing to undo." if taken is None else plain(f"Taken back: {taken.source_ref}"))
 
 
 def _undo_button(log: LabelLog, who: str, draw: Draw) -> None:
     def undo() -> None:
-        acts = _acts(who, draw)
         with guarded():
-            if acts and acts[-1] is not None:
-                st.toast(plain(f"No longer skipped: {acts.pop()}"))
-                return
-            taken = log.undo(who, label=draw.label, sample=draw.name)
-            del acts[-1:]
-            st.toast("There is nothing to undo." if taken is None else plain(f"Taken back: {taken.source_ref}"))
+            _take_back(log, who, draw)
 
-    st.button("Undo", shortcut="z", width=PANEL // 2, icon=":material/undo:", on_click=undo)
+    st.button("Undo", width=PANEL // 2, icon=":material/undo:", on_click=undo)
 
 
 def _agreement(log: LabelLog, label: str) -> None:
@@ -239,3 +274,38 @@ def _agreement(log: LabelLog, label: str) -> None:
     st.caption(
         "Cohen's kappa: 1 is full agreement, 0 no more than chance. Images on which people disagree are unknown."
     )
+
+
+def _disputes(view: View, log: LabelLog, who: str, label: str) -> None:
+    """Images on which people disagree, what each says, and a way to change one's own mind."""
+    disputed = log.disputes(label)
+    if disputed.empty:
+        return
+    images = disputed["source_ref"].unique()[:_DISPUTES].tolist()
+    st.markdown(f"**Images on which people disagree: {disputed['source_ref'].nunique():,}**")
+    st.caption("Nobody knows what these show until all say the same: tuning leaves them out.")
+    wall = st.container(horizontal=True, key=veil(shown(), "disputes"))
+    tiles = pictures.tiles(view, images, blur=shown() == "Blurred")
+    for number, (source_ref, picture) in enumerate(zip(images, tiles, strict=True)):
+        said = disputed[disputed["source_ref"] == source_ref]
+        with wall.container(width=_TILE):
+            name = source_ref.rpartition("/")[2]
+            st.image(pictures.EMPTY if isinstance(picture, str) else picture, width="stretch", alt=name)
+            st.caption("  \n".join(plain(f"{row['who']}: {row['answer']}") for row in said.to_dict("records")))
+            _change_mind(log, who, said, number)
+
+
+def _change_mind(log: LabelLog, who: str, said: pd.DataFrame, number: int) -> None:
+    own = said[said["who"] == who]
+    if own.empty:
+        return
+    mine = Judgement(**own.iloc[-1])
+    weight = None if mine.weight is None or math.isnan(mine.weight) else mine.weight
+
+    def change(answer: str) -> None:
+        with guarded():
+            log.add(who, mine.source_ref, mine.label, answer, weight=weight, sample=mine.sample)
+
+    for answer in ("present", "absent"):
+        if answer != mine.answer:
+            st.button(f"Mine: {answer}", key=f"change {number} {answer}", on_click=change, args=(answer,))

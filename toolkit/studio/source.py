@@ -12,7 +12,7 @@ from typing import Final
 
 import streamlit as st
 
-from toolkit import storage
+from toolkit import storage, taxonomy
 from toolkit.errors import ToolkitError
 from toolkit.manifests import SUMMARY_NAME
 from toolkit.results import Results, list_manifests, read_results
@@ -209,12 +209,15 @@ def keep_upload(name: str, data: bytes) -> Samples:
 
 
 def labels(results: Results, truth: Truth | None) -> list[str]:
-    """Labels to choose from: those that people found and the run reported, the most frequent first, then the others."""
+    """Labels to choose from: those that people found and the run reported, the most frequent first, then the others.
+
+    Those that nobody has found yet, too: people may label the first images of one that no model knows.
+    """
     reported = results.label_names()
     found = truth.present_labels if truth else []
     judged = truth.labels if truth else []
     first = [label for label in found if label in reported]
-    return list(dict.fromkeys([*first, *reported, *found, *judged]))
+    return list(dict.fromkeys([*first, *reported, *found, *judged, *taxonomy.PARENTS]))
 
 
 def session(connection: Connection) -> storage.Session:
