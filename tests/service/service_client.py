@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import boto3
+import pytest
 from PIL import Image, ImageDraw
 
 from toolkit.manifests import ground_truth_record, to_line
 from toolkit.service import ServiceProcess
+from toolkit.service.state import State
 from toolkit.storage import connect
 
 _names = itertools.count()
@@ -83,6 +85,18 @@ def killed(service: ServiceProcess) -> None:
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 SQLITE_FULL = sqlite3.OperationalError("database or disk is full")
 SQLITE_FULL.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+
+def take_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even that something failed can be written to the disk."""
+    do = State._do
+
+    def full(state: State, statement: str, *values: object) -> int:
+        if any("FAILED" in str(value) for value in values):
+            raise SQLITE_FULL
+        return do(state, statement, *values)
+
+    monkeypatch.setattr(State, "_do", full)
 
 
 def raising(error: Exception) -> Callable[..., None]:

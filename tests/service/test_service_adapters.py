@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from service_client import Client, picture, shape, until
+from service_client import SQLITE_FULL, Client, picture, raising, shape, take_no_failure, until
 from sklearn.metrics import f1_score, multilabel_confusion_matrix
 
 import toolkit as tk
@@ -403,6 +403,14 @@ def test_an_unusable_key_or_output_fails_the_training(client: Client, shapes: di
     project = client.project()
     arn = client.train(project, shapes["bucket"], shapes["training"], shapes["testing"], KmsKeyId="unknown")
     assert "KMS key unknown" in client.version(project, arn)["StatusMessage"]
+
+
+def test_a_full_disk_fails_the_training_even_where_that_cannot_be_written(
+    client: Client, shapes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.service.state.State.set_version_progress", raising(SQLITE_FULL))
+    take_no_failure(monkeypatch)
+    assert "database or disk is full" in _failure(client, shapes, shapes["training"])
 
 
 def test_an_adapter_on_disk_is_numbers_and_nothing_that_runs(tmp_path: Path) -> None:

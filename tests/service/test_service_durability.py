@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from service_client import FULL, SQLITE_FULL, Client, free_port, killed, picture, raising, until
+from service_client import FULL, SQLITE_FULL, Client, free_port, killed, picture, raising, take_no_failure, until
 
 from toolkit.errors import Unreachable
 from toolkit.service import LocalService, ServiceProcess
@@ -109,8 +109,8 @@ def test_a_full_disk_fails_the_job(
     bucket = client.bucket()
     place = client.manifest(bucket, [client.put(bucket, "a.jpg", picture(1))])
     monkeypatch.setattr(where, raising(error))
-    if failing_too:  # not even that it failed can be written
-        monkeypatch.setattr("toolkit.service.state.State.fail_job", raising(SQLITE_FULL))
+    if failing_too:
+        take_no_failure(monkeypatch)
     job = client.job(client.start(place))
     assert job["Status"] == "FAILED"
     assert job["FailureDetails"]["Code"] == "INTERNAL_ERROR"

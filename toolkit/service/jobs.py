@@ -2,9 +2,7 @@
 
 import logging
 import sqlite3
-import time
 from concurrent.futures import Executor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +61,6 @@ class Jobs:
         self._pager = pager
         self._executor = executor
         self._limits = limits
-        self._unwritten: dict[str, dict[str, Any]] = {}
 
     def start(self, caller: Caller, request: dict[str, Any]) -> str:
         """Takes on a job and gives its JobId; a ClientRequestToken that is known gives the job that it made.
@@ -149,20 +146,7 @@ class Jobs:
             checkpoint.remove()
             return
         checkpoint.remove()  # first, as it may be what fills the disk
-        self._fail(job, code, message)
-
-    def _fail(self, job: JobRecord, code: str, message: str) -> None:
-        try:
-            self._state.fail_job(job.job_id, code, message)
-        except sqlite3.Error:
-            # Not even that can be written. Clients are told all the same; the next start tries the job again.
-            _log.exception("job %s: failed (%s: %s)", job.job_id, code, message)
-            self._unwritten[job.job_id] = {
-                "status": "FAILED", "failure_code": code, "failure_message": message, "completed": time.time()
-            }  # fmt: skip
-
-    def _as_it_is(self, job: JobRecord) -> JobRecord:
-        return replace(job, **self._unwritten.get(job.job_id, {}))
+        self._state.fail_job(job.job_id, code, message)
 
     def get(self, caller: Caller, job_id: str) -> JobRecord:
         """One job.
@@ -174,7 +158,7 @@ class Jobs:
         job = self._state.job(caller.account, caller.region, job_id)
         if job is None:
             raise ResourceNotFound(f"JobId {job_id}: there is no such job in {caller.region}.")
-        return self._as_it_is(job)
+        return job
 
     def page(self, caller: Caller, request: dict[str, Any]) -> tuple[list[JobRecord], str | None]:
         """A page of jobs, newest first, and the token of the next page.
@@ -186,8 +170,7 @@ class Jobs:
         listing = caller.listing("ListMediaAnalysisJobs")
         limit = request.get("MaxResults", DEFAULT_PAGE)
         before = self._pager.before(listing, request.get("NextToken"))
-        jobs = map(self._as_it_is, self._state.jobs(caller.account, caller.region, before, limit + 1))
-        return self._pager.page(listing, list(jobs), limit)
+        return self._pager.page(listing, self._state.jobs(caller.account, caller.region, before, limit + 1), limit)
 
 
 def _same(job: JobRecord, request: dict[str, Any]) -> str:

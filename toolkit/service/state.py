@@ -4,6 +4,7 @@ Times are seconds since 1970 (UTC). Requests are kept as they came, so that a de
 """
 
 import json
+import logging
 import secrets
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from toolkit.service.records import JobRecord, ProjectRecord, VersionRecord
 
+_log: Final = logging.getLogger(__name__)
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS jobs (
@@ -68,6 +70,7 @@ class State:
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
+        self._unwritten: dict[str, dict[str, Any]] = {}
         self._migrate()
 
     def _migrate(self) -> None:
@@ -101,11 +104,23 @@ class State:
         for row in rows:
             if "request" in row:
                 row["request"] = json.loads(row["request"])
+            row |= self._unwritten.get(row.get("job_id", row.get("arn", "")), {})
         return rows
 
     def _do(self, statement: str, *values: Any) -> int:
         with self._lock:
             return self._db.execute(statement, values).rowcount
+
+    def _fail(self, table: str, key: str, identity: str, **ending: Any) -> None:
+        """How a job or a training ended. Where the disk does not take it, clients are told all the same; the next start
+        tries it again.
+        """
+        columns = ", ".join(f"{column} = ?" for column in ending)
+        try:
+            self._do(f"UPDATE {table} SET {columns} WHERE {key} = ?", *ending.values(), identity)  # noqa: S608
+        except sqlite3.Error:
+            _log.exception("%s: %s", identity, ending)
+            self._unwritten[identity] = ending
 
     def secret(self, name: str) -> str:
         """A random text that stays the same for this file: what tokens are signed with."""
@@ -194,9 +209,9 @@ class State:
 
     def fail_job(self, job_id: str, code: str, message: str) -> None:
         """FAILED; `code` is a MediaAnalysisJobFailureCode."""
-        self._do(
-            "UPDATE jobs SET status = 'FAILED', completed = ?, failure_code = ?, failure_message = ? WHERE job_id = ?",
-            time.time(), code, message, job_id,
+        self._fail(
+            "jobs", "job_id", job_id,
+            status="FAILED", completed=time.time(), failure_code=code, failure_message=message,
         )  # fmt: skip
 
     # -- projects -----------------------------------------------------------------------------------------------------
@@ -288,10 +303,7 @@ class State:
 
     def fail_version(self, arn: str, message: str) -> None:
         """TRAINING_FAILED; the message is what StatusMessage says."""
-        self._do(
-            "UPDATE versions SET status = 'TRAINING_FAILED', message = ?, ended = ? WHERE arn = ?",
-            message, time.time(), arn,
-        )  # fmt: skip
+        self._fail("versions", "arn", arn, status="TRAINING_FAILED", message=message, ended=time.time())
 
     def delete_version(self, arn: str) -> None:
         """Forgets a version."""
