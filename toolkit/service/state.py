@@ -104,7 +104,7 @@ class State:
         for row in rows:
             if "request" in row:
                 row["request"] = json.loads(row["request"])
-            row |= self._unwritten.get(row.get("job_id", row.get("arn", "")), {})
+            row |= self._unwritten.get(str(row.get("job_id", row.get("arn"))), {})
         return rows
 
     def _do(self, statement: str, *values: Any) -> int:
