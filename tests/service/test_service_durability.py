@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from service_client import FULL, SQLITE_FULL, Client, free_port, killed, picture, raising, take_no_failure, until
+from service_client import FULL, SQLITE_FULL, Client, free_port, killed, picture, raising, shape, take_no_failure, until
 
 from toolkit.errors import Unreachable
 from toolkit.service import LocalService, ServiceProcess
-from toolkit.service.state import State
+from toolkit.service.lifecycle import AdapterStatus, mark_adapter
+from toolkit.service.records import ProjectRecord
+from toolkit.service.state import Gone, State
 
 IMAGES = 400
 KILLS = 10
@@ -204,13 +206,56 @@ def test_a_job_killed_as_it_ended_writes_its_files_once(tmp_path: Path, monkeypa
         }
 
 
+PROJECT = ProjectRecord(0, "project", "123456789012", "us-east-1", "cards", "DISABLED", 0.0)
+
+
+def test_a_version_of_a_project_that_was_deleted_meanwhile_is_not_made(tmp_path: Path) -> None:
+    state = State(tmp_path / "service.sqlite")
+    state.add_project(PROJECT)
+    assert state.delete_project(PROJECT.arn)
+    with pytest.raises(Gone):
+        state.add_version("arn", PROJECT.arn, "v1", {})
+    assert state.version("arn") is None
+    state.add_project(PROJECT)
+    state.add_version("arn", PROJECT.arn, "v1", {})
+    state.close()
+    with sqlite3.connect(tmp_path / "service.sqlite") as db:  # as an earlier release let it happen
+        db.execute("DELETE FROM projects")
+    with ServiceProcess(tmp_path) as service:
+        assert not Client(service.endpoint_url).rekognition.describe_projects()["ProjectDescriptions"]
+
+
+def test_a_killed_job_goes_on_with_the_adapter_it_began_with(tmp_path: Path) -> None:
+    service = ServiceProcess(tmp_path, port=free_port()).start()
+    client = Client(service.endpoint_url)
+    bucket = client.bucket()
+    cards = [(client.put(bucket, f"{n}.jpg", shape(n, n % 2 == 0)), ["Gambling"] * (n % 2 == 0)) for n in range(20)]
+    training, testing = client.truth(bucket, "training", cards[:12]), client.truth(bucket, "testing", cards[12:])
+    project = client.project()
+    arn = client.train(project, bucket, training, testing)
+    assert client.version(project, arn)["Status"] == "TRAINING_COMPLETED"
+    place = client.manifest(bucket, [ref for ref, _ in cards] * 15)
+    expected = client.results(client.job(client.start(place, ProjectVersion=arn, MinConfidence=0)))
+    jobs = [client.start(place, ProjectVersion=arn, MinConfidence=0) for _ in range(2)]
+    for job_id in jobs:
+        until(lambda: _progress(client, job_id)[0] > 8)  # noqa: B023  (called at once)
+    mark_adapter(tmp_path, arn, AdapterStatus.EXPIRED)
+    killed(service)
+    service.start()
+    client.rekognition.delete_project_version(ProjectVersionArn=arn)
+    for job_id in jobs:
+        assert client.results(client.job(job_id)) == expected
+    service.stop()
+
+
 class Killed(BaseException):
     """Goes past everything that catches, as a kill does."""
 
 
 def test_a_folder_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
     state = State(tmp_path / "service.sqlite")
-    state.add_version("arn", "project", "v1", {"kept": True})
+    state.add_project(PROJECT)
+    state.add_version("arn", PROJECT.arn, "v1", {"kept": True})
     state.close()
     with sqlite3.connect(tmp_path / "service.sqlite") as db:  # as it was before adapters wrote an evaluation
         db.executescript("ALTER TABLE versions RENAME COLUMN output_folder TO summary_key; PRAGMA user_version = 0")

@@ -212,7 +212,7 @@ def test_a_manifest_has_limits(client: Client, bucket: str) -> None:
         client.start({"Bucket": bucket, "Name": "limits.jsonl"})
 
 
-@pytest.mark.parametrize("kind", ["unknown", "disabled", "dying", "signing", "elsewhere", "alias"])
+@pytest.mark.parametrize("kind", ["unknown", "disabled", "dying", "signing", "elsewhere", "alias", "alias elsewhere"])
 def test_a_key_that_cannot_encrypt_fails_the_job(
     client: Client, service: LocalService, manifest: dict[str, str], kind: str
 ) -> None:
@@ -221,6 +221,9 @@ def test_a_key_that_cannot_encrypt_fails_the_job(
         key = "1234abcd-12ab-34cd-56ef-1234567890ab"
     elif kind == "alias":
         key = "alias/unknown"
+    elif kind == "alias elsewhere":
+        client.kms.create_alias(AliasName="alias/mine", TargetKeyId=make()["KeyMetadata"]["KeyId"])
+        key = "arn:aws:kms:eu-west-1:123456789012:alias/mine"
     elif kind == "elsewhere":
         key = Client(service.endpoint_url, "eu-west-1").kms.create_key()["KeyMetadata"]["Arn"]
     elif kind == "signing":
@@ -242,9 +245,10 @@ def test_a_key_that_cannot_encrypt_fails_the_job(
 def test_a_key_may_be_named_by_its_alias(client: Client, bucket: str, manifest: dict[str, str]) -> None:
     key = client.kms.create_key()["KeyMetadata"]
     client.kms.create_alias(AliasName="alias/results", TargetKeyId=key["KeyId"])
-    job = client.job(client.start(manifest, KmsKeyId="alias/results"))
-    stored = client.s3.head_object(Bucket=bucket, Key=job["Results"]["S3Object"]["Name"])
-    assert stored["SSEKMSKeyId"] == key["Arn"]
+    for alias in ("alias/results", "arn:aws:kms:us-east-1:123456789012:alias/results"):
+        job = client.job(client.start(manifest, KmsKeyId=alias))
+        stored = client.s3.head_object(Bucket=bucket, Key=job["Results"]["S3Object"]["Name"])
+        assert stored["SSEKMSKeyId"] == key["Arn"]
 
 
 def test_what_goes_missing_while_a_job_waits_fails_it(client: Client, bucket: str, images: list[str]) -> None:
@@ -324,6 +328,9 @@ def test_an_image_that_is_refused_has_its_exception(client: Client, bucket: str)
     ):
         with pytest.raises(error):
             detect(Image=image)
+    client.s3.put_object(Bucket=bucket, Key="cold.jpg", Body=picture(1), StorageClass="GLACIER")
+    with pytest.raises(refused.InvalidS3ObjectException, match="restore it first"):
+        detect(Image={"S3Object": {"Bucket": bucket, "Name": "cold.jpg"}})
     client.put(bucket, "huge.jpg", bytes(15 * 1024 * 1024 + 1))
     with pytest.raises(refused.ImageTooLargeException, match="bytes"):
         detect(Image={"S3Object": {"Bucket": bucket, "Name": "huge.jpg"}})

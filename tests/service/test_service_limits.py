@@ -122,6 +122,9 @@ def test_a_rate_is_a_rate() -> None:
         Throttle(None).admit("key")
 
 
+AUTO = {"AutoCreate": True}
+
+
 def test_an_output_bucket_that_becomes_unwritable_fails_the_job(client: Client) -> None:
     bucket, output = client.bucket(), client.bucket()
     place = one_image(client, bucket, 300)
@@ -131,6 +134,8 @@ def test_an_output_bucket_that_becomes_unwritable_fails_the_job(client: Client) 
     job = client.job(job_id)
     assert (job["Status"], job["FailureDetails"]["Code"]) == ("FAILED", "ACCESS_DENIED")
     assert job["FailureDetails"]["Message"].endswith("the bucket's policy denies s3:PutObject.")
+    with pytest.raises(client.rekognition.exceptions.AccessDeniedException, match="denies s3:PutObject"):
+        client.train(client.project(), output, {"Assets": [{"GroundTruthManifest": {"S3Object": place}}]}, AUTO)
     client.s3.delete_bucket_policy(Bucket=output)
     assert client.job(client.start(place, output=output))["Status"] == "SUCCEEDED"
 

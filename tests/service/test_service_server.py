@@ -103,7 +103,7 @@ def test_a_request_has_a_largest_size(service: LocalService) -> None:
     assert "in parts" in said
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'\xef\xbb\xbf{"JobId": "a"}'])
 def test_a_body_that_is_no_object_is_refused(service: LocalService, body: bytes) -> None:
     target = {"X_Amz_Target": "RekognitionService.GetMediaAnalysisJob", "Content_Type": "application/x-amz-json-1.1"}
     status, said = ask(service.endpoint_url, "POST", "/", body, **target)

@@ -98,10 +98,10 @@ def run(job: JobRecord, state: State, disk: Disk, engine: Engine, shelf: Adapter
         The disk is full or broken.
     """
     store = ObjectStore(disk, job.account, job.region)
-    key_arn = _key(job, store)
+    _key(job, store)  # found out now rather than after an hour of analysis
     lines = _lines(job, store, checkpoint)
     config = job.request["OperationsConfig"]["DetectModerationLabels"]
-    adapter = _adapter(job, config, shelf)
+    adapter = checkpoint.adapter(lambda: _adapter(job, config, shelf))
     refs, errors = _parse(lines)
     total = len(refs) + len(errors)
     # An expired adapter is not named: that is how a client learns that the base model answered.
@@ -122,7 +122,7 @@ def run(job: JobRecord, state: State, disk: Disk, engine: Engine, shelf: Adapter
         while batch := list(islice(looks, BATCH)):
             recorder.add([outcome(ref, seen) for ref, seen in batch])
             state.set_job_progress(job.job_id, len(errors) + recorder.done, total)
-    _finish(job, state, store, key_arn, refs, errors, checkpoint)
+    _finish(job, state, store, refs, errors, checkpoint)
 
 
 def results_description(job: JobRecord) -> dict[str, Any]:
@@ -144,7 +144,6 @@ def results_description(job: JobRecord) -> dict[str, Any]:
 def _key(job: JobRecord, store: ObjectStore) -> str | None:
     given = job.request.get("KmsKeyId")
     try:
-        # Found out now rather than after an hour of analysis.
         store.require_writable(job.request["OutputConfig"]["S3Bucket"], output_key(job, RESULTS_NAME))
         return store.key_arn(given) if given else None
     except ObjectError as error:
@@ -195,12 +194,12 @@ def _finish(
     job: JobRecord,
     state: State,
     store: ObjectStore,
-    key_arn: str | None,
     refs: dict[int, str],
     errors: list[LineError],
     checkpoint: Checkpoint,
 ) -> None:
     """Writes results and summary from what was recorded."""
+    key_arn = _key(job, store)
     results: list[str] = []
     for (number, ref), (result, refusal) in zip(refs.items(), checkpoint.outcomes(), strict=True):
         if result is None:

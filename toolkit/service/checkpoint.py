@@ -1,19 +1,21 @@
 """How far a job has come, on disk: a job that was killed goes on where it was.
 
-A folder for each job, named by its id, with two files. `manifest` is what the job analyzes, whatever becomes of the
-object that it was read from. `outcomes` has one line for each image that was dealt with, in the order of the manifest:
-`+` and the line of the results, or `-` and why there is none. Before them, a line says what they were made with.
+A folder for each job, named by its id, with three files. `manifest` is what the job analyzes, whatever becomes of the
+object that it was read from, and `adapter.npz` the adapter that it asks (empty: the base model), whatever becomes of
+that. `outcomes` has one line for each image that was dealt with, in the order of the manifest: `+` and the line of the
+results, or `-` and why there is none. Before them, a line says what they were made with.
 """
 
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
 
+from toolkit.service.adapter import Adapter
 from toolkit.service.disk import sync_folder
 
 _SYNC_SECONDS: Final = 1.0
@@ -36,6 +38,7 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._manifest = folder / "manifest"
+        self._adapter = folder / "adapter.npz"
         self._outcomes = folder / "outcomes"
 
     def manifest(self) -> list[bytes] | None:
@@ -57,6 +60,20 @@ class Checkpoint:
             os.fsync(file.fileno())
         part.replace(self._manifest)
         sync_folder(self._folder)
+
+    def adapter(self, choose: Callable[[], Adapter | None]) -> Adapter | None:
+        """The adapter that the job asks; None for the base model. It is chosen once, and kept.
+
+        Raises
+        ------
+        OSError
+            As well as what `choose` raises.
+        """
+        if not self._adapter.exists():
+            chosen = choose()
+            self._adapter.touch() if chosen is None else chosen.save(self._adapter)
+            sync_folder(self._folder)
+        return Adapter.load(self._adapter) if self._adapter.stat().st_size else None
 
     def go_on(self, made_with: dict[str, Any], total: int, step: int) -> "Recorder":
         """Cuts off what is not to be trusted, and adds to the rest.

@@ -10,7 +10,8 @@ from typing import Final
 
 from moto.kms.models import KmsBackend, kms_backends
 from moto.s3.exceptions import S3ClientError
-from moto.s3.models import FakeBucket, S3Backend, s3_backends
+from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
+from moto.s3.utils import ARCHIVE_STORAGE_CLASSES
 from moto.utilities.utils import get_partition
 
 from toolkit.service import durable
@@ -52,6 +53,7 @@ class ObjectStore:
 
     def __init__(self, disk: Disk, account: str, region: str) -> None:
         self._disk = disk
+        self._account = account
         self._region = region
         self._s3: S3Backend = s3_backends[account][get_partition(region)]
         self._kms: KmsBackend = kms_backends[account][region]
@@ -103,8 +105,8 @@ class ObjectStore:
         Raises
         ------
         ObjectError
-            No such bucket, object or version; another region; too large (then it is an `ObjectTooLarge`); the bucket's
-            policy denies it (`Denied`).
+            No such bucket, object or version; another region; archived; too large (then it is an `ObjectTooLarge`);
+            the bucket's policy denies it (`Denied`).
         """
         keeps_versions = self._permitted(bucket, "s3:GetObject", name).versioning_status is not None
         for _ in range(_READS):
@@ -112,6 +114,8 @@ class ObjectStore:
             if found is None:
                 which = f" version {version}" if version else ""
                 raise ObjectError(f"s3://{bucket}/{name}{which}: there is no such object.")
+            if found.storage_class in ARCHIVE_STORAGE_CLASSES and not _is_restored(found):
+                raise ObjectError(f"s3://{bucket}/{name}: archived ({found.storage_class}); restore it first.")
             if found.size > max_bytes:
                 raise ObjectTooLarge(
                     f"s3://{bucket}/{name}: {found.size:,} bytes, more than the {max_bytes:,} allowed."
@@ -177,8 +181,9 @@ class ObjectStore:
         finally:
             durable.commit()
         found = self._kms.keys.get(key_id or "")
-        # An ARN of another region or account can end in an id that is known here.
-        if found is None or (key.startswith("arn:") and ":key/" in key and key != found.arn):
+        # An ARN of another region or account can end in an id or an alias that is known here.
+        here = f"arn:{get_partition(self._region)}:kms:{self._region}:{self._account}:{named}" if by_alias else None
+        if found is None or (key.startswith("arn:") and key != (here or found.arn)):
             raise KeyUnusable(f"KMS key {key}: there is no such key in {self._region}.")
         if found.key_state != "Enabled":
             # A key whose deletion is cancelled is disabled.
@@ -189,6 +194,10 @@ class ObjectStore:
         if (found.key_usage or "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT" or found.key_spec != "SYMMETRIC_DEFAULT":
             raise KeyUnusable(f"KMS key {key}: not a symmetric encryption key; give one of SYMMETRIC_DEFAULT.")
         return str(found.arn)
+
+
+def _is_restored(found: FakeKey) -> bool:
+    return 'ongoing-request="false"' in str(found.response_dict.get("x-amz-restore", ""))
 
 
 class ObjectTooLarge(ObjectError):

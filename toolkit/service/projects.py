@@ -13,11 +13,11 @@ from toolkit.service.adapter import AdapterShelf
 from toolkit.service.caller import Caller, require_place
 from toolkit.service.disk import Disk
 from toolkit.service.engine import BATCH, Engine, Lost, Stopped
-from toolkit.service.faults import InvalidParameter, ResourceInUse, ResourceNotFound
-from toolkit.service.objects import KeyUnusable, ObjectError, ObjectStore
+from toolkit.service.faults import AccessDenied, InvalidParameter, ResourceInUse, ResourceNotFound
+from toolkit.service.objects import Denied, KeyUnusable, ObjectError, ObjectStore
 from toolkit.service.paging import DEFAULT_PAGE, Pager, Record
 from toolkit.service.records import ProjectRecord, VersionRecord
-from toolkit.service.state import AlreadyThere, State
+from toolkit.service.state import AlreadyThere, Gone, State
 from toolkit.service.training import Trained, TrainingFailure, train
 
 FEATURE: Final = "CONTENT_MODERATION"
@@ -97,22 +97,27 @@ class Projects:
 
         Raises
         ------
-        InvalidParameter, ResourceNotFound
+        InvalidParameter, ResourceNotFound, AccessDenied
         ResourceInUse
             The name is taken.
         """
         project = self._project(caller, request["ProjectArn"])
         _check_data(request)
+        name = request["VersionName"]
+        place = output_place(request, f"{project.name}/{name}", EVALUATION)
         try:
-            ObjectStore(self._disk, caller.account, caller.region).bucket(request["OutputConfig"]["S3Bucket"])
+            ObjectStore(self._disk, caller.account, caller.region).require_writable(place["Bucket"], place["Name"])
+        except Denied as error:
+            raise AccessDenied(f"OutputConfig: {error}") from error
         except ObjectError as error:
             raise InvalidParameter(f"OutputConfig.S3Bucket: {error}") from error
-        name = request["VersionName"]
         arn = f"{project.arn.rpartition('/')[0]}/version/{name}/{int(time.time() * 1000)}"
         try:
             version = self._state.add_version(arn, project.arn, name, request)
         except AlreadyThere as error:
             raise ResourceInUse(f"VersionName: {project.name} has a version {name} already.") from error
+        except Gone as error:
+            raise _no_project(project.arn, caller) from error
         self._executor.submit(self._train, project, version)
         return arn
 
@@ -148,7 +153,7 @@ class Projects:
     def _project(self, caller: Caller, arn: str) -> ProjectRecord:
         project = self._state.project(caller.account, caller.region, arn)
         if project is None:
-            raise ResourceNotFound(f"ProjectArn {arn}: there is no such project in {caller.region}.")
+            raise _no_project(arn, caller)
         return project
 
     def _page(
@@ -191,6 +196,10 @@ class Projects:
             self._state.fail_version(
                 version.arn, f"The service made a mistake ({type(error).__name__}); its log says more."
             )
+
+
+def _no_project(arn: str, caller: Caller) -> ResourceNotFound:
+    return ResourceNotFound(f"ProjectArn {arn}: there is no such project in {caller.region}.")
 
 
 def _check_data(request: dict[str, Any]) -> None:

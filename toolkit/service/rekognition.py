@@ -63,7 +63,7 @@ class Rekognition(BaseResponse):
                 "UnknownOperationException", f"{operation or 'No operation'}: here are {', '.join(OPERATIONS)}."
             )
         try:
-            body = json.loads(request.data or b"{}")
+            body = json.loads((request.data or b"{}").decode("utf-8"))
         except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict):
@@ -94,7 +94,7 @@ class Rekognition(BaseResponse):
         """Counts the request and checks it against the service model, before moto converts it."""
         self._backend.throttle.admit(self._caller.listing(self._get_action()))
         try:
-            body = json.loads(request.data or b"{}")
+            body = json.loads((request.data or b"{}").decode("utf-8"))
             constraints.check_request(self._get_action(), body)
         except constraints.ConstraintBroken as error:
             raise InvalidParameter(str(error)) from error

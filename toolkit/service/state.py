@@ -55,6 +55,10 @@ class AlreadyThere(Exception):
     """A project or version of that name exists."""
 
 
+class Gone(Exception):
+    """The project has been deleted meanwhile."""
+
+
 class State:
     """The service's memory. Every method may be called from every thread, and is done when it returns.
 
@@ -254,15 +258,18 @@ class State:
 
         Raises
         ------
-        AlreadyThere
+        AlreadyThere, Gone
         """
         try:
-            self._do(
-                "INSERT INTO versions (arn, project_arn, name, adapter_id, request, created) VALUES (?, ?, ?, ?, ?, ?)",
-                arn, project_arn, name, secrets.token_hex(16), json.dumps(request), time.time(),
+            added = self._do(
+                "INSERT INTO versions (arn, project_arn, name, adapter_id, request, created)"
+                " SELECT ?, arn, ?, ?, ?, ? FROM projects WHERE arn = ?",
+                arn, name, secrets.token_hex(16), json.dumps(request), time.time(), project_arn,
             )  # fmt: skip
         except sqlite3.IntegrityError as error:
             raise AlreadyThere from error
+        if not added:
+            raise Gone
         return VersionRecord(**self._rows("SELECT * FROM versions WHERE arn = ?", arn)[0])
 
     def version(self, arn: str) -> VersionRecord | None:
@@ -283,7 +290,8 @@ class State:
         """Trainings that an earlier process left behind, and their projects, oldest first."""
         rows = self._rows("SELECT * FROM versions WHERE status = 'TRAINING_IN_PROGRESS' ORDER BY seq")
         projects = {row["arn"]: ProjectRecord(**row) for row in self._rows("SELECT * FROM projects")}
-        return [(projects[row["project_arn"]], VersionRecord(**row)) for row in rows]
+        # An earlier release let a project be deleted while a version of it was being made.
+        return [(projects[row["project_arn"]], VersionRecord(**row)) for row in rows if row["project_arn"] in projects]
 
     def set_version_progress(self, arn: str, done: int, total: int) -> None:
         """Images looked at, of all images."""
