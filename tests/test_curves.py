@@ -163,6 +163,30 @@ def test_calibration_counts_what_lies_in_each_bin(images, bins: int, with_weight
         curve.calibration(0)
 
 
+@given(st.integers(1, 999), st.integers(1, 12))
+@quick
+def test_a_confidence_at_an_edge_belongs_to_the_bin_above_whatever_the_floor(tenths: int, bins: int) -> None:
+    floor = tenths / 10
+    edges = np.linspace(floor, 100, bins + 1)
+    curve = tk.curve_of_scores("A", edges, np.ones(bins + 1, dtype=bool), min_confidence=floor)
+    table = curve.calibration(bins)
+    assert table["images"].tolist() == [1] * (bins - 1) + [2]  # 100 belongs to the last one
+    assert (table["mean_confidence"][:-1] == table["low"][:-1]).all()
+
+
+@pytest.mark.parametrize("kind", [tuple, set, np.array, pd.Index, pd.Series, iter])
+def test_several_labels_may_come_in_any_iterable(make, kind) -> None:
+    results = make.results({"Gambling": 60, "Alcohol": 90}, {})
+    rows = [(ref(n), label, n == 0) for n in range(2) for label in ("Gambling", "Alcohol")]
+    truth = tk.make_truth(pd.DataFrame(rows, columns=["source_ref", "label", "present"]))
+    curve = tk.threshold_curve(results, truth, kind(["Gambling", "Alcohol"]))
+    assert set(curve.label.split(" or ")) == {"Gambling", "Alcohol"}
+    assert (curve.thresholds.tolist(), curve.positives, curve.negatives) == ([90], 1, 1)
+    assert truth.of(kind(["Gambling", "Alcohol"])).to_dict() == {ref(0): True, ref(1): False}
+    with pytest.raises(NotLabelled, match="name at least one"):
+        tk.threshold_curve(results, truth, kind([]))
+
+
 def test_several_labels_are_one_curve_of_any_of_them(make) -> None:
     results = make.results({"Gambling": 60, "Alcohol": 90}, {"Alcohol": 70}, {"Gambling": 80}, {}, {"Gambling": 95})
     rows = [

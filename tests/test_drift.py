@@ -1,4 +1,5 @@
-from itertools import pairwise
+from itertools import pairwise, permutations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy.stats import ks_2samp
 
 import toolkit as tk
 from toolkit.errors import BelowFloor, InvalidArgument
+from toolkit.results import histogram_of
 
 runs = st.lists(st.none() | st.sampled_from([50.0, 60.0, 99.9]) | st.floats(50, 100, width=32), min_size=1, max_size=40)
 
@@ -38,7 +40,7 @@ def test_the_index_is_the_sum_over_the_quantiles_of_the_earlier_run(make) -> Non
     before = [*np.linspace(50, 99, 40), *[None] * 60]
     after = [*np.linspace(80, 99, 60), *[None] * 40]
     (row,) = tk.drift(results(make, "b", before), results(make, "a", after), bins=4).labels.to_dict("records")
-    edges = [50, *(before[n] for n in (9, 19, 29)), 101]
+    edges = [50, *(before[n] for n in (10, 20, 30)), 101]
     parts = []
     for scores in (before, after):
         given_scores = np.array([score for score in scores if score is not None])
@@ -46,6 +48,62 @@ def test_the_index_is_the_sum_over_the_quantiles_of_the_earlier_run(make) -> Non
         parts.append((np.array([*counts, 100 - len(given_scores)]) + 0.5) / 102.5)
     assert row["psi"] == pytest.approx(np.sum((parts[1] - parts[0]) * np.log(parts[1] / parts[0])))
     assert (row["before"], row["after"], row["shift"]) == (0.4, 0.6, "large")
+
+
+def run_of(scores, floor: float = 50) -> SimpleNamespace:
+    """What `drift` asks a run: one label, an image for each score; None is not reported."""
+    reported = np.array([score for score in scores if score is not None], dtype=np.float32)
+    return SimpleNamespace(
+        n_images=len(scores),
+        min_confidence=floor,
+        floor_source="caller",
+        label_names=lambda: ["Gambling"],
+        histogram=lambda label: histogram_of(reported),
+    )
+
+
+def index(before, after, **settings) -> float:
+    return float(tk.drift(run_of(before), run_of(after), **settings).labels["psi"][0])
+
+
+def test_a_shift_between_tied_confidences_is_seen() -> None:
+    low, high = [60] * 900 + [90] * 100, [60] * 100 + [90] * 900
+    assert index(low, high) == pytest.approx(index(high, low))
+    assert index(low, high) > 3
+    tens = [value for value in range(55, 105, 5) for _ in range(100)]
+    assert index(tens, [100 if value == 95 else value for value in tens]) > 0.1
+    assert index([60] * 1000, [90] * 1000) > 3
+    assert index([60] * 970 + [70, 80, 90] * 10, [60] * 970 + [70] * 30) > 0.05
+
+
+frequencies = st.lists(st.integers(0, 60), min_size=4, max_size=4).filter(lambda each: sum(each) >= 4)
+
+
+@given(frequencies, st.sampled_from(list(permutations(range(4), 2))))
+def test_a_shift_between_any_two_of_few_distinct_confidences_is_seen(before, way) -> None:
+    after = before.copy()
+    source, target = way
+    after[source], after[target] = 0, before[source] + before[target]
+    shift = index(*(np.repeat([55, 60, 70, 90], each).tolist() for each in (before, after)))
+    assert shift == pytest.approx(0, abs=1e-12) if after == before else shift > 1e-6
+
+
+@given(st.lists(st.integers(50, 100) | st.just(60), min_size=2, max_size=60), st.integers(2, 12))
+@settings(deadline=None)
+def test_bins_hold_shares_as_equal_as_ties_allow(scores, bins: int) -> None:
+    scores = sorted(scores)
+    values = sorted(set(scores))
+
+    def cut_between(one: int, other: int) -> bool:
+        """Whether an image that goes from one confidence to the other changes its bin."""
+        moved = [*scores]
+        moved[moved.index(one)] = other
+        return index(scores, moved, bins=bins) > 1e-9
+
+    below = [sum(score < other for score in scores) for one, other in pairwise(values) if cut_between(one, other)]
+    possible = [sum(score < value for score in scores) for value in values[1:]]
+    for quantile in (len(scores) * part / bins for part in range(1, bins) if possible):
+        assert min(abs(cut - quantile) for cut in below) == min(abs(cut - quantile) for cut in possible)
 
 
 def test_two_samples_of_one_collection_have_not_shifted(make) -> None:

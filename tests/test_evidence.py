@@ -67,7 +67,7 @@ def test_a_repeated_image_is_no_evidence_for_a_promise(make: Maker) -> None:
         curve = tk.threshold_curve(results, truth, "Gambling")
     choice = tk.choose_threshold(curve, "precision>=0.9", confidence_level=0.95)
     assert choice.threshold is None
-    assert "leave these out with results.distinct()" in choice.reason
+    assert "leave these out with read_results(…).distinct()" in choice.reason
     once = tk.threshold_curve(results.distinct(), truth, "Gambling")
     assert (once.positives, once.negatives, once.repeated) == (1, 1, 0)
     assert results.distinct().scores("Gambling").tolist() == [90, 40]
@@ -121,7 +121,7 @@ def test_a_label_that_is_a_kind_of_an_absent_one_is_warned_of(tmp_path) -> None:
     [
         ("fpr<=0", "no number of images shows that there is no mistake at all"),
         ("precision>=1", "no number of images shows that there is no mistake at all"),
-        ("fpr<=0.01", r"fpr is 0\.000 at best|more images without Gambling would do"),
+        ("fpr<=0.01", r"fpr is 0\.000 at best|more images without Gambling would be enough"),
         ("precision>=0.95", r"it takes \d+ without a mistake; label at least \d+ more that reach"),
     ],
 )

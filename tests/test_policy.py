@@ -264,3 +264,54 @@ def test_review_bands_become_conditions_of_a2i() -> None:
     ]
     assert open_end["ConditionParameters"] == {"ModerationLabelName": "Violence", "ConfidenceGreaterThanEquals": 60}
     assert tk.Policy({"Alcohol": tk.Rule(block=9)}).to_a2i() == {"Conditions": []}
+
+
+@given(st.floats(1, 100), st.floats(1, 100), st.integers(-2, 2))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+def test_conditions_of_a2i_decide_as_the_policy_does_in_double_precision(make, one, other, steps) -> None:
+    rule = tk.Rule(review=min(one, other), block=max(one, other))
+    near = [np.float32(edge) for edge in (rule.review, rule.block)]
+    for _ in range(abs(steps)):
+        near = [np.nextafter(edge, np.float32(1000 * steps)) for edge in near]
+    near = [float(np.clip(edge, 0, 100)) for edge in near]
+    policy = tk.Policy({"Gambling": rule})
+    decided = policy.decide(make.results(*({"Gambling": value} for value in near), min_confidence=0))["decision"]
+    (band,) = json.loads(json.dumps(policy.to_a2i()))["Conditions"]
+    ends = {name: value for check in band["And"] for name, value in check["ConditionParameters"].items()}
+    asked = [ends["ConfidenceGreaterThanEquals"] <= value < ends["ConfidenceLessThan"] for value in near]
+    assert asked == (decided == "review").tolist()
+
+
+def test_a_threshold_between_two_confidences_is_exported_as_the_one_that_it_means(make) -> None:
+    policy = tk.Policy({"Gambling": tk.Rule(review=90.16691)})
+    assert policy.decide(make.results({"Gambling": 90.16690826416016}))["decision"].tolist() == ["review"]
+    (condition,) = policy.to_a2i()["Conditions"]
+    assert condition["ConditionParameters"]["ConfidenceGreaterThanEquals"] == 90.16690826416016
+
+
+@pytest.mark.parametrize(
+    ("label", "advice"),
+    [
+        ("explicit", "did you mean Explicit?"),
+        ("GAMBLING", "did you mean Gambling?"),
+        ("House lable", "did you mean House label?"),
+        ("Quite something else", "name one that was reported, or is in the taxonomy."),
+    ],
+)
+def test_a_label_that_nobody_knows_is_warned_of_where_a_policy_is_applied(make, label: str, advice: str) -> None:
+    results = make.results({"Gambling": 85, "House label": 70}, {})
+    policy = tk.Policy({label: tk.Rule(block=60), "House label": tk.Rule(block=60), "Violence": tk.Rule(block=60)})
+    for apply in (policy.decide, policy.forecast):
+        with pytest.warns(UserWarning, match="neither in the taxonomy") as warned:
+            apply(results)
+        (said,) = (str(each.message) for each in warned)
+        assert said == (
+            f"{label} is neither in the taxonomy nor reported in this run, so its rule flags nothing; {advice}"
+        )
+
+
+def test_labels_of_the_taxonomy_and_of_the_run_are_not_warned_of(make, recwarn) -> None:
+    results = make.results({"House label": 70})
+    tk.Policy({name: tk.Rule(block=60) for name in ("House label", *taxonomy.PARENTS)}).forecast(results)
+    tk.Policy({OLD: tk.Rule(block=60)}).decide(results)
+    assert not recwarn.list

@@ -3,11 +3,13 @@ import io
 import json
 import multiprocessing
 import re
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import boto3
 import numpy as np
+import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
 from helpers import ref, result_line
@@ -483,11 +485,13 @@ def test_histograms_and_pairs_are_counts_of_images(make, scores) -> None:
             assert together.loc[one, other] == sum(one in labels and other in labels for labels in scores)
 
 
-def test_model_6_is_translated_and_says_what_had_no_counterpart(make) -> None:
-    def six(number: int, *labels: tuple[str, float, str]) -> str:
-        found = [manifests.Label(name, value, parent, 2 if parent else 1) for name, value, parent in labels]
-        return manifests.to_line(manifests.result_record(ref(number), found, model_version="6.1"))
+def six(number: int, *labels: tuple[str, float, str]) -> str:
+    """A results line of model 6.1: label, confidence, parent."""
+    found = [manifests.Label(name, value, parent, 2 if parent else 1) for name, value, parent in labels]
+    return manifests.to_line(manifests.result_record(ref(number), found, model_version="6.1"))
 
+
+def test_model_6_is_translated_and_says_what_had_no_counterpart(make) -> None:
     path = make.write(
         [
             six(0, ("Female Swimwear Or Underwear", 90, "Suggestive"), ("Suggestive", 90, "")),
@@ -524,6 +528,95 @@ def test_model_6_is_translated_and_says_what_had_no_counterpart(make) -> None:
     assert lifted.overview().set_index("label").loc[use, "images"] == 1
     with pytest.raises(InvalidArgument, match="can be translated to"):
         results.to_taxonomy("8")
+
+
+def nude(number: int) -> str:
+    """What model 6.1 calls Explicit Nudity is Explicit in 7.0, which calls something below it Explicit Nudity."""
+    return six(number, ("Nudity", 90 - number, "Explicit Nudity"), ("Explicit Nudity", 90 - number, ""))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda run, _: run.overview(),
+        lambda run, truth: tk.threshold_curve(run, truth, "Explicit Nudity"),
+        lambda run, truth: tk.compare(run, run, truth, "Explicit Nudity", 60),
+        lambda run, _: tk.drift(run, run),
+        lambda run, _: tk.Policy({"Explicit": tk.Rule(block=60)}).forecast(run),
+        lambda run, _: tk.sample_for_labeling(run, 4, "Explicit Nudity"),
+    ],
+)
+@pytest.mark.parametrize("mixed", [False, True])
+def test_what_model_6_said_is_never_taken_for_labels_of_model_7_in_silence(make, ask, mixed: bool) -> None:
+    newest = result_line(3, {"Explicit": 95, "Explicit Nudity": 95}) if mixed else nude(3)
+    run = tk.read_results(make.write([*map(nude, range(3)), newest]), min_confidence=50)
+    truth = make.truth("Explicit Nudity", [True, False, True, False])
+    answered = "6.1 and 7.0" if mixed else "6.1"
+    with pytest.warns(
+        UserWarning, match=f"answered by model {answered}; labels of 6.1 are not .*--taxonomy 7.0"
+    ) as said:
+        ask(run, truth)
+    assert "results.jsonl" in str(said[0].message)
+    assert len({(str(one.message), one.filename, one.lineno) for one in said}) == 1  # which Python says once
+    for quiet in (run.to_taxonomy("7.0"), make.results({"Explicit Nudity": 90}, {}, {}, {}, min_confidence=50)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ask(quiet, truth)
+    assert set(tk.Policy({"Explicit": tk.Rule(block=60)}).decide(run.to_taxonomy("7.0"))["decision"]) == {"block"}
+
+
+def test_a_model_whose_labels_nobody_can_translate_is_said(make) -> None:
+    with pytest.warns(UserWarning, match="answered by model 8.0.*look at the results of each model by themselves"):
+        make.results({"Gambling": 90}, model_version="8.0").scores("Gambling")
+
+
+def test_what_was_translated_stays_as_it_is(make) -> None:
+    run = tk.read_results(
+        make.write([nude(0), six(1, ("Suggestive", 70, "")), result_line(2, {"Explicit Nudity": 99})])
+    )
+    with pytest.warns(UserWarning, match="no counterpart"):
+        once = run.to_taxonomy("7.0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        twice = once.where(once.images["image"].to_numpy() < 9).to_taxonomy("7.0")
+    pd.testing.assert_frame_equal(twice.labels, once.labels)
+    assert twice.scores("Explicit").tolist()[0] == once.scores("Explicit Nudity").tolist()[0] == 90
+    assert twice.images["model_version"].tolist() == ["6.1", "6.1", "7.0"]
+    assert twice.translated
+
+
+def written(make, name: str, confidences, label: str = "Gambling"):
+    return make.write([result_line(n, {label: c}) for n, c in enumerate(confidences)], name)
+
+
+@pytest.mark.parametrize("read", [tk.read_results, tk.summarize])
+def test_floors_that_evidently_differ_are_not_guessed_as_one(make, read) -> None:
+    low, high = (
+        written(make, "low.jsonl", np.linspace(5.15, 99, 40)),
+        written(make, "high.jsonl", np.linspace(50, 99, 40)),
+    )
+    expected = (
+        r"low\.jsonl reports nothing below 5\.15, and .*high\.jsonl nothing below 50, .*read them apart, or say it "
+        r"\(min_confidence, --min-confidence\) if it was one for all\.$"
+    )
+    for manifests_of in ([low, high], [high, low]):
+        with pytest.raises(InvalidArgument, match=expected):
+            read(manifests_of)
+    assert read([low, high], min_confidence=5).min_confidence == 5
+    assert read(low).min_confidence == np.float32(5.15)
+
+
+@pytest.mark.parametrize("read", [tk.read_results, tk.summarize])
+def test_floors_that_differ_no_more_than_chance_does_are_guessed_as_one(make, read) -> None:
+    random = np.random.default_rng(0)
+    some = [written(make, f"{n}.jsonl", random.uniform(50, 100, random.integers(0, 30))) for n in range(100)]
+    some += [written(make, "one.jsonl", [99]), make.write([result_line(7, {})], "none.jsonl")]
+    assert read(some).min_confidence == tk.read_results(some, min_confidence=0).labels["confidence"].min()
+    # Three labels of one image are one piece of evidence.
+    deep = make.write(
+        [result_line(n, dict.fromkeys(["Smoking", *taxonomy.ancestors("Smoking")], 95)) for n in range(8)]
+    )
+    assert read([deep, written(make, "eight.jsonl", [60] * 8)]).min_confidence == 60
 
 
 def test_every_label_of_model_6_has_a_place_in_the_tree_of_model_7() -> None:

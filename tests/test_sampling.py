@@ -23,7 +23,7 @@ def world(make):
 
 def labelled(sample: pd.DataFrame, truth: pd.Series, *, weights: bool = True) -> tk.Truth:
     table = sample.assign(present=truth.reindex(sample["source_ref"]).to_numpy())
-    return tk.make_truth(table if weights else table.drop(columns="weight"))
+    return tk.make_truth(table if weights else table.drop(columns=["weight", "probability"]))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

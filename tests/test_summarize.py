@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -196,6 +198,55 @@ def test_two_processes_of_dask_say_what_one_says(make) -> None:
     pd.testing.assert_frame_equal(spread.forecast(), alone.forecast(), check_exact=True)
 
 
+def test_a_summary_of_model_6_says_so_and_translates_it(make) -> None:
+    old = manifests.result_record(ref(0), [manifests.Label("Explicit Nudity", 90)], model_version="6.1")
+    paths = [
+        make.write([manifests.to_line(old)], "old.jsonl"),
+        make.write([result_line(1, {"Explicit": 80})], "new.jsonl"),
+    ]
+    policy, truth = tk.Policy({"Explicit": tk.Rule(block=85)}), tk.make_truth(
+        pd.DataFrame({"source_ref": [ref(0), ref(1)], "label": "Explicit", "present": [True, False]})
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match=r"answered by model 6.1 and 7.0; .*summarize\(…, taxonomy=\"7.0\"\)") as said:
+        tk.summarize(paths, truth, policy)
+    assert len(said) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = tk.summarize(paths, truth, policy, taxonomy="7.0")
+    rows = tk.read_results(paths).to_taxonomy("7.0")
+    pd.testing.assert_frame_equal(found.overview(), rows.overview(), check_dtype=False)
+    pd.testing.assert_frame_equal(found.forecast(), policy.forecast(rows))
+    pd.testing.assert_frame_equal(found.curve("Explicit").table, tk.threshold_curve(rows, truth, "Explicit").table)
+    with pytest.raises(InvalidArgument, match="can be translated to"):
+        tk.summarize(paths, taxonomy="6.1")
+
+
+def test_guessed_floors_that_evidently_differ_do_not_add_up(make) -> None:
+    low, high = (
+        tk.summarize(
+            make.write([result_line(first + n, {"Gambling": c}) for n, c in enumerate(scores)], f"{first}.jsonl")
+        )
+        for first, scores in ((0, np.linspace(5.15, 99, 40)), (100, np.linspace(50, 99, 40)))
+    )
+    with pytest.raises(
+        InvalidArgument, match=r"0\.jsonl reports nothing below 5\.15, and .*100\.jsonl nothing below 50"
+    ):
+        high + low
+    assert (low + low).n_images == 80
+
+
+def test_a_summary_warns_of_repeated_images_as_the_rows_do(make) -> None:
+    lines = [result_line(number % 2, {"Gambling": 90.0 - 50 * (number % 2)}) for number in range(200)]
+    path, truth = make.write(lines), judged(3)
+    for ask in (
+        lambda: tk.threshold_curve(tk.read_results(path), truth, "Gambling"),
+        lambda: tk.summarize(path, truth).curve("Gambling"),
+    ):
+        with pytest.warns(UserWarning, match=r"99 of 100 judged .*read_results\(…\)\.distinct\(\)") as said:
+            ask()
+        assert said[0].filename == __file__
+
+
 def test_summaries_of_different_floors_do_not_add_up(make) -> None:
     make.results({"Gambling": 90}, {"Gambling": 60})
     path = make.folder / "results.jsonl"
@@ -204,3 +255,15 @@ def test_summaries_of_different_floors_do_not_add_up(make) -> None:
         with pytest.raises(InvalidArgument, match="nothing is known below"):
             one + other
     assert (low + low).min_confidence == 5
+
+
+def test_a_misspelt_label_of_a_policy_is_warned_of_once_for_the_whole_collection(make, recwarn) -> None:
+    for number, label in enumerate(("House label", "Gambling")):
+        (make.folder / str(number)).mkdir()
+        make.write([result_line(number, {label: 80})], f"{number}/results.jsonl")
+    rules = {"House label": tk.Rule(block=60), "gambling": tk.Rule(block=60)}
+    whole = tk.summarize(make.folder, policy=tk.Policy(rules), min_confidence=0)
+    assert not recwarn.list
+    whole.forecast()
+    (said,) = recwarn.list
+    assert "gambling is neither in the taxonomy nor reported" in str(said.message)

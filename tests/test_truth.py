@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import toolkit as tk
 from toolkit import manifests
-from toolkit.errors import InvalidArgument, NotLabelled, UnreadableManifest
+from toolkit.errors import InvalidArgument, InvalidObjective, NotLabelled, UnreadableManifest
 
 
 def rows(*judgements: tuple[int, str, object]) -> pd.DataFrame:
@@ -281,3 +281,105 @@ def test_an_annotation_of_another_kind_is_refused_with_its_line(tmp_path, line: 
     (tmp_path / "t.jsonl").write_text(line)
     with pytest.raises(UnreadableManifest, match=f"line 1: .*{why}"):
         tk.read_truth(tmp_path / "t.jsonl")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+@pytest.mark.parametrize("wide", [False, True])
+def test_probabilities_count_as_the_weights_that_they_are_the_inverse_of(tmp_path, name: str, wide: bool) -> None:
+    table = weighted((1, "Gambling", 1, 2.0), (2, "Gambling", 0, 8.0))
+    if wide:
+        table = table[["source_ref", "weight"]].assign(Gambling=table["present"])
+    chances = table.assign(probability=1 / table["weight"])
+    for each in (chances, chances.drop(columns="weight"), table.assign(probability=[7, 0])):  # where both are, weight
+        each.to_csv(tmp_path / name, index=False) if name == "t.csv" else each.to_parquet(tmp_path / name)
+        truth = tk.read_truth(tmp_path / name)
+        assert truth.labels == ["Gambling"]
+        assert truth.weights.to_dict() == {ref(1): 2.0, ref(2): 8.0}
+    assert tk.make_truth(table.drop(columns="weight").assign(probability=0.25)).weights is None  # a uniform sample
+
+
+@pytest.mark.parametrize("wrong", [0, -0.5, 1.5, 50, None, "often", float("inf"), 1e-310])
+def test_a_probability_that_is_none_is_refused(wrong: object) -> None:
+    table = rows((1, "Gambling", 1), (2, "Gambling", 0)).assign(probability=[0.5, wrong])
+    with pytest.raises(
+        UnreadableManifest, match=r"the probability of s3://bucket/2\.jpg is .* write a number above 0 and at most 1"
+    ):
+        tk.make_truth(table)
+    with pytest.raises(UnreadableManifest, match=r"1\.jpg has two probabilities"):
+        tk.make_truth(rows((1, "Gambling", 1), (1, "Alcohol", 1)).assign(probability=[0.5, 0.25]))
+
+
+def test_a_sample_without_its_weights_keeps_its_probabilities_and_is_promised_nothing(make) -> None:
+    results = make.results(*({"Gambling": 50 + number % 50} if number % 3 else {} for number in range(400)))
+    sample = tk.sample_for_labeling(results, 100, "Gambling").assign(present=lambda each: each["confidence"] > 70)
+    curves = [
+        tk.threshold_curve(results, tk.make_truth(table), "Gambling")
+        for table in (sample, sample.drop(columns="weight"))
+    ]
+    pd.testing.assert_frame_equal(curves[0].table, curves[1].table)
+    with pytest.raises(InvalidObjective, match="nothing can be promised on weighted samples"):
+        tk.choose_threshold(curves[1], "precision>=0.5", confidence_level=0.9)
+
+
+COUNTED = ["source_ref", "label", "present", "weight", "probability", "chances"]
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.title, " {}".format, "{}\t".format])
+@pytest.mark.parametrize("column", COUNTED)
+def test_a_column_that_is_nearly_named_as_one_that_counts_is_refused(column: str, spelled) -> None:
+    table = weighted((1, "Gambling", 1, 2.0), (2, "Gambling", 0, 8.0)).assign(
+        probability=[0.5, 0.125], chances="unequal"
+    )
+    wide = table.drop(columns=["label", "present"]).assign(Gambling=[1, 0])
+    for each in (table, wide):
+        if column in each:
+            with pytest.raises(UnreadableManifest, match=f"is not {column!r}; rename it so, or drop it"):
+                tk.make_truth(each.rename(columns={column: spelled(column)}))
+
+
+def test_blanks_around_the_names_of_columns_of_a_csv_are_no_part_of_them(tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("source_ref , label, present , weight \na,Gambling,1,2\nb,Gambling,0,3\n")
+    assert tk.read_truth(tmp_path / "t.csv").weights.to_dict() == {"a": 2.0, "b": 3.0}
+    (tmp_path / "t.csv").write_text("source_ref,label,present,Weight\na,Gambling,1,2\nb,Gambling,0,3\n")
+    with pytest.raises(UnreadableManifest, match=r"t\.csv: the column 'Weight' is not 'weight'"):
+        tk.read_truth(tmp_path / "t.csv")
+
+
+KIN = ["Alcohol", "Alcohol Use", "Drinking", "Alcoholic Beverages"]
+
+
+@pytest.mark.filterwarnings("ignore:.*of which it is a kind")
+@given(st.dictionaries(st.sampled_from(KIN), st.booleans(), min_size=1))
+def test_nothing_follows_from_judgements_that_contradict_each_other(said: dict[str, bool]) -> None:
+    truth = tk.make_truth(rows(*((1, label, present) for label, present in said.items())))
+
+    def above(label: str) -> set[str]:
+        return {"Drinking": {"Alcohol Use", "Alcohol"}, "Alcohol": set()}.get(label, {"Alcohol"})
+
+    torn = {
+        name
+        for one in said
+        for other in above(one) & set(said)
+        if said[one] and not said[other]
+        for name in (one, other)
+    }
+    for label in KIN:
+        implied = {
+            present
+            for name, present in said.items()
+            if name not in torn and (label in above(name) if present else name in above(label))
+        }
+        assert len(implied) < 2
+        expected = said.get(label, next(iter(implied), None))
+        found = None
+        with suppress(NotLabelled):
+            found = truth.of(label)[ref(1)]
+        assert found == expected, label
+
+
+@pytest.mark.filterwarnings("ignore:.*of which it is a kind")
+def test_a_label_under_one_present_and_one_absent_is_unknown() -> None:
+    truth = tk.make_truth(rows((1, "Alcohol", 0), (1, "Alcohol Use", 1), (2, "Alcohol", 0)))
+    assert truth.of("Drinking").to_dict() == {ref(2): False}
+    assert truth.of("Alcoholic Beverages").to_dict() == {ref(2): False}
+    assert truth.of("Alcohol").to_dict() == {ref(1): False, ref(2): False}  # itself was judged

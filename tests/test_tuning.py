@@ -173,7 +173,7 @@ def test_where_nothing_can_be_promised_the_reason_says_how_many_labels_are_missi
     missing = tk.choose_threshold(curve, "recall>=0.98", confidence_level=0.95)
     assert missing.threshold is None
     more = next(n for n in range(1, 300) if 0.98 ** (curve.positives + n) <= 0.05)
-    assert f"about {more} more images with label would do, should recall stay at 1.000" in missing.reason
+    assert f"about {more} more images with label would be enough, if recall stays at 1.000" in missing.reason
     hopeless = tk.choose_threshold(curve, "precision>=0.999", confidence_level=0.95)
     assert hopeless.threshold is None
 
@@ -181,7 +181,7 @@ def test_where_nothing_can_be_promised_the_reason_says_how_many_labels_are_missi
 def test_the_images_that_are_said_to_be_missing_are_enough() -> None:
     scores, there = [80.0] * 45 + [10.0] * 50, [True] * 43 + [False] * 52
     missing = tk.choose_threshold(tk.curve_of_scores("A", scores, there), "precision>=0.9", confidence_level=0.95)
-    said = re.search(r"about (\d+) more that reach (\S+) \(some (\d+) of them with A\) would do", missing.reason)
+    said = re.search(r"about (\d+) more that reach (\S+) \(about (\d+) of them with A\) would be enough", missing.reason)
     more, reach, rightly = int(said[1]), float(said[2]), int(said[3])
     scores += [reach] * more
     there += [True] * rightly + [False] * (more - rightly)
@@ -303,3 +303,61 @@ def test_a_test_that_passes_at_its_very_level_is_not_lost_to_rounding(limit: flo
         tk.curve_of_scores("label", scores, there), f"precision>={limit}", confidence_level=level
     )
     assert choice.threshold is not None
+
+
+def reached(bound: Bound, rate: float) -> bool:
+    return rate >= bound.limit if bound.at_least else rate <= bound.limit
+
+
+@given(
+    st.lists(
+        st.tuples(st.none() | st.sampled_from([50.0, 60.0, 70.0, 80.0, 90.0]), st.booleans(), st.integers(1, 30)),
+        min_size=2,
+        max_size=8,
+    ),
+    st.sampled_from(["precision", "recall", "fpr", "flagged"]),
+    st.sampled_from([0.05, 0.2, 1 / 3, 0.5, 0.75, 0.8]),
+    st.sampled_from([0.5, 0.8, 0.95]),
+)
+@settings(max_examples=400, deadline=None)
+def test_a_reason_says_that_labels_will_not_help_only_where_no_threshold_reaches_the_bound(
+    groups, rate, limit, level
+) -> None:
+    images = [(np.nan if score is None else score, there) for score, there, size in groups for _ in range(size)]
+    curve = tk.curve_of_scores("A", *zip(*images, strict=True))
+    bound = Bound(rate, limit)
+    objective = f"{rate}{'>=' if bound.at_least else '<='}{limit!r}"
+    choice = tk.choose_threshold(curve, objective, confidence_level=level)
+    reason = choice.reason
+    rates = curve.rates[rate].to_numpy()
+    if "more labels will not help" in reason:
+        best = float(re.search(rf"{rate} is (\S+) at best", reason)[1])
+        assert not any(reached(bound, each) for each in rates)
+        assert not reached(bound, best)
+        assert best == pytest.approx(rates.max() if bound.at_least else rates.min(), abs=0.001)
+    elif "at best" in reason:  # it reaches the limit, and no more
+        assert "too near to it" in reason
+        assert any(reached(bound, each) for each in rates)
+    elif "would be enough" in reason:
+        stays = float(re.search(rf"if {rate} stays at (\S+)\.$", reason)[1])
+        assert reached(bound, stays)
+        assert stays != limit
+        found = curve.rates[[reached(bound, each) for each in rates]]
+        assert found["tp"].any()
+    elif "find none of the" in reason:
+        assert not curve.rates[[reached(bound, each) for each in rates]]["tp"].any()
+
+
+def test_one_sure_answer_that_is_right_is_not_called_hopeless() -> None:
+    scores, there = [95.0] + [80.0] * 20, [True] + [True] * 14 + [False] * 6
+    curve = tk.curve_of_scores("A", scores, there)
+    reason = tk.choose_threshold(curve, "precision>=0.8", confidence_level=0.95).reason
+    assert re.search(r"about \d+ more that reach 95 .* would be enough, if precision stays at 1\.000\.$", reason)
+    level = tk.choose_threshold(
+        tk.curve_of_scores("A", [80.0] * 20, [True] * 16 + [False] * 4), "precision>=0.8", confidence_level=0.95
+    )
+    assert "precision is 0.800 at best on this sample, too near to it" in level.reason
+    below = tk.curve_of_scores("A", [80.0] * 2500, [True] * 1999 + [False] * 501)
+    promised = tk.choose_threshold(below, "precision>=0.8", confidence_level=0.95)
+    assert "precision is 0.7996 at best on this sample; more labels will not help." in promised.reason
+    assert "the nearest is precision 0.7996 at 80" in tk.choose_threshold(below, "precision>=0.8").reason

@@ -58,8 +58,9 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     policy
         Also says which images it would decide differently; takes two runs with images in common.
     bins
-        Into how many the confidences of the earlier run are cut, at their quantiles; 2 to 100. Images on which the
-        label was not reported are a bin of their own.
+        Into how many the confidences of the earlier run are cut, at their quantiles; 2 to 100. Tied images stay
+        together, and each of few distinct confidences has a bin to itself. Images on which the label was not reported
+        are a bin of their own.
 
     Returns
     -------
@@ -119,7 +120,7 @@ def _shift(
 
 
 def _psi(histograms: list[pd.Series], totals: list[int], bins: int) -> float:
-    edges = _quantiles(histograms[0], bins)
+    edges = _edges(histograms, totals, bins)
     shares = []
     for histogram, total in zip(histograms, totals, strict=True):
         place = np.searchsorted(edges, histogram.index.to_numpy(), side="right")
@@ -129,13 +130,32 @@ def _psi(histograms: list[pd.Series], totals: list[int], bins: int) -> float:
     return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
 
 
-def _quantiles(histogram: pd.Series, bins: int) -> NDArray[np.float32]:
-    """Inner edges that cut the counted images into about equal parts; fewer where many are tied."""
-    if histogram.empty:
-        return np.zeros(0, dtype=np.float32)
-    upto = histogram.cumsum().to_numpy() / histogram.sum()
-    rows = np.searchsorted(upto, np.arange(1, bins) / bins)
-    return np.unique(histogram.index.to_numpy(np.float32)[rows])
+def _edges(histograms: list[pd.Series], totals: list[int], bins: int) -> NDArray[np.float32]:
+    """The confidences at which the inner bins begin: the nearest to the quantiles of the earlier run.
+
+    Where quantiles fall together on what is tied, the bins that this saves cut what both runs have most of; there are
+    never more of them than images in the earlier run, as bins for each image of a rare label would show mere chance.
+    """
+    first = histograms[0]
+    shares = pd.concat([each / total for each, total in zip(histograms, totals, strict=True)]).groupby(level=0).sum()
+    values, below = shares.index.to_numpy(np.float32), np.append(0, shares.cumsum().to_numpy())
+    cuts = {0, len(values)}
+    if len(first) > 1:
+        upto = first.cumsum().to_numpy()
+        begins = first.index.to_numpy(np.float32)[1:]
+        cuts.update(np.searchsorted(values, begins[_nearest(upto[:-1], upto[-1] * np.arange(1, bins) / bins)]))
+    while len(cuts) <= min(bins, len(values), first.sum()):
+        ends = np.sort(list(cuts))
+        most = np.argmax(np.where(np.diff(ends) > 1, np.diff(below[ends]), 0))
+        low, high = ends[most], ends[most + 1]
+        cuts.update(low + 1 + _nearest(below[low + 1 : high], below[[low, high]].mean(keepdims=True)))
+    edges: NDArray[np.float32] = values[np.sort(list(cuts))[1:-1]]
+    return edges
+
+
+def _nearest(ascending: Floats, wanted: Floats) -> NDArray[np.intp]:
+    """For each wanted number, the place of the one that is nearest to it."""
+    return np.searchsorted((ascending[:-1] + ascending[1:]) / 2, wanted)
 
 
 def _ks(histograms: list[pd.Series], totals: list[int]) -> float:

@@ -1,6 +1,5 @@
 """Which images to label next, with the probability that each had of being picked."""
 
-import difflib
 from typing import Final
 
 import numpy as np
@@ -54,7 +53,8 @@ def sample_for_labeling(
     pandas.DataFrame
         One row a picked image, in random order: `source_ref`, `label`, `confidence` (percent; NaN where not reported),
         `probability` (of having been picked, above 0 and at most 1), `weight` (its inverse). Fill in a column `present`
-        and keep `weight`: `read_truth` and `make_truth` carry it on, and every rate makes up for the unequal chances.
+        and keep `weight` or `probability`: `read_truth` and `make_truth` carry it on, and every rate makes up for the
+        unequal chances.
         Keep the rows that nobody judged, too: their weights may be all that shows that the chances were unequal.
 
     Raises
@@ -79,10 +79,8 @@ def sample_for_labeling(
         checks.within("threshold", threshold, 0, 100)
     if threshold is not None and strategy == "threshold":
         results.require(threshold, label)
-    if taxonomy.level(taxonomy.canonical(label)) is None and label not in results.label_names():
-        near = difflib.get_close_matches(label, [*results.label_names(), *taxonomy.PARENTS], n=1)
-        hint = f"did you mean {near[0]}?" if near else "name one that was reported, or is in the taxonomy."
-        raise InvalidSample(f"{label}: no such label; {hint}")
+    if advice := taxonomy.advice_on_unknown(label, results.label_names()):
+        raise InvalidSample(f"{label}: no such label; {advice}")
     images = pd.DataFrame({"source_ref": results.images["source_ref"], "confidence": results.scores(label)})
     images = images.drop_duplicates("source_ref", ignore_index=True)
     random = np.random.default_rng(seed)

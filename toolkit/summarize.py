@@ -21,19 +21,22 @@ from numpy.typing import NDArray
 from toolkit import checks, parallel, taxonomy
 from toolkit.confidence import written
 from toolkit.curves import Interval, ThresholdCurve, curve_of_scores
+from toolkit.curves.making import warn_of_repeated
 from toolkit.errors import InvalidArgument, NotLabelled
-from toolkit.policy import Policy, Rule, forecast_of
+from toolkit.policy import Policy, Rule, decisions_of, forecast_of
 from toolkit.results import GUESSED, Opener, Results, list_manifests
+from toolkit.results.lift import require_version, warn_of_models
 from toolkit.results.reading import (
     concat,
     floor_of,
     place_of_summary,
     put_together,
     read_each,
+    require_one_floor,
     smallest,
     without_missing,
 )
-from toolkit.results.table import Floor, failures_in_words, highest
+from toolkit.results.table import Floor, failures_in_words, highest, translated
 from toolkit.truth import Truth
 
 _LABEL: Final = ["name", "parent", "level"]
@@ -45,13 +48,17 @@ class Answered(NamedTuple):
     """What a manifest is about, in few words: whether two of them may count the same images as two models see them.
 
     `first` and `last` are the names of its images that come first and last in the order of characters; `models` are the
-    versions that answered, those of an adapter with its ARN.
+    versions that answered, those of an adapter with its ARN; `versions` those of the base models alone. `seen` is the
+    smallest confidence (percent), `tops` the number of labels of level 1.
     """
 
     first: str
     last: str
     models: tuple[str, ...]
     manifest: str
+    versions: tuple[str, ...]
+    seen: float
+    tops: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +117,7 @@ class CollectionSummary:
             different models and may be of the same images, as in `summarize`.
         """
         _require_counted_alike(self, other)
-        return _sum([self, other])
+        return _require_one_guess(_sum([self, other]))
 
     @property
     def failures(self) -> str:
@@ -148,7 +155,7 @@ class CollectionSummary:
     def curve(
         self, label: str, *, confidence_level: float = 0.95, interval: Interval = "clopper-pearson"
     ) -> ThresholdCurve:
-        """The curve of one label on the judged images; as `threshold_curve`.
+        """The curve of one label on the judged images; as `threshold_curve`, and warns as that does.
 
         Raises
         ------
@@ -169,6 +176,8 @@ class CollectionSummary:
             )
         each = rows.loc[rows.index.repeat(rows["images"])]
         there = self.seen[_images_of(self.truth).get_indexer(judged.index)]
+        repeated = len(each) - int(there.sum())
+        warn_of_repeated(label, repeated, len(each))
         return curve_of_scores(
             label,
             each["confidence"].to_numpy(),
@@ -179,11 +188,11 @@ class CollectionSummary:
             interval=interval,
             unmatched=int((~there).sum()),
             floor_guessed=self.floor_source == GUESSED,
-            repeated=len(each) - int(there.sum()),
+            repeated=repeated,
         )
 
     def forecast(self, *, confidence_level: float = 0.95) -> pd.DataFrame:
-        """What the policy would do with a thousand images like these; as `Policy.forecast`.
+        """What the policy would do with a thousand images like these; as `Policy.forecast`, and warns as it does.
 
         Raises
         ------
@@ -196,6 +205,7 @@ class CollectionSummary:
             raise InvalidArgument("summarized without a policy; give `policy` to summarize.")
         checks.confidence_level(confidence_level)
         self.policy.require(self.min_confidence, guessed=self.floor_source == GUESSED)
+        self.policy.warn_of_unknown(self)
         return forecast_of(self.decisions, confidence_level)
 
     def __repr__(self) -> str:
@@ -211,6 +221,7 @@ def summarize(
     policy: Policy | None = None,
     *,
     min_confidence: float | None = None,
+    taxonomy: str | None = None,
     session: Opener | None = None,
     executor: Executor | None = None,
 ) -> CollectionSummary:
@@ -232,6 +243,9 @@ def summarize(
         For forecasts.
     min_confidence
         The floor of the runs in percent; None takes the smallest confidence seen, and the summary says so.
+    taxonomy
+        "7.0" translates what model 6.1 said, as `Results.to_taxonomy`; labels without a counterpart are kept as they
+        are. None leaves all labels as they are, and warns (UserWarning) where they are not those of model 7.0.
     session
         For S3; for an executor with other processes, a function that makes one (`functools.partial(tk.connect, …)`).
     executor
@@ -249,19 +263,26 @@ def summarize(
         As `read_results`.
     InvalidArgument
         `min_confidence` is out of its range, or above a confidence in a file; or the manifests may be runs of different
-        models on the same images; or a folder holds a manifest twice, as `list_manifests`.
+        models on the same images; or a folder holds a manifest twice, as `list_manifests`; or nobody said a floor, and
+        the manifests evidently have different ones; or another taxonomy.
     """
     if min_confidence is not None:
         checks.within("min_confidence", min_confidence, 0, 100)
     uris = list_manifests(sources, session=session)
-    work = partial(_reduce, asked=_Asked.of(truth), policy=policy, session=session)
+    if taxonomy is not None:
+        require_version(taxonomy)
+    work = partial(_reduce, asked=_Asked.of(truth), policy=policy, translate=taxonomy is not None, session=session)
     # Manifests of one folder share its summary, which counts once.
     places = pd.Index([place_of_summary(uri) for uri in uris])
     first, alone = ~places.duplicated(), ~places.duplicated(keep=False)
     items = list(zip(uris, first.tolist(), alone.tolist(), strict=True))
     whole = _fold(parallel.in_batches(work, items, executor))
+    if taxonomy is None:
+        _warn_of_models(whole)
     floor, floor_source = floor_of(whole.min_confidence, min_confidence)
-    return replace(whole, min_confidence=floor, floor_source=floor_source, truth=truth, policy=policy)
+    return _require_one_guess(
+        replace(whole, min_confidence=floor, floor_source=floor_source, truth=truth, policy=policy)
+    )
 
 
 @dataclass(frozen=True)
@@ -302,7 +323,11 @@ def _images_of(truth: Truth) -> pd.Index:
 
 
 def _reduce(
-    items: Sequence[tuple[str, bool, bool]], asked: _Asked, policy: Policy | None, session: Opener | None
+    items: Sequence[tuple[str, bool, bool]],
+    asked: _Asked,
+    policy: Policy | None,
+    translate: bool,
+    session: Opener | None,
 ) -> CollectionSummary:
     """What a worker does: some manifests in, each with whether it is the first beside its summary, and the only one;
     counts out.
@@ -312,15 +337,18 @@ def _reduce(
     for (uri, first, alone), (tables, failed) in zip(items, read, strict=True):
         if failed is not None and not alone:
             failed = without_missing(failed) if first else failed.iloc[:0]
-        one = (tables, failed)
-        parts.append(_counted(put_together([uri], [one]), asked, policy))
+        results = put_together([uri], [(tables, failed)])
+        if translate:
+            results, _ = translated(results)
+        # Of models one warning tells, for all the manifests together.
+        parts.append(_counted(replace(results, translated=True), asked, policy))
     return _sum(parts)
 
 
 def _counted(results: Results, asked: _Asked, policy: Policy | None) -> CollectionSummary:
     decisions = pd.Series(dtype="int64")
-    if policy is not None:  # whether the floor allows it is asked once, of all the manifests together
-        decisions = policy.decide(replace(results, min_confidence=0.0))["decision"].astype("str").value_counts()
+    if policy is not None:  # whether the run can speak about it is asked once, of all the manifests together
+        decisions = decisions_of(policy.rules, results)["decision"].astype("str").value_counts()
     place = asked.images.get_indexer(pd.Index(results.images["source_ref"]))
     seen = np.zeros(len(asked.images), dtype=bool)
     seen[place[place >= 0]] = True
@@ -345,7 +373,9 @@ def _answered(results: Results) -> tuple[Answered, ...]:
     versions = results.images[["model_version", "project_version"]].drop_duplicates().astype("str").fillna("")
     models = sorted({f"{model} {adapter}".strip() for model, adapter in versions.itertuples(index=False)} - {""})
     names = results.images["source_ref"]
-    return (Answered(names.min(), names.max(), tuple(models), ", ".join(results.sources)),)
+    where, known = ", ".join(results.sources), tuple(results.model_versions)
+    tops = int((highest(results.labels)["level"] == 1).sum())
+    return (Answered(names.min(), names.max(), tuple(models), where, known, smallest(results.labels), tops),)
 
 
 def _judged(results: Results, asked: _Asked, place: NDArray[np.intp]) -> pd.DataFrame:
@@ -376,9 +406,9 @@ def _fold(parts: Iterable[CollectionSummary]) -> CollectionSummary:
     for part in parts:
         size = 1
         while piles and piles[-1][0] == size:
-            part, size = piles.pop()[1] + part, 2 * size
+            part, size = _sum([piles.pop()[1], part]), 2 * size
         piles.append((size, part))
-    return reduce(lambda right, left: left + right, (part for _, part in reversed(piles)))
+    return reduce(lambda right, left: _sum([left, right]), (part for _, part in reversed(piles)))
 
 
 def _sum(parts: Sequence[CollectionSummary]) -> CollectionSummary:
@@ -459,6 +489,22 @@ def _rules(policy: Policy | None) -> dict[str, Rule] | None:
 
 def _same_weights(one: pd.Series | None, other: pd.Series | None) -> bool:
     return one is other if one is None or other is None else one.equals(other)
+
+
+def _require_one_guess(whole: CollectionSummary) -> CollectionSummary:
+    """The same; refused where its floor was guessed, and its manifests evidently have different ones."""
+    if whole.floor_source == GUESSED and len(whole.answered) > 1:
+        images = whole.counts[whole.counts["level"] == 1].groupby("confidence")["images"].sum()
+        upto = np.append(0, images.cumsum().to_numpy())
+        seen = [one.seen for one in whole.answered]
+        below = upto[np.searchsorted(images.index.to_numpy(), np.array(seen, dtype=np.float32))]
+        require_one_floor([one.manifest for one in whole.answered], seen, [one.tops for one in whole.answered], below)
+    return whole
+
+
+def _warn_of_models(whole: CollectionSummary) -> None:
+    versions = sorted(set(chain.from_iterable(one.versions for one in whole.answered)))
+    warn_of_models("this summary", versions, f'translate them with summarize(…, taxonomy="{taxonomy.MODEL_VERSION}")')
 
 
 def _require_one_model(answered: Sequence[Answered]) -> None:

@@ -4,7 +4,8 @@ Level 1 is the top. A label that is in no table is kept as it is by every reader
 name that is unknown here is not an error here; `parent` and `ancestors` then say nothing about it.
 """
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -173,3 +174,18 @@ def level(name: str) -> int | None:
     2
     """
     return len(ancestors(name)) + 1 if canonical(name) in PARENTS else None
+
+
+def advice_on_unknown(name: str, reported: Collection[str]) -> str | None:
+    """What to do about a label that is neither in the tree nor among those that a run reported, as the end of a
+    sentence; None if it is in one of them.
+
+    >>> advice_on_unknown("explicit", ["My label"])
+    'did you mean Explicit?'
+    """
+    known = [*reported, *PARENTS]
+    if canonical(name) in known:
+        return None
+    spelled = {label.lower(): label for label in reversed(known)}
+    near = difflib.get_close_matches(name.lower(), spelled, n=1)
+    return f"did you mean {spelled[near[0]]}?" if near else "name one that was reported, or is in the taxonomy."

@@ -8,7 +8,9 @@ import typer
 
 import toolkit as tk
 from toolkit import storage
+from toolkit.detect import floor_beside
 from toolkit.errors import NotFound
+from toolkit.results import GUESSED
 from toolkit.workspace import run_of
 
 
@@ -37,8 +39,12 @@ Floor = Annotated[
         "--min-confidence",
         min=0,
         max=100,
-        help="The run's MinConfidence. Default: what its workspace knows, else the smallest seen.",
+        help="The run's MinConfidence. Default: what its workspace or detect.json knows, else the smallest seen.",
     ),
+]
+Taxonomy = Annotated[
+    str | None,
+    typer.Option("--taxonomy", help="7.0: translate what model 6.1 said. Default: labels as the model named them."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")]
 PriceTable = Annotated[
@@ -58,13 +64,23 @@ def evidence(found: tk.Results, confidence_level: float | None) -> tk.Results:
     return found if confidence_level is None else found.distinct()
 
 
-def read_run(results: str, min_confidence: float | None, session: storage.Session) -> tk.Results:
-    """A run, with the floor that the caller gives, or else the one that the workspace around it knows.
+def read_run(results: str, min_confidence: float | None, taxonomy: str | None, session: storage.Session) -> tk.Results:
+    """A run, with the floor that the caller gives, or else the one that the workspace around it or `detect.json` tells.
 
-    Raises as `read_results`.
+    Raises as `read_results` and `in_taxonomy`.
     """
     run = None if storage.is_s3(results) or min_confidence is not None else run_of(results)
-    if run is None:
-        return tk.read_results(results, min_confidence=min_confidence, session=session)
-    found = tk.read_results(results, min_confidence=run.min_confidence, session=session)
-    return replace(found, floor_source="job")
+    if run is not None:
+        found = tk.read_results(results, min_confidence=run.min_confidence, session=session)
+        return in_taxonomy(replace(found, floor_source="job"), taxonomy)
+    found = tk.read_results(results, min_confidence=min_confidence, session=session)
+    if found.floor_source == GUESSED and len(found.sources) == 1:
+        floor = floor_beside(found.sources[0], session=session)
+        if floor is not None and floor <= found.min_confidence:
+            found = replace(found, min_confidence=floor, floor_source="job")
+    return in_taxonomy(found, taxonomy)
+
+
+def in_taxonomy(found: tk.Results, taxonomy: str | None) -> tk.Results:
+    """The run with the labels of that version; None leaves them. Raises as `Results.to_taxonomy`."""
+    return found if taxonomy is None else found.to_taxonomy(taxonomy)

@@ -11,9 +11,21 @@ from rich.text import Text
 
 import toolkit as tk
 from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, evidence, read_run
+from toolkit.cli.options import (
+    Endpoint,
+    Floor,
+    Json,
+    Profile,
+    Region,
+    ResultsFile,
+    Taxonomy,
+    TruthFile,
+    evidence,
+    read_run,
+)
 from toolkit.confidence import written
 from toolkit.errors import InvalidPolicy
+from toolkit.policy import decisions_of
 
 app = typer.Typer(help="Choose a policy, apply it to a run, or export it.", no_args_is_help=True)
 
@@ -43,6 +55,7 @@ def choose(
         float | None, typer.Option(help="Promise all objectives at once on new images with this probability.")
     ] = None,
     min_confidence: Floor = None,
+    taxonomy: Taxonomy = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
@@ -50,7 +63,7 @@ def choose(
 ) -> None:
     """Choose block and review thresholds for many labels at once, and write them as a policy."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = evidence(read_run(results, min_confidence, session), confidence_level)
+    found = evidence(read_run(results, min_confidence, taxonomy, session), confidence_level)
     samples = tk.read_truth(truth, session=session)
     wanted = _objectives({"block": block or [], "review": review or []}, samples)
     chosen = tk.choose_policy(found, samples, wanted, confidence_level=confidence_level)
@@ -96,6 +109,7 @@ def apply(
     policy: PolicyFile,
     results: ResultsFile,
     min_confidence: Floor = None,
+    taxonomy: Taxonomy = None,
     save: Annotated[Path | None, typer.Option(help="Write each image's decision here: .csv or .parquet.")] = None,
     endpoint: Endpoint = None,
     region: Region = None,
@@ -105,10 +119,10 @@ def apply(
     """Say how many images would be allowed, reviewed and blocked, per thousand and with intervals."""
     rules = tk.Policy.load(policy)
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = read_run(results, min_confidence, session)
+    found = read_run(results, min_confidence, taxonomy, session)
     forecast = rules.forecast(found)
     if save is not None:
-        output.save_table(rules.decide(found), save)
+        output.save_table(decisions_of(rules.rules, found), save)
     if as_json:
         failed = len(found.errors) if found.errors_known else None
         document = {"forecast": output.records(forecast), "not_analyzed": failed}

@@ -8,7 +8,19 @@ from rich.text import Text
 
 import toolkit as tk
 from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Floor, Json, Profile, Region, ResultsFile, TruthFile, evidence, read_run
+from toolkit.cli.options import (
+    Endpoint,
+    Floor,
+    Json,
+    Profile,
+    Region,
+    ResultsFile,
+    Taxonomy,
+    TruthFile,
+    evidence,
+    in_taxonomy,
+    read_run,
+)
 from toolkit.errors import InvalidPolicy, InvalidSample, NotLabelled
 from toolkit.policy import policy_of
 
@@ -19,6 +31,7 @@ _SHOWN: Final = 20
 def summary(
     results: ResultsFile,
     min_confidence: Floor = None,
+    taxonomy: Taxonomy = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
@@ -26,7 +39,7 @@ def summary(
 ) -> None:
     """Say what a run found: images, failures, labels."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = read_run(results, min_confidence, session)
+    found = read_run(results, min_confidence, taxonomy, session)
     overview = found.overview()
     document = {
         "images": found.n_images,
@@ -70,6 +83,7 @@ def tune(
         typer.Option(help="Promise the objective on new images with this probability, such as 0.95."),
     ] = None,
     min_confidence: Floor = None,
+    taxonomy: Taxonomy = None,
     save: Annotated[Path | None, typer.Option(help="Write the thresholds as a policy file.")] = None,
     endpoint: Endpoint = None,
     region: Region = None,
@@ -78,7 +92,7 @@ def tune(
 ) -> None:
     """Pick a threshold for each label that people judged, and say how sure its rates are."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = evidence(read_run(results, min_confidence, session), confidence_level)
+    found = evidence(read_run(results, min_confidence, taxonomy, session), confidence_level)
     samples = tk.read_truth(truth, session=session)
     curves = [tk.threshold_curve(found, samples, name) for name in (label or samples.tunable_labels())]
     choices = [tk.choose_threshold(curve, objective, confidence_level=confidence_level) for curve in curves]
@@ -111,16 +125,17 @@ def sample(
     threshold: Annotated[float | None, typer.Option(min=0, max=100, help="For the strategy of that name.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed picks the same images.")] = 0,
     min_confidence: Floor = None,
+    taxonomy: Taxonomy = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Pick images to label; fill in the column `present` (1 or 0) and keep the column `weight`."""
+    """Pick images to label; fill in the column `present` (1 or 0) and keep the column `weight` or `probability`."""
     if destination.exists():
         raise InvalidSample(f"{destination}: is there already, perhaps with labels in it; name another file.")
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = read_run(results, min_confidence, session)
+    found = read_run(results, min_confidence, taxonomy, session)
     picked = tk.sample_for_labeling(found, n, label, strategy=strategy, threshold=threshold, seed=seed)
     output.save_table(picked.assign(present=""), destination)
     output.show({"images": len(picked), "file": str(destination)}, as_json, lambda: typer.echo(destination))
@@ -145,6 +160,7 @@ def compare(
         float | None, typer.Option(min=0, max=100, help="MinConfidence of the candidate. Default: the base's.")
     ] = None,
     min_confidence: Floor = None,
+    taxonomy: Taxonomy = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
@@ -156,9 +172,9 @@ def compare(
     if candidate is not None and truth is None:
         raise NotLabelled("no labelled samples given; name them (--truth).")
     if candidate is None:
-        runs = tk.read_adapter_output(base, session=session)
+        runs = [in_taxonomy(run, taxonomy) for run in tk.read_adapter_output(base, session=session)]
     else:
-        runs = (read_run(base, min_confidence, session), read_run(candidate, min_confidence, session))
+        runs = [read_run(uri, min_confidence, taxonomy, session) for uri in (base, candidate)]
     found = tk.compare(runs[0], runs[1], tk.read_truth(truth or base, session=session), label, at)
     document = {
         "label": label,
@@ -182,6 +198,7 @@ def drift(
         Path | None, typer.Option(help="A policy file: also say which images it would decide differently.")
     ] = None,
     min_confidence: Floor = None,
+    taxonomy: Taxonomy = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
@@ -190,7 +207,7 @@ def drift(
     """Say how far what the model reports has shifted between two runs; no labelled samples needed."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     rules = tk.Policy.load(policy) if policy else None
-    runs = [read_run(uri, min_confidence, session) for uri in (before, after)]
+    runs = [read_run(uri, min_confidence, taxonomy, session) for uri in (before, after)]
     found = tk.drift(runs[0], runs[1], policy=rules)
     document = {
         "labels": output.records(found.labels),
@@ -207,7 +224,9 @@ def report(
     destination: Annotated[str, typer.Argument(help="The HTML file to write.")],
     truth: Annotated[str | None, typer.Option(help="Labelled samples.")] = None,
     objective: Annotated[str, typer.Option(help="As in tune.")] = "precision>=0.9",
+    policy: Annotated[Path | None, typer.Option(help="The policy file in use, to show what it does.")] = None,
     min_confidence: Floor = None,
+    taxonomy: Taxonomy = None,
     endpoint: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
@@ -215,8 +234,10 @@ def report(
 ) -> None:
     """Write one self-contained HTML file about a run."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
-    found = read_run(results, min_confidence, session)
+    found = read_run(results, min_confidence, taxonomy, session)
     samples = tk.read_truth(truth, session=session) if truth else None
-    tk.write_report(destination, {Path(results).parent.name or "run": found}, samples, objective=objective)
+    rules = tk.Policy.load(policy) if policy else None
+    runs = {Path(results).parent.name or "run": found}
+    tk.write_report(destination, runs, samples, objective=objective, policy=rules)
     output.show({"report": destination}, as_json, lambda: typer.echo(destination))
     output.unreadable(found)

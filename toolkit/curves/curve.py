@@ -266,9 +266,9 @@ class ThresholdCurve:
         Returns
         -------
         pandas.DataFrame
-            One row a bin: `low`, `high` (percent; a confidence of exactly `high` belongs to the next bin, but for 100),
-            `images` (judged, and reported there), `mean_confidence` (percent), `present` (share with the label, 0–1)
-            with the ends of its interval. NaN for an empty bin.
+            One row a bin: `low`, `high` (percent, float32; a confidence of exactly `high` belongs to the next bin, but
+            for 100), `images` (judged, and reported there), `mean_confidence` (percent), `present` (share with the
+            label, 0–1) with the ends of its interval. NaN for an empty bin.
 
         Raises
         ------
@@ -276,7 +276,7 @@ class ThresholdCurve:
             `bins` is out of its range.
         """
         checks.within("bins", bins, 1, 1000)
-        edges = np.linspace(self.min_confidence, 100, int(bins) + 1)
+        edges = np.linspace(self.min_confidence, 100, int(bins) + 1, dtype=np.float32)  # compared as confidences are
         place = np.clip(np.searchsorted(edges, self.thresholds, side="right") - 1, 0, int(bins) - 1)
         sums = np.zeros((int(bins), 2, 3))
         np.add.at(sums, place, self.cells[1:])

@@ -1,7 +1,7 @@
 """A curve from runs and labelled samples, or from plain arrays."""
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from toolkit.truth import Truth
 def threshold_curve(
     results: Results,
     truth: Truth,
-    label: str | Collection[str],
+    label: str | Iterable[str],
     *,
     confidence_level: float = 0.95,
     interval: Interval = "clopper-pearson",
@@ -68,16 +68,12 @@ def threshold_curve(
     .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
     .. [2] M. P. Fay (1999). Communications in Statistics – Theory and Methods 28(9), 2141–2160.
     """
+    label = label if isinstance(label, str) else list(label)
     known, present = truth.matched(label, results.images["source_ref"])
     judged = truth.of(label).index
     name = label if isinstance(label, str) else " or ".join(label)
     repeated = int(results.images["source_ref"][known].duplicated().sum())
-    if repeated:
-        warnings.warn(
-            f"{name}: {repeated:,} of {int(known.sum()):,} judged lines name an image once more; the intervals take "
-            f"each for an image of its own (results.distinct() leaves them out).",
-            stacklevel=2,
-        )
+    warn_of_repeated(name, repeated, int(known.sum()))
     return curve_of_scores(
         name,
         results.scores(label)[known],
@@ -90,6 +86,16 @@ def threshold_curve(
         floor_guessed=results.floor_source == GUESSED,
         repeated=repeated,
     )
+
+
+def warn_of_repeated(label: str, repeated: int, lines: int) -> None:
+    """Says (UserWarning) that so many of the judged lines name an image once more; nothing where none does."""
+    if repeated:
+        warnings.warn(
+            f"{label}: {repeated:,} of {lines:,} judged lines name an image once more; the intervals take each for an "
+            f"image of its own (read_results(…).distinct() leaves them out).",
+            stacklevel=3,
+        )
 
 
 def curve_of_scores(

@@ -15,11 +15,8 @@ from toolkit.plots import look
 from toolkit.results import Counted, Results, histogram_of
 from toolkit.truth import Truth
 
-_GROUPS: Final = (
-    ("label is there", look.ORANGE),
-    ("label is not there", look.BLUE),
-    ("not judged", look.GREY),
-)
+_UNJUDGED: Final = look.faded(look.GREY, 0.45)
+_GROUPS: Final = (("label is there", look.PRESENT), ("label is not there", look.ABSENT), ("not judged", _UNJUDGED))
 
 
 class _Group(NamedTuple):
@@ -80,7 +77,7 @@ def distribution(
             width=np.diff(edges),
             name=name,
             marker_color=colour,
-            marker_line={"color": "white", "width": 0.5},
+            marker_line_width=0,
             customdata=np.column_stack([edges[:-1], edges[1:]]),
             hovertemplate="%{y} images from %{customdata[0]:.4~g} to %{customdata[1]:.4~g}<extra>" + name + "</extra>",
         )
@@ -134,7 +131,8 @@ def ecdf(results: Counted, label: str, truth: Truth | None = None, *, threshold:
             y=line["share"],
             name=f"{name} ({total:,})",
             mode="lines",
-            line={"color": colour, "width": 2.5, "shape": "vh"},  # a share holds back to the confidence before it
+            # A share holds back to the confidence before it.
+            line={"color": colour, "width": 2.5, "shape": "vh", "dash": "dot" if colour == _UNJUDGED else "solid"},
             hovertemplate="%{y:.2%} have %{x:.2f} or more<extra>" + name + "</extra>",
         )
     missing = results.n_images - sum(int(group.histogram.sum()) for group in groups)
@@ -150,7 +148,8 @@ def _reaching(histogram: pd.Series, total: int, floor: float) -> pd.DataFrame:
     """Share of the images with at least each confidence that occurs, from the floor up to 100."""
     share = histogram.to_numpy()[::-1].cumsum()[::-1] / max(total, 1)
     line = pd.DataFrame({"confidence": histogram.index.to_numpy(float), "share": share})
-    if line.empty or line["confidence"].iloc[0] > floor:  # nothing changes before the lowest confidence seen
+    # Nothing changes before the lowest confidence seen.
+    if line.empty or line["confidence"].iloc[0] > np.float32(floor):
         start = pd.DataFrame({"confidence": [float(floor)], "share": share[:1] if len(share) else [0.0]})
         line = pd.concat([start, line])
     if line["confidence"].iloc[-1] < 100:
@@ -172,7 +171,7 @@ def _finish(figure: go.Figure, results: Counted, label: str, threshold: float | 
 
 def _groups(results: Counted, label: str, truth: Truth | None) -> Sequence[_Group]:
     if truth is None:
-        return [_Group("all images", results.histogram(label), results.n_images, look.BLUE)]
+        return [_Group("all images", results.histogram(label), results.n_images, look.GREY)]
     if not isinstance(results, Results):
         raise InvalidArgument("images are coloured by what people said only for a run; leave truth out for a summary.")
     known, present = truth.matched(label, results.images["source_ref"])
@@ -184,7 +183,10 @@ def _groups(results: Counted, label: str, truth: Truth | None) -> Sequence[_Grou
     return groups
 
 
-def _edges(floor: float, width: float) -> NDArray[np.float64]:
-    """Equal bins from the floor to 100: a bar must not reach into what is not known."""
+def _edges(floor: float, width: float) -> NDArray[np.float32]:
+    """Equal bins from the floor to 100: a bar must not reach into what is not known.
+
+    float32, as confidences are: a floor of 80.1 is above the confidence of 80.1 in double precision.
+    """
     bins = max(1, round((100 - floor) / width))
-    return np.linspace(min(floor, 100 - width), 100, bins + 1)
+    return np.linspace(min(floor, 100 - width), 100, bins + 1, dtype=np.float32)

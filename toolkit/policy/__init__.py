@@ -2,6 +2,6 @@
 
 from toolkit.policy.choose import PolicyChoice, choose_policy, policy_of
 from toolkit.policy.rule import Rule
-from toolkit.policy.rules import DECISIONS, Policy, forecast_of
+from toolkit.policy.rules import DECISIONS, Policy, decisions_of, forecast_of
 
-__all__ = ["DECISIONS", "Policy", "PolicyChoice", "Rule", "choose_policy", "forecast_of", "policy_of"]
+__all__ = ["DECISIONS", "Policy", "PolicyChoice", "Rule", "choose_policy", "decisions_of", "forecast_of", "policy_of"]

@@ -4,6 +4,8 @@ import pprint
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import numpy as np
+
 from toolkit.policy.rule import Rule
 
 _OLD_SPELLINGS: Final = {"Drugs & Tobacco Paraphernalia & Use": "Drug & Tobacco Paraphernalia & Use"}
@@ -39,7 +41,8 @@ def to_a2i(rules: Mapping[str, Rule]) -> dict[str, Any]:
     """The review bands as activation conditions of Amazon A2I; see `Policy.to_a2i`."""
 
     def check(label: str, comparison: str, value: float) -> dict[str, Any]:
-        parameters = {"ModerationLabelName": label, comparison: value}
+        # The float32 that `decide` compares with, written out: A2I compares with more digits than a confidence has.
+        parameters = {"ModerationLabelName": label, comparison: float(np.float32(value))}
         return {"ConditionType": "ModerationLabelConfidenceCheck", "ConditionParameters": parameters}
 
     bands = []

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from toolkit.errors import InvalidPolicy
 from toolkit.htmltable import described
 from toolkit.policy import export
 from toolkit.policy.rule import Rule
-from toolkit.results import GUESSED, Results
+from toolkit.results import GUESSED, Counted, Results
 
 FORMAT: Final = "modkit-policy"
 VERSION: Final = 2
@@ -115,10 +116,22 @@ class Policy:
                 if threshold is not None:
                     checks.not_below(floor, threshold, label, guessed=guessed)
 
+    def warn_of_unknown(self, results: Counted) -> None:
+        """Warns (UserWarning) of labels that are neither in the taxonomy nor reported in a run, or in the summary of a
+        collection: most likely they are misspelt, and their rules flag no image.
+        """
+        reported = results.label_names()
+        for label in self.rules:
+            if advice := taxonomy.advice_on_unknown(label, reported):
+                warnings.warn(
+                    f"{label} is neither in the taxonomy nor reported in this run, so its rule flags nothing; {advice}",
+                    stacklevel=3,
+                )
+
     def decide(self, results: Results) -> pd.DataFrame:
         """One decision an analyzed image: the strictest that any label asks for.
 
-        Images that failed are not here: nothing is known of them (see `results.errors`).
+        Images that failed are not here: nothing is known of them (see `results.errors`). Warns as `warn_of_unknown`.
 
         Parameters
         ----------
@@ -137,29 +150,11 @@ class Policy:
             The run cannot speak about one of the thresholds.
         """
         self.require(results.min_confidence, guessed=results.floor_source == GUESSED)
-        severity = np.zeros(results.n_images, dtype=np.int8)
-        decided = np.full(results.n_images, None, dtype=object)
-        confidence = np.full(results.n_images, np.nan, dtype=np.float32)
-        for label, rule in self.rules.items():
-            scores = results.scores(label)
-            for step, threshold in ((1, rule.review), (2, rule.block)):
-                if threshold is None:
-                    continue
-                asks = scores >= np.float32(threshold)
-                wins = asks & ((step > severity) | ((step == severity) & ~(confidence >= scores)))
-                severity[wins], decided[wins], confidence[wins] = step, label, scores[wins]
-        return pd.DataFrame(
-            {
-                "image": results.images["image"],
-                "source_ref": results.images["source_ref"],
-                "decision": pd.Categorical(np.array(DECISIONS)[severity], categories=list(DECISIONS), ordered=True),
-                "label": pd.array(decided, dtype="str"),
-                "confidence": confidence,
-            }
-        )
+        self.warn_of_unknown(results)
+        return decisions_of(self.rules, results)
 
     def forecast(self, results: Results, *, confidence_level: float = 0.95) -> pd.DataFrame:
-        """What the policy would do with a thousand images like these.
+        """What the policy would do with a thousand images like these. Warns as `warn_of_unknown`.
 
         Parameters
         ----------
@@ -181,8 +176,9 @@ class Policy:
         InvalidArgument
             `confidence_level` is not between 0 and 1.
         """
-        counts = self.decide(results)["decision"].value_counts().reindex(list(DECISIONS), fill_value=0)
-        return forecast_of(counts, confidence_level)
+        self.require(results.min_confidence, guessed=results.floor_source == GUESSED)
+        self.warn_of_unknown(results)
+        return forecast_of(decisions_of(self.rules, results)["decision"].value_counts(), confidence_level)
 
     def to_a2i(self) -> dict[str, Any]:
         """The review bands as activation conditions of Amazon A2I: which images a person should look at.
@@ -191,8 +187,9 @@ class Policy:
         -------
         dict
             JSON-ready. A label is reviewed from `review` up to, not including, `block`; a rule without `review` adds
-            nothing. A label that older responses spell otherwise is looked for under both names. A2I looks at labels
-            one by one, so an image that another label blocks may still be sent to review.
+            nothing. Thresholds are written as the float32 that they are, so that who compares in double precision comes
+            to what `decide` says. A label that older responses spell otherwise is looked for under both names. A2I
+            looks at labels one by one, so an image that another label blocks may still be sent to review.
         """
         return export.to_a2i(self.rules)
 
@@ -260,6 +257,30 @@ class Policy:
             return cls(rules, dict(document.get("provenance", {})))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidPolicy(f"{path}: a rule is not {{block, review}}; save the policy again.") from error
+
+
+def decisions_of(rules: Mapping[str, Rule], results: Results) -> pd.DataFrame:
+    """The table of `Policy.decide`, whatever the run's floor."""
+    severity = np.zeros(results.n_images, dtype=np.int8)
+    decided = np.full(results.n_images, None, dtype=object)
+    confidence = np.full(results.n_images, np.nan, dtype=np.float32)
+    for label, rule in rules.items():
+        scores = results.scores(label)
+        for step, threshold in ((1, rule.review), (2, rule.block)):
+            if threshold is None:
+                continue
+            asks = scores >= np.float32(threshold)
+            wins = asks & ((step > severity) | ((step == severity) & ~(confidence >= scores)))
+            severity[wins], decided[wins], confidence[wins] = step, label, scores[wins]
+    return pd.DataFrame(
+        {
+            "image": results.images["image"],
+            "source_ref": results.images["source_ref"],
+            "decision": pd.Categorical(np.array(DECISIONS)[severity], categories=list(DECISIONS), ordered=True),
+            "label": pd.array(decided, dtype="str"),
+            "confidence": confidence,
+        }
+    )
 
 
 def forecast_of(counts: pd.Series, confidence_level: float) -> pd.DataFrame:

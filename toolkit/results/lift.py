@@ -1,22 +1,34 @@
-"""Answers of model 6.1 in the label tree of model 7.0."""
+"""Answers of model 6.1 in the label tree of model 7.0, and a warning where they are not."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from toolkit import taxonomy
+from toolkit.errors import InvalidArgument
 
+_OLD: Final = "6."
+_CURRENT: Final = taxonomy.MODEL_VERSION.partition(".")[0]
 _ILLUSTRATED: Final = "Illustrated Explicit Nudity"
 """What 6.1 said in a label, 7.0 says in a content type."""
 
 
-def lifted(images: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables of `Results`, with what model 6 said translated; see `Results.to_taxonomy`."""
-    old = images["model_version"].astype(object).astype("str").str.startswith("6.").fillna(False).to_numpy(bool)
+def require_version(version: str) -> None:
+    """Refuses another label tree than that of model 7.0. Raises InvalidArgument."""
+    if version != taxonomy.MODEL_VERSION:
+        raise InvalidArgument(f"taxonomy {version!r}: results can be translated to {taxonomy.MODEL_VERSION!r}.")
+
+
+def lifted(images: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Both tables of `Results`, with what model 6 said translated, and the labels that have no counterpart; see
+    `Results.to_taxonomy`.
+    """
+    old = images["model_version"].astype(object).astype("str").str.startswith(_OLD).fillna(False).to_numpy(bool)
     if not old.any():
-        return images, labels
+        return images, labels, labels.iloc[:0]
     said = labels[old[labels["image"]]].astype({"name": "str", "parent": "str"})
     moved = said.assign(name=said["name"].map(taxonomy.FROM_6_1))
     known = moved["name"].notna()
@@ -24,12 +36,50 @@ def lifted(images: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, pd
     split = said["name"] == taxonomy.SPLIT_SINCE_6_1
     by_children = split & said["image"].isin(_split_images(said[known]))
     kept = said[~known & ~by_children]
-    _warn(kept)
     translated = pd.concat([_with_ancestors(moved[known]), kept, labels[~old[labels["image"]]]], ignore_index=True)
     translated = translated.sort_values("image", kind="stable", ignore_index=True)
     for column in ("name", "parent"):
         translated[column] = translated[column].astype("category")
-    return _with_content_type(images, said), translated.astype({"level": "int8", "confidence": np.float32})
+    return _with_content_type(images, said), translated.astype({"level": "int8", "confidence": np.float32}), kept
+
+
+def warn_of_kept(kept: pd.DataFrame) -> None:
+    """Says which labels have no counterpart (UserWarning)."""
+    if kept.empty:
+        return
+    counts = kept.groupby("name")["image"].nunique()
+    names = ", ".join(f"{name} ({count:,} images)" for name, count in counts.items())
+    warnings.warn(
+        f"no counterpart in model {taxonomy.MODEL_VERSION}, kept as they are: {names}", UserWarning, stacklevel=3
+    )
+
+
+def warn_of_models(what: str, versions: Sequence[str], remedy: str) -> None:
+    """A label of an older model may be called like another one of model 7.0: that must not stay silent.
+
+    Warns (UserWarning) of answers of models with another label tree, always from this line, so that Python says of the
+    same results only once what is so of each of their labels.
+
+    Parameters
+    ----------
+    what
+        The results, in a word or two.
+    versions
+        Of the models that answered.
+    remedy
+        How to translate what model 6 said.
+    """
+    others = [version for version in versions if version.partition(".")[0] != _CURRENT]
+    if not others:
+        return
+    if not all(version.startswith(_OLD) for version in others):
+        remedy = "look at the results of each model by themselves"
+    warnings.warn(
+        f"{what}: answered by model {' and '.join(versions)}; labels of {' and '.join(others)} are not those of "
+        f"{taxonomy.MODEL_VERSION} that policies and labelled samples name, even where they are called the same; "
+        f"{remedy}.",
+        stacklevel=1,
+    )
 
 
 def _split_images(known: pd.DataFrame) -> pd.Series:
@@ -53,13 +103,3 @@ def _with_content_type(images: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame
         return images
     told = images["content_type"].astype(object).mask(drawn, "Illustrated")
     return images.assign(content_type=pd.Categorical(told))
-
-
-def _warn(kept: pd.DataFrame) -> None:
-    if kept.empty:
-        return
-    counts = kept.groupby("name")["image"].nunique()
-    names = ", ".join(f"{name} ({count:,} images)" for name, count in counts.items())
-    warnings.warn(
-        f"no counterpart in model {taxonomy.MODEL_VERSION}, kept as they are: {names}", UserWarning, stacklevel=4
-    )

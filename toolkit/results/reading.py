@@ -1,6 +1,7 @@
 """From what a person names (paths, URIs, globs, prefixes, a job) to `Results`."""
 
 import glob
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import Final, Protocol, runtime_checkable
 import duckdb
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandas.api.types import union_categoricals
 
 from toolkit import checks, manifests, parallel, storage
@@ -31,6 +33,9 @@ Read = tuple[scan.Tables, pd.DataFrame | None]
 """A manifest, and the errors that the summary beside it names; None where there is no summary."""
 
 _NAMES: Final = (manifests.RESULTS_NAME, f"{manifests.RESULTS_NAME}.gz")
+
+_EVIDENT: Final = math.log(1e-6)
+"""Of the chance under which manifests are not taken for having one floor."""
 
 MISSING_LINE: Final = "MISSING_LINE"
 """Code of an image that the summary counts as analyzed, and the results do not have."""
@@ -88,7 +93,8 @@ def read_results(
         More than half of a file's lines are broken. A single broken line is a row in `errors`.
     InvalidArgument
         `min_confidence` is out of its range, or above a confidence in a file; or the manifests are several runs of
-        different models on the same images; or a folder, prefix or glob holds a manifest twice, compressed and not.
+        different models on the same images; or a folder, prefix or glob holds a manifest twice, compressed and not; or
+        nobody said a floor, and the manifests evidently have different ones.
     """
     if min_confidence is not None:
         checks.within("min_confidence", min_confidence, 0, 100)
@@ -96,7 +102,11 @@ def read_results(
         return source.results()
     uris = list_manifests(source, session=session)
     batches = parallel.in_batches(partial(_read_many, session=session), uris, executor)
-    return put_together(uris, [one for batch in batches for one in batch], min_confidence)
+    parts = [one for batch in batches for one in batch]
+    results = put_together(uris, parts, min_confidence)
+    if min_confidence is None:
+        _require_one_guess(uris, [tables.labels for tables, _ in parts])
+    return results
 
 
 def put_together(uris: Sequence[str], parts: Sequence[Read], min_confidence: float | None = None) -> Results:
@@ -190,6 +200,55 @@ def _read_many(uris: Sequence[str], session: Opener | None) -> list[Read]:
 
 def _open(session: Opener | None) -> storage.Session | None:
     return session if session is None or isinstance(session, storage.Session) else session()
+
+
+def require_one_floor(
+    uris: Sequence[str], seen: Sequence[float], tops: Sequence[int], below: NDArray[np.int64]
+) -> None:
+    """Refuses to guess one floor for manifests that evidently have different ones.
+
+    If all had the same, the lowest confidences would be anybody's: where a manifest has none of them, and the chance of
+    that is under one in a million, its floor is another. Labels of level 1 are counted, because those below them repeat
+    their confidence.
+
+    Parameters
+    ----------
+    uris
+        One a manifest.
+    seen
+        The smallest confidence in each, percent.
+    tops
+        How many labels of level 1 each has.
+    below
+        How many labels of level 1, of all manifests together, lie below its smallest confidence.
+
+    Raises
+    ------
+    InvalidArgument
+    """
+    total = sum(tops)
+    chances = [_log_chance(total, own, int(lower)) for own, lower in zip(tops, below, strict=True)]
+    high, low = int(np.argmin(chances)), int(np.argmin(seen))
+    if chances[high] < _EVIDENT:
+        raise InvalidArgument(
+            f"{uris[low]} reports nothing below {written(seen[low])}, and {uris[high]} nothing below "
+            f"{written(seen[high])}, so their jobs most likely had different MinConfidence; read them apart, or say it "
+            f"(min_confidence, --min-confidence) if it was one for all."
+        )
+
+
+def _log_chance(total: int, own: int, lower: int) -> float:
+    """Of the chance that, of so many, none of the lowest is one's own: of a draw without replacement."""
+    ways = [math.lgamma(n + 1) for n in (total - own, total - own - lower, total, total - lower)]
+    return ways[0] - ways[1] - ways[2] + ways[3]
+
+
+def _require_one_guess(uris: Sequence[str], labels: Sequence[pd.DataFrame]) -> None:
+    if len(uris) > 1:
+        tops = [table["confidence"].to_numpy()[table["level"].to_numpy() == 1] for table in labels]
+        seen = [smallest(table) for table in labels]
+        below = np.searchsorted(np.sort(np.concatenate(tops)), np.array(seen, dtype=np.float32))
+        require_one_floor(uris, seen, [len(each) for each in tops], below)
 
 
 # -- what is meant ----------------------------------------------------------------------------------------------------

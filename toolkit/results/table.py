@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, Literal, Protocol
 
 import numpy as np
@@ -12,9 +13,8 @@ from scipy.sparse import coo_array
 
 from toolkit import checks, manifests, taxonomy
 from toolkit.confidence import written
-from toolkit.errors import InvalidArgument
 from toolkit.htmltable import described
-from toolkit.results.lift import lifted
+from toolkit.results.lift import lifted, require_version, warn_of_kept, warn_of_models
 
 NO_SUMMARY: Final = f"no {manifests.SUMMARY_NAME} beside the results"
 """Why it is not known which images failed."""
@@ -72,6 +72,8 @@ class Results:
         where one is missing, there may be more of them than `errors` says.
     sources
         The manifests that this was read from.
+    translated
+        Whether `to_taxonomy` has put the labels into the tree of model 7.0, whichever model answered.
     """
 
     images: pd.DataFrame
@@ -81,6 +83,7 @@ class Results:
     floor_source: Floor
     errors_known: bool
     sources: tuple[str, ...] = ()
+    translated: bool = False
 
     @property
     def failures(self) -> str:
@@ -96,6 +99,11 @@ class Results:
     def project_versions(self) -> list[str]:
         """ARNs of the adapters that answered; empty when the base model answered everywhere."""
         return sorted(self.images["project_version"].dropna().unique())
+
+    @cached_property
+    def model_versions(self) -> list[str]:
+        """Versions of the models that answered, where they say it."""
+        return sorted(self.images["model_version"].dropna().unique())
 
     def not_answered_by(self, asked: Collection[str | None]) -> int:
         """Number of images that another model answered than the adapters that were asked for.
@@ -185,7 +193,13 @@ class Results:
         numpy.ndarray
             float32, shape (n_images,), percent; NaN where the label was not reported (that is: below
             `min_confidence`). If a line names a label twice, the higher confidence counts.
+
+        Notes
+        -----
+        Warns (UserWarning) where a model answered whose labels are not those of model 7.0: curves, policies and
+        comparisons all ask here. See `to_taxonomy`.
         """
+        self._warn_of_models()
         scores = np.full(self.n_images, np.nan, dtype=np.float32)
         names = [label] if isinstance(label, str) else label
         rows = self.labels[self.labels["name"].isin([taxonomy.canonical(name) for name in names])]
@@ -224,7 +238,8 @@ class Results:
         """The same run in the label tree of model 7.0; what older models said is translated.
 
         A label of model 6.1 becomes its counterpart, with that one's ancestors at the confidence of their likeliest
-        child. Warns (UserWarning) of labels without a counterpart, which are kept as they are.
+        child. Warns (UserWarning) of labels without a counterpart, which are kept as they are. What was translated
+        before stays as it is.
 
         Parameters
         ----------
@@ -241,10 +256,10 @@ class Results:
         InvalidArgument
             Another version.
         """
-        if version != taxonomy.MODEL_VERSION:
-            raise InvalidArgument(f"taxonomy {version!r}: results can be translated to {taxonomy.MODEL_VERSION!r}.")
-        images, labels = lifted(self.images, self.labels)
-        return replace(self, images=images, labels=labels)
+        require_version(version)
+        found, kept = translated(self)
+        warn_of_kept(kept)
+        return found
 
     def require(self, threshold: float, label: str = "threshold") -> None:
         """Refuses a threshold that this run cannot speak about.
@@ -264,8 +279,9 @@ class Results:
         pandas.DataFrame
             `label`, `parent`, `level`, `images` (number of images with the label), `share` (of the analyzed images,
             0–1), `median_confidence` (percent, over the images that have it; of an image that names the label twice,
-            the higher confidence counts).
+            the higher confidence counts). Warns as `scores`.
         """
+        self._warn_of_models()
         groups = highest(self.labels).groupby("name", observed=True)
         table = pd.DataFrame(
             {
@@ -279,6 +295,12 @@ class Results:
         table = table.rename_axis("label").reset_index().astype({"label": str})
         table = table.sort_values(["level", "images", "label"], ascending=[True, False, True], ignore_index=True)
         return table[["label", "parent", "level", "images", "share", "median_confidence"]]
+
+    def _warn_of_models(self) -> None:
+        if not self.translated:
+            what = f"{self.sources[0]}{' …' if len(self.sources) > 1 else ''}" if self.sources else "these results"
+            remedy = f'translate them with results.to_taxonomy("{taxonomy.MODEL_VERSION}")'
+            warn_of_models(what, self.model_versions, f"{remedy}, --taxonomy {taxonomy.MODEL_VERSION}")
 
     def __repr__(self) -> str:
         flagged = self.labels["image"].nunique()
@@ -298,6 +320,14 @@ class Results:
             "labels": ", ".join(self.label_names()[:8]) or "none",
         }
         return described("Results", facts)
+
+
+def translated(results: Results) -> tuple[Results, pd.DataFrame]:
+    """The run in the tree of model 7.0, and the labels that have no place there; see `Results.to_taxonomy`."""
+    if results.translated:
+        return results, results.labels.iloc[:0]
+    images, labels, kept = lifted(results.images, results.labels)
+    return replace(results, images=images, labels=labels, translated=True), kept
 
 
 def highest(labels: pd.DataFrame) -> pd.DataFrame:

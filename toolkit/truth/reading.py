@@ -16,11 +16,13 @@ import pyarrow.parquet as pq
 
 from toolkit import manifests, storage, taxonomy
 from toolkit.errors import UnreadableManifest
-from toolkit.truth.table import CHANCES, UNEQUAL, Truth
+from toolkit.truth.table import CHANCES, UNEQUAL, Truth, contradictions
 
 Parsed = TypeVar("Parsed")
 
 COLUMNS: Final = ["source_ref", "label", "present"]
+_BESIDE: Final = ["source_ref", "weight", "probability", CHANCES]
+"""In a table of one column a label, the columns that are none."""
 _SAVE_AS_CSV: Final = "save it as UTF-8 CSV with the columns source_ref, label and present."
 _TRUE: Final = {"1", "true", "yes", "present", "1.0"}
 _FALSE: Final = {"0", "false", "no", "absent", "0.0"}
@@ -34,12 +36,12 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
     ----------
     source
         Path or S3 URI of one of: CSV with the columns source_ref, label, present (1/0, true/false, yes/no; empty is
-        unknown) and, if images were picked with unequal probabilities, weight; CSV with source_ref and one column a
-        label; Parquet with the same columns; an adapter's ground-truth or output manifest (JSON Lines), in which every
-        level-1 label that an image does not list is absent; the output manifest of a SageMaker Ground Truth labelling
-        job (image classification, one or several labels), in which a class that an image was not given is absent, and
-        a failed annotation is unknown. Each of them may be compressed (`.gz`). Beside label and present, a table may
-        have further columns, which do not count.
+        unknown) and, if images were picked with unequal probabilities, weight or probability (see `make_truth`); CSV
+        with source_ref and one column a label; Parquet with the same columns; an adapter's ground-truth or output
+        manifest (JSON Lines), in which every level-1 label that an image does not list is absent; the output manifest
+        of a SageMaker Ground Truth labelling job (image classification, one or several labels), in which a class that
+        an image was not given is absent, and a failed annotation is unknown. Each of them may be compressed (`.gz`).
+        Beside label and present, a table may have further columns, which do not count.
     session
         For S3; None is boto3's default.
 
@@ -117,9 +119,11 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
     ----------
     table
         Columns source_ref, label, present; or source_ref and one column a label. What is present may be bool, 1/0 or
-        words; missing is unknown. Optional: weight, a positive number that is the same in every row of an image. Keep
-        the rows that nobody judged: weights that differ anywhere in the table say that the images were picked with
-        unequal probabilities, even if those of the judged ones are all alike.
+        words; missing is unknown. Optional: weight, a positive number, or probability, with which the image was picked
+        (above 0, at most 1; its inverse is the weight), the same in every row of an image. Where both are there, weight
+        counts. Keep the rows that nobody judged: weights that differ anywhere in the table say that the images were
+        picked with unequal probabilities, even if those of the judged ones are all alike. These names are written as
+        here, in small letters.
     name
         What to call it in an error, and where it comes from.
 
@@ -128,14 +132,16 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
     Raises
     ------
     UnreadableManifest
-        A column or a name is missing, a value is neither true nor false, a weight is not positive, or two rows
-        contradict each other.
+        A column or a name is missing, a column is named almost as one of those above (Weight), a value is neither true
+        nor false, a weight is not positive, a probability is not above 0 and at most 1, or two rows contradict each
+        other.
 
     Examples
     --------
     >>> make_truth(pd.DataFrame({"source_ref": ["s3://b/1.jpg"], "label": ["Gambling"], "present": [1]}))
     Truth(1 images; present/judged: Gambling 1/1)
     """
+    _require_spelling(table, name)
     wide = not {"label", "present"} & set(table.columns)
     if wide:
         table = _tidy(table, name)
@@ -168,10 +174,18 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
             f"{name}: {first['label']} is both present and absent on {first['source_ref']}; keep one of the two."
         )
     _warn_of_the_tree(judged, name)
-    weights = _weights(table, name) if "weight" in table.columns else None
+    weights = _weights(table, name)
     if weights is not None:
         weights = weights[weights.index.isin(judged["source_ref"])]
     return Truth(judged.reset_index(drop=True), weights, name)
+
+
+def _require_spelling(table: pd.DataFrame, name: str) -> None:
+    """Refuses a column that differs from one that counts in capitals or blanks only: overlooked, it would not count."""
+    for column in table.columns:
+        plain = str(column).strip().lower()
+        if plain in {*COLUMNS, *_BESIDE} and column != plain:
+            raise UnreadableManifest(f"{name}: the column {column!r} is not {plain!r}; rename it so, or drop it.")
 
 
 def _nameless(names: pd.Series) -> pd.Series:
@@ -187,7 +201,7 @@ def _require_answers(table: pd.DataFrame, words: pd.Series, name: str, wide: boo
     row = int(np.flatnonzero(unreadable)[0])
     label = table["label"].iloc[row]
     hint = (
-        f" (where there is no column label, every column but source_ref and weight is one: drop the column {label} if "
+        f" (where there is no column label, every column but {', '.join(_BESIDE)} is one: drop the column {label} if "
         f"it is not, or write a row a judgement, with the columns source_ref, label and present)"
     )
     raise UnreadableManifest(
@@ -197,12 +211,8 @@ def _require_answers(table: pd.DataFrame, words: pd.Series, name: str, wide: boo
 
 
 def _warn_of_the_tree(judged: pd.DataFrame, name: str) -> None:
-    """Warns of labels that are present where one above them is absent; what both imply stays unknown (`Truth.of`)."""
-    absent = judged.loc[~judged["present"], ["source_ref", "label"]]
-    labels = judged.loc[judged["present"], "label"].unique()
-    above = [(label, one) for label in labels for one in taxonomy.ancestors(label)]
-    pairs = judged[judged["present"]].merge(pd.DataFrame(above, columns=["label", "above"]), on="label")
-    torn = pairs.merge(absent.rename(columns={"label": "above"}), on=["source_ref", "above"])
+    """Warns of labels that are present where one above them is absent; nothing follows from either (`Truth.of`)."""
+    torn = contradictions(judged)
     if len(torn):
         first = torn.iloc[0]
         more = f" (and {len(torn) - 1:,} more such judgements)" if len(torn) > 1 else ""
@@ -218,19 +228,26 @@ def _weights(table: pd.DataFrame, name: str) -> pd.Series | None:
 
     Images that nobody judged count: they may be all that shows that the chances differed.
     """
+    given = next((column for column in ("weight", "probability") if column in table.columns), None)
+    if given is None:
+        return None
     rows = table[~_nameless(table["source_ref"])]
-    weight = pd.to_numeric(rows["weight"], errors="coerce")
-    bad = ~(np.isfinite(weight) & (weight > 0))
+    value = pd.to_numeric(rows[given], errors="coerce")
+    weight, most, what = value, np.inf, "a positive number"
+    if given == "probability":
+        weight, most, what = 1 / value, 1, "a number above 0 and at most 1"
+    bad = ~(np.isfinite(weight) & (value > 0) & (value <= most))
     if bad.any():
         first = rows[bad].iloc[0]
         raise UnreadableManifest(
-            f"{name}: the weight of {first['source_ref']} is {str(first['weight'])!r}; write a positive number in every"
-            f" row."
+            f"{name}: the {given} of {first['source_ref']} is {str(first[given])!r}; write {what} in every row, or drop"
+            f" the column if it does not say how the images were picked."
         )
     each = pd.Series(weight.to_numpy(float), index=rows["source_ref"].astype("str")).groupby(level=0)
     torn = each.max() > each.min()
     if torn.any():
-        raise UnreadableManifest(f"{name}: {torn.index[torn][0]} has two weights; give an image the same in every row.")
+        two = "two weights" if given == "weight" else "two probabilities"
+        raise UnreadableManifest(f"{name}: {torn.index[torn][0]} has {two}; give an image the same in every row.")
     weights: pd.Series = each.first()
     unequal = weights.nunique() > 1 or _said_unequal(rows)
     return weights if unequal else None  # equal chances: nothing to make up for
@@ -243,7 +260,7 @@ def _said_unequal(rows: pd.DataFrame) -> bool:
 
 def _tidy(wide: pd.DataFrame, name: str) -> pd.DataFrame:
     """One row a judgement, from one row an image and one column a label."""
-    beside = [column for column in ("source_ref", "weight", CHANCES) if column in wide.columns]
+    beside = [column for column in _BESIDE if column in wide.columns]
     labels = [column for column in wide.columns if column not in beside]
     if "source_ref" not in beside or not labels:
         raise UnreadableManifest(

@@ -2,8 +2,9 @@
 
 import difflib
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from typing import Final
 
@@ -99,11 +100,12 @@ class Truth:
         weights = None if self.weights is None else self.weights[self.weights.index.isin(list(source_refs))]
         return replace(self, table=self.table[kept].reset_index(drop=True), weights=weights)
 
-    def of(self, label: str | Collection[str]) -> pd.Series:
+    def of(self, label: str | Iterable[str]) -> pd.Series:
         """What is known about one label, the tree included; of several, whether any of them is there.
 
         A present label implies its ancestors, an absent one its descendants; a judgement of the label itself goes
-        before what others imply, and an image whose judgements contradict each other is unknown.
+        before what others imply. Where a label is present and one above it absent, the two contradict each other, and
+        nothing follows from either: of what they would imply, the image is unknown.
 
         Parameters
         ----------
@@ -121,23 +123,27 @@ class Truth:
             Nothing is known of this label on any image; the message names the labels that were judged.
         """
         if not isinstance(label, str):
-            return self._of_any(label)
+            return self._of_any(list(label))
         label = taxonomy.canonical(label)
-        rows = self.table
-        itself = rows[rows["label"] == label].set_index("source_ref")["present"]
+        itself = self.table[self.table["label"] == label].set_index("source_ref")["present"]
+        rows = self._undisputed
         below = rows[rows["label"].isin(taxonomy.descendants(label)) & rows["present"]]["source_ref"].unique()
         above = rows[rows["label"].isin(taxonomy.ancestors(label)) & ~rows["present"]]["source_ref"].unique()
-        implied = pd.concat(
-            [
-                pd.Series(True, index=np.setdiff1d(below, above)),
-                pd.Series(False, index=np.setdiff1d(above, below)),
-            ]
-        ).drop(index=itself.index, errors="ignore")
+        implied = pd.concat([pd.Series(True, index=below), pd.Series(False, index=above)])
+        implied = implied.drop(index=itself.index, errors="ignore")
         known = pd.concat([itself, implied]).astype(bool).rename(label).rename_axis("source_ref")
         if known.empty:
             raise NotLabelled(self._nothing_known(label))
         judged: pd.Series = known.sort_index()
         return judged
+
+    @cached_property
+    def _undisputed(self) -> pd.DataFrame:
+        """The judgements that none contradicts."""
+        torn = contradictions(self.table)
+        kept = np.ones(len(self.table), dtype=bool)
+        kept[torn["row"]] = kept[torn["row_above"]] = False
+        return self.table[kept]
 
     def _of_any(self, labels: Collection[str]) -> pd.Series:
         if not labels:
@@ -154,7 +160,7 @@ class Truth:
         return None if self.weights is None else self.weights.reindex(source_refs).to_numpy(float)
 
     def matched(
-        self, label: str | Collection[str], source_refs: pd.Series
+        self, label: str | Iterable[str], source_refs: pd.Series
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Truth of one label, or of any of several, laid over a list of images.
 
@@ -176,6 +182,7 @@ class Truth:
         NotLabelled
             As `of`, or none of these images was judged.
         """
+        label = label if isinstance(label, str) else list(label)
         truth = self.of(label)
         found = truth.index.get_indexer(pd.Index(source_refs))
         known = found >= 0
@@ -244,3 +251,24 @@ class Truth:
         each = {str(label): f"present on {row['sum']:,} of {row['size']:,}" for label, row in counts.iterrows()}
         weighted = None if self.weights is None else "picked with unequal chances, which the rates make up for"
         return described("Truth", {"images": self.n_images, **each, "weights": weighted})
+
+
+def contradictions(judged: pd.DataFrame) -> pd.DataFrame:
+    """Labels that are present where one above them is absent.
+
+    Parameters
+    ----------
+    judged
+        As `Truth.table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a pair of judgements: `source_ref`, `label` (present), `above` (absent), and at which positions of the
+        table the two stand: `row`, `row_above`.
+    """
+    rows = judged.assign(row=np.arange(len(judged)))
+    present, absent = rows[rows["present"]].drop(columns="present"), rows[~rows["present"]].drop(columns="present")
+    above = [(label, one) for label in present["label"].unique() for one in taxonomy.ancestors(label)]
+    pairs = present.merge(pd.DataFrame(above, columns=["label", "above"]), on="label")
+    return pairs.merge(absent.rename(columns={"label": "above"}), on=["source_ref", "above"], suffixes=("", "_above"))

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit import checks
 from toolkit.confidence import written
@@ -163,7 +164,7 @@ def _repeated(curve: ThresholdCurve) -> str | None:
     lines = curve.positives + curve.negatives
     return (
         f"nothing can be promised on images that count more than once: {curve.repeated:,} of {lines:,} judged lines "
-        f"name an image once more; leave these out with results.distinct()."
+        f"name an image once more; leave these out with read_results(…).distinct()."
     )
 
 
@@ -174,8 +175,8 @@ def _none_on_sample(curve: ThresholdCurve, wanted: Objective, rows: Rows, object
         best_row = curve.rates.iloc[int(rates.argmax() if wanted.at_least else rates.argmin())]
         beside = "" if wanted.rate == "recall" else f", with recall {best_row['recall']:.3f}"
         return (
-            f"no threshold reaches {objective} on {judged}; the nearest is {wanted.rate} {best_row[wanted.rate]:.3f} "
-            f"at {written(best_row['threshold'])}{beside}."
+            f"no threshold reaches {objective} on {judged}; the nearest is {wanted.rate} "
+            f"{_told(best_row[wanted.rate], wanted)} at {written(best_row['threshold'])}{beside}."
         )
     best = float(wanted.value(curve)[rows].max())
     if isinstance(wanted, Cost) and -best >= wanted.fn * curve.groups[:, 1].sum():
@@ -198,15 +199,37 @@ def _none_promised(curve: ThresholdCurve, bound: Bound, rows: Rows, level: float
             f"{promise}: {flagged} judged images are flagged at most, and it takes {least} without a mistake; label at "
             f"least {least - flagged:,} more that reach {written(curve.min_confidence)}."
         )
-    row = nearest(curve, bound)
-    rate = float(curve.rates[bound.rate].iloc[row])
-    needed = enough(bound, rate, level)
-    if needed is None:
-        rates = curve.rates[bound.rate]
-        best = float(rates.max() if bound.at_least else rates.min())
-        return f"{promise}: {bound.rate} is {best:.3f} at best on this sample; more labels will not help."
-    missing = _missing(curve, bound, row, needed)
-    return f"{promise} on this sample; {missing} would do, should {bound.rate} stay at {rate:.3f}."
+    rates = curve.rates[bound.rate].to_numpy(float)
+    useful = bound.allowed(curve) & (bound.value(curve) > 0)
+    if not useful.any():
+        return f"{promise}: {_why_useless(curve, bound, rates)}"
+    # Mostly it is the row that speaks most clearly; where that one just reaches the limit, the one that is best.
+    best = int(np.argmax(np.where(useful, rates if bound.at_least else -rates, -np.inf)))
+    for row in (nearest(curve, bound, useful), best):
+        if needed := enough(bound, rates[row], level):
+            missing = _missing(curve, bound, row, needed)
+            return (
+                f"{promise} on this sample; {missing} would be enough, if {bound.rate} stays at "
+                f"{_told(rates[row], bound)}."
+            )
+    return (
+        f"{promise}: {bound.rate} is {_told(rates[best], bound)} at best on this sample, too near to it for any number "
+        f"of labels to show; loosen the bound a little."
+    )
+
+
+def _why_useless(curve: ThresholdCurve, bound: Bound, rates: NDArray[np.float64]) -> str:
+    """Why no threshold serves a bound even on the sample."""
+    if bound.allowed(curve).any():
+        return f"the thresholds that reach it find none of the {curve.positives} images with {curve.label}."
+    best = rates.max() if bound.at_least else rates.min()
+    return f"{bound.rate} is {_told(best, bound)} at best on this sample; more labels will not help."
+
+
+def _told(rate: float, bound: Bound) -> str:
+    """A rate in three digits, or in as many more as tell it from a limit that it is not."""
+    digits = next((n for n in range(3, 17) if round(rate, n) != round(bound.limit, n)), 3)
+    return f"{rate:.{digits}f}"
 
 
 def _missing(curve: ThresholdCurve, bound: Bound, row: int, needed: int) -> str:
@@ -216,7 +239,7 @@ def _missing(curve: ThresholdCurve, bound: Bound, row: int, needed: int) -> str:
         more = max(1, needed - int(at["tp"] + at["fp"]))
         rightly = math.ceil(more * at["precision"])
         return (
-            f"about {more:,} more that reach {written(at['threshold'])} (some {rightly:,} of them with {curve.label})"
+            f"about {more:,} more that reach {written(at['threshold'])} (about {rightly:,} of them with {curve.label})"
         )
     have, kind = {
         "recall": (curve.positives, f"with {curve.label}"),

@@ -110,9 +110,9 @@ def _level(share: float, confidence_level: float) -> float:
     return share * (1 - confidence_level) * _ROUNDING
 
 
-def nearest(curve: ThresholdCurve, bound: Bound) -> int:
-    """The row of `curve.rates` that speaks most clearly for the bound."""
-    return int(np.argmin(_p_values(curve, bound)))
+def nearest(curve: ThresholdCurve, bound: Bound, among: NDArray[np.bool_]) -> int:
+    """The row of `curve.rates` that speaks most clearly for the bound, of those that are true in `among`."""
+    return int(np.argmin(np.where(among, _p_values(curve, bound), np.inf)))
 
 
 def _sequences(curve: ThresholdCurve, bound: Bound, confidence_level: float) -> list[tuple[Rows, float]]:
