@@ -1,8 +1,12 @@
 """What may be an image, and that the scores are the model's own."""
 
 import io
+import os
 import random
+import socket
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +55,20 @@ def test_scores_are_those_of_opennsfw(network: Network) -> None:
     assert probabilities == pytest.approx([classifier.classify(file).nsfw for file in files], abs=1e-4)
     assert features.shape == (len(files), FEATURES)
     assert len(set(probabilities.tolist())) == len(files)
+
+
+@pytest.mark.slow
+def test_nobody_is_told_that_the_network_runs() -> None:
+    code = "import time, numpy\nfrom toolkit.service.model import Network\n"
+    code += "Network().run(numpy.zeros((1, 224, 224, 3), numpy.float32))\ntime.sleep(15)"
+    with socket.create_server(("127.0.0.1", 0)) as trap:  # stands where requests to other machines go out
+        trap.setblocking(False)
+        proxy = f"http://127.0.0.1:{trap.getsockname()[1]}"
+        proxies = {f"{kind}_proxy": proxy for kind in ("http", "https", "all")}
+        environment = os.environ | {name.upper(): proxy for name in proxies} | proxies
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+        with pytest.raises(BlockingIOError):  # nobody came
+            trap.accept()
 
 
 def test_a_bad_image_is_an_answer_among_the_others(network: Network) -> None:

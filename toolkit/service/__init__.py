@@ -4,11 +4,15 @@
 they are asked for: moto and onnxruntime take a second to load.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit.service.process import ServiceProcess
     from toolkit.service.server import LocalService
+
+# onnxruntime reports to its makers what it is used for, unless this is there before it is loaded (1.32 on Linux does).
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["LocalService", "ServiceProcess"]
 
