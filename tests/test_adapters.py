@@ -1,12 +1,15 @@
 """Adapters: from people's judgements to a trained model and back, over HTTP against the local service."""
 
+import functools
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pandas as pd
 import pytest
-from helpers import ROOT, Maker, picture, ref
+from helpers import ROOT, Maker, picture, ref, result_line, started
 
 import toolkit as tk
 from toolkit import manifests, storage
@@ -151,10 +154,7 @@ def test_waiting_takes_a_number_of_seconds(timeout) -> None:
 def test_the_commands_train_use_show_and_delete(trained, endpoint, bucket, tmp_path) -> None:
     _, name = trained
 
-    def modkit(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "toolkit", *words, "--endpoint", endpoint]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
+    modkit = functools.partial(_modkit, endpoint)
     samples = str(tmp_path / "samples.csv")
     made = modkit("adapter", "train", name, f"s3://{bucket}/a/", "--truth", samples, "--version", "v2", "--json")
     document = json.loads(made.stdout)
@@ -180,3 +180,74 @@ def test_the_commands_train_use_show_and_delete(trained, endpoint, bucket, tmp_p
     assert modkit("adapter", "delete", name, "--yes").stdout.strip() == f"{name} is deleted"
     gone = modkit("start", f"s3://{bucket}/m.jsonl", f"s3://{bucket}/o/", "--adapter", name)
     assert (gone.returncode, "no such adapter" in gone.stderr) == (2, True)
+
+
+def _modkit(endpoint: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "toolkit", *words, "--endpoint", endpoint]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_training_that_is_refused_leaves_the_other_ones_ground_truth_alone(
+    trained, endpoint, bucket, tmp_path
+) -> None:
+    session, name = trained
+
+    def train(label: str, *more: str) -> subprocess.CompletedProcess[str]:
+        tk.Truth(tk.read_truth(tmp_path / "samples.csv").table.assign(label=label)).save(tmp_path / f"{label}.csv")
+        where = [f"s3://{bucket}/a/", "--truth", str(tmp_path / f"{label}.csv")]
+        return _modkit(endpoint, "adapter", "train", name, *where, *more)
+
+    def there() -> dict[str, bytes]:
+        uris = storage.list_files(f"s3://{bucket}/a/", session=session)
+        return {uri: storage.read(uri, session=session) for uri in uris}
+
+    assert train("Gambling", "--version", "v2").returncode == 0
+    before = there()
+    refused = train("Violence", "--version", "v2")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"{name}/v2: is there already (TRAINING_COMPLETED); give another --version." in refused.stderr
+    assert there() == before
+
+
+def test_ctrl_c_leaves_the_training_running_and_says_how_to_come_back(trained, endpoint, bucket, tmp_path) -> None:
+    _, name = trained
+    samples = ["--truth", str(tmp_path / "samples.csv"), "--version", "v2"]
+    command = [sys.executable, "-m", "toolkit", "adapter", "train", name, f"s3://{bucket}/a/", *samples]
+    with started([*command, "--endpoint", endpoint], cwd=ROOT, stderr=subprocess.PIPE) as process:
+        while name not in {one.name for one in tk.list_adapters(tk.connect(endpoint)) if one.version == "v2"}:
+            time.sleep(0.02)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"{name}/v2 goes on training. `modkit adapter wait {name}/v2` waits for it." in said
+    ended = _modkit(endpoint, "adapter", "wait", f"{name}/v2", "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["status"]) == (0, "TRAINING_COMPLETED")
+    assert "v2" in _modkit(endpoint, "adapter", "wait", name).stdout
+    assert "no such adapter" in _modkit(endpoint, "adapter", "wait", "nobody").stderr
+
+
+def test_a_base_run_that_reported_nothing_has_the_floor_that_is_known_of_it(
+    trained, endpoint, bucket, tmp_path
+) -> None:
+    _, name = trained
+    (tmp_path / "base").mkdir()
+    lines = [result_line(number, {}) for number in range(3)]
+    (tmp_path / "base" / "results.jsonl").write_text("".join(lines))
+
+    def train(version: str, *more: str) -> subprocess.CompletedProcess[str]:
+        where = [f"s3://{bucket}/a/", "--truth", str(tmp_path / "samples.csv"), "--base", str(tmp_path / "base")]
+        return _modkit(endpoint, "adapter", "train", name, *where, "--version", version, *more)
+
+    unknown = train("v2")
+    assert unknown.returncode == 2
+    assert (
+        "reported nothing, and nobody said what its MinConfidence was; say it (--base-min-confidence)" in unknown.stderr
+    )
+    assert train("v2", "--base-min-confidence", "5").returncode == 0
+    (tmp_path / "base" / "detect.json").write_text('{"version": 1, "min_confidence": 5.0}')
+    assert train("v3").returncode == 0
+    (tmp_path / "base" / "detect.json").write_text('{"version": 1, "min_confidence": 60.0}')
+    too_high = train("v4")
+    assert too_high.returncode == 2
+    assert "this run reported nothing below 60; rerun the job with MinConfidence 50 or lower" in too_high.stderr

@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -198,7 +199,7 @@ def test_two_runs_do_not_write_one_journal(endpoint, photos, tmp_path) -> None:
     from toolkit.detect.journal import Journal
 
     with (
-        Journal(tmp_path / "run" / "detect.journal", "other", []),
+        Journal(tmp_path / "run" / "detect.journal", "other", ".", []),
         pytest.raises(InvalidArgument, match="another run is writing there"),
     ):
         tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint))
@@ -355,6 +356,61 @@ def test_a_run_that_goes_on_says_where_its_journal_is(local, photos, tmp_path, m
     run = tk.detect(photos, "s3://somewhere/run/", journal=journal, session=session, progress=False)
     assert (run.requests, run.images) == (9, 13)
     assert tk.detect(photos, "s3://somewhere/run/", session=session, progress=False).requests == 0
+
+
+def test_of_two_runs_that_begin_at_once_one_is_refused_and_pays_for_nothing(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session = _own_bucket(endpoint, "atonce")
+    service, both, begun = door._app, threading.Barrier(2, timeout=30), len(door.times)
+
+    def front(environ: dict[str, Any], start_response: Any) -> Any:
+        answer = list(service(environ, start_response))
+        if environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"].endswith("detect.json"):
+            both.wait()  # each is told that nothing is there
+        return answer
+
+    def run(journal: str) -> tk.DetectRun | InvalidArgument:
+        try:
+            return tk.detect(photos, "s3://atonce/run/", journal=tmp_path / journal, session=session, progress=False)
+        except InvalidArgument as refused:
+            return refused
+
+    door._app = front
+    try:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            ended, refused = sorted(pool.map(run, ("one", "other")), key=lambda one: isinstance(one, InvalidArgument))
+    finally:
+        door._app = service
+    assert "another run has just begun there; run the same again once it has ended, or name another" in str(refused)
+    assert (ended.requests, len(door.times) - begun) == (13, 13)
+    assert not list(tmp_path.glob("*/detect.journal*"))
+
+
+def test_one_journal_folder_does_not_mix_two_outputs(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session, journal = tk.connect(endpoint), tmp_path / "journal"
+    _begun(door, 4, photos, tmp_path / "one", journal=journal, session=session)
+    (photos / "00.jpg").unlink()
+    with pytest.raises(InvalidArgument, match=r"journal of a run into \S*one that has not ended; .*\(--journal\)"):
+        tk.detect(photos, tmp_path / "other", journal=journal, session=session, progress=False)
+    other = tk.detect(photos, tmp_path / "other", session=session, progress=False)
+    assert (other.images, other.requests) == (12, 12)
+    with pytest.warns(UserWarning, match="1 images that were answered"):
+        run = tk.detect(photos, tmp_path / "one", journal=journal, session=session, progress=False)
+    assert (run.images, run.requests) == (13, 9)
+    _begun(door, 0, photos, tmp_path / "nothing", journal=journal, session=session)  # which is nobody's journal yet
+    assert tk.detect(photos, tmp_path / "last", journal=journal, session=session, progress=False).requests == 12
+
+
+def test_a_run_whose_results_were_removed_says_what_keeps_it_closed(endpoint, photos, tmp_path) -> None:
+    run = tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint), progress=False)
+    Path(run.results_uri).unlink()
+    with pytest.raises(
+        NotFound, match=r"detect.json beside it says that this run has ended; put it back, or remove"
+    ) as said:
+        tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint), progress=False)
+    Path(re.findall(r"remove (\S+)", str(said.value))[0]).unlink()
+    assert tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint), progress=False).requests == 13
 
 
 def test_a_denied_output_is_not_taken_for_an_empty_one(local, photos, tmp_path) -> None:
@@ -550,6 +606,7 @@ def test_what_ends_a_batch_keeps_the_answers_of_all_that_are_out(error: BaseExce
         for entry in entries:
             deliver(Outcome(entry, "{}"))
         if entries[0].line == 1:
+            time.sleep(0.1)  # until the others have begun
             raise error
         time.sleep(0.3)
 
@@ -563,13 +620,9 @@ def test_what_ends_a_batch_keeps_the_answers_of_all_that_are_out(error: BaseExce
     assert len(delivered) == sum(asked)
 
 
-@pytest.mark.slow
-def test_workers_together_ask_no_more_than_the_rate_and_slow_down_with_the_service(local, tmp_path) -> None:
-    endpoint, door = local
-    (tmp_path / "photos").mkdir()
-    for number in range(45):
-        (tmp_path / "photos" / f"{number:03}.jpg").write_bytes(picture(number) + bytes([number]))
-    throttle, begun = Throttle(5), len(door.times)
+def _serving(tps: float) -> Callable[[dict[str, Any]], Answer]:
+    """Answers so many requests a second."""
+    throttle = Throttle(tps)
 
     def answer(_: dict[str, Any]) -> Answer:
         try:
@@ -578,7 +631,67 @@ def test_workers_together_ask_no_more_than_the_rate_and_slow_down_with_the_servi
             return _error(400, refused.code)
         return _json(200, GOOD)
 
-    with _answering(door, answer), concurrent.futures.ThreadPoolExecutor(8) as executor:
+    return answer
+
+
+@pytest.mark.slow
+def test_workers_that_know_too_high_a_limit_share_what_the_service_gives(local, tmp_path) -> None:
+    endpoint, door = local
+    refs = [f"s3://abc/{number}.jpg" for number in range(400)]
+    with _answering(door, _serving(20)), concurrent.futures.ThreadPoolExecutor(4) as executor:
+        began = time.monotonic()
+        run = tk.detect(refs, tmp_path / "run", session=tk.connect(endpoint), executor=executor, tps=80, progress=False)
+        took = time.monotonic() - began
+    assert (run.images, run.failed, run.unsettled) == (400, 0, 0)
+    assert took < 1.5 * 400 / 20  # one worker got all of it, and the others waited for minutes
+
+
+def test_a_worker_hands_over_what_it_has_and_the_rest_is_dealt_again(local, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sys.modules["toolkit.detect.work"], "_BATCH_SECONDS", 0.5)
+    endpoint, door = local
+    refs = [f"s3://abc/{number}.jpg" for number in range(30)]
+    begun, in_journal = len(door.times), [time.monotonic()]
+    keep = sys.modules["toolkit.detect.journal"].Journal.keep
+
+    def kept(journal: Any, outcome: Outcome) -> None:
+        in_journal.append(time.monotonic())
+        keep(journal, outcome)
+
+    monkeypatch.setattr(sys.modules["toolkit.detect.journal"].Journal, "keep", kept)
+    with _answering(door, _serving(6)), concurrent.futures.ThreadPoolExecutor(1) as executor:
+        run = tk.detect(
+            refs, tmp_path / "run", session=tk.connect(endpoint), executor=executor, workers=1, tps=40, progress=False
+        )
+    assert (run.images, run.failed) == (30, 0)
+    assert run.requests == len(door.times) - begun  # those of images that were stopped in between count, too
+    assert max(later - earlier for earlier, later in itertools.pairwise(in_journal)) < 1.5
+
+
+@pytest.mark.parametrize("kind", [concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor])
+@pytest.mark.slow
+def test_ctrl_c_waits_for_a_slow_batch_no_longer_than_its_time(kind, local, tmp_path) -> None:
+    endpoint, door = local
+    refs = [f"s3://abc/{number}.jpg" for number in range(400)]
+    with _answering(door, _serving(4)), kind(2) as executor:
+        threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            tk.detect(
+                refs, tmp_path / "run", session=functools.partial(tk.connect, endpoint), executor=executor, workers=2,
+                tps=40, progress=False,
+            )  # fmt: skip
+        assert time.monotonic() - began < 15
+    assert len(_answered(tmp_path / "run" / "detect.journal")) > 10
+
+
+@pytest.mark.slow
+def test_workers_together_ask_no_more_than_the_rate_and_slow_down_with_the_service(local, tmp_path) -> None:
+    endpoint, door = local
+    (tmp_path / "photos").mkdir()
+    for number in range(45):
+        (tmp_path / "photos" / f"{number:03}.jpg").write_bytes(picture(number) + bytes([number]))
+    begun = len(door.times)
+    with _answering(door, _serving(5)), concurrent.futures.ThreadPoolExecutor(8) as executor:
         run = tk.detect(
             tmp_path / "photos", tmp_path / "run", session=tk.connect(endpoint), executor=executor, workers=8,
             tps=10, progress=False,
@@ -691,6 +804,14 @@ def test_what_one_batch_learned_the_next_one_knows() -> None:
         learned = rate.learned
         assert asked <= 5 * clock.now * 1.2 + 2
     assert 1 <= (learned.per_second or 0) <= 3
+
+
+def test_tokens_that_nobody_waited_for_are_not_the_next_batch_s_debt() -> None:
+    clock = Clock()
+    rate = Rate(5, clock=clock)
+    for _ in range(50):
+        rate.take()  # by threads that are then stopped
+    assert rate.learned.wait <= 1 / 5
 
 
 def test_without_a_limit_it_finds_the_services() -> None:

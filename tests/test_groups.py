@@ -269,6 +269,8 @@ def test_preflight_says_what_stands_in_the_way(client, bucket, refs) -> None:
     }  # fmt: skip
     assert "none.jpg" in seen.table["message"][3]
     assert "1 of 11 images will not be analyzed (1 INVALID_IMAGE_FORMAT)" in repr(seen)
+    assert seen.table["status"].iloc[-1] == "?"  # whether bulk analysis is open, a wrong output does not say
+    assert "could not be asked for (" in seen.table["message"].iloc[-1]
     key = client.session.client("kms").create_key()["KeyMetadata"]["KeyId"]
     assert client.preflight(refs[:2], f"s3://{bucket}/o/", kms_key_id=key).ok
     client.session.client("kms").disable_key(KeyId=key)
@@ -289,6 +291,7 @@ def test_preflight_calls_no_limit_kept_that_it_did_not_look_at(client, bucket, r
     assert limits(refs[0], bad)[::2] == ("warn", True)  # in the way of one image, and not of the other
     assert limits(bad)[::2] == ("NO", False)
     assert limits(refs[9], refs[0]) == ("?", "1 of 2 images could not be looked at; the rest is within them.", True)
+    assert limits(refs[9]) == ("?", "none of 1 images could be looked at.", False)
 
 
 def test_preflight_calls_a_missing_image_a_warning_unless_all_are(client, bucket, refs) -> None:

@@ -128,7 +128,9 @@ def test_every_command_calls_what_its_policy_allows_and_needs_all_of_it(endpoint
     modkit("summary", out)
     modkit("adapter", "manifest", str(tmp_path / "t.csv"), f"s3://{bucket}/m/t.jsonl")
     modkit("adapter", "train", name, out, "--truth", str(tmp_path / "t.csv"), by_service=REKOGNITION_WORKS)
-    modkit("adapter", "train", name, out, "--truth", str(tmp_path / "t.csv"), "--version", "v2")
+    run = f"{out}detect/"
+    modkit("adapter", "train", name, out, "--truth", str(tmp_path / "t.csv"), "--version", "v2", "--base", run)
+    modkit("adapter", "wait", name)
     modkit("adapter", "list")
     modkit("adapter", "evaluate", name)
     modkit("adapter", "delete", f"{name}/v1", "--yes")

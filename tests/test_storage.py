@@ -3,6 +3,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -165,6 +166,16 @@ def test_an_endpoint_elsewhere_without_a_region_says_how_to_name_one(monkeypatch
         next(tk.MediaAnalysis(tk.connect("http://example.invalid")).jobs())
 
 
+def test_the_region_is_found_where_awss_own_programs_look_for_it(monkeypatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    assert tk.connect().region_name == "eu-west-1"
+    assert tk.connect("http://example.invalid").region_name == "eu-west-1"
+    assert tk.connect(region_name="eu-north-1").region_name == "eu-north-1"
+    monkeypatch.delenv("AWS_REGION")
+    assert tk.connect().region_name == "us-west-2"
+
+
 @pytest.mark.parametrize("service", ["s3", "rekognition"])
 def test_an_endpoint_that_never_answers_is_waited_for_once(service: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -259,3 +270,30 @@ def test_a_proxy_is_not_asked_for_an_endpoint_of_this_machine_that_a_variable_na
     session = tk.connect(region_name="eu-west-1")
     assert session.client("s3").meta.config.proxies == {}
     assert session.client("rekognition").meta.config.proxies is None
+
+
+@pytest.mark.parametrize("where", ["s3", "here"])
+def test_of_several_who_write_something_new_one_succeeds(where: str, endpoint, bucket, tmp_path) -> None:
+    session = tk.connect(endpoint)
+    uri = f"s3://{bucket}/new/one" if where == "s3" else str(tmp_path / "new" / "one")
+    with ThreadPoolExecutor(8) as pool:
+        wrote = list(pool.map(lambda n: storage.write_new(uri, b"%d" % n, session=session), range(8)))
+    assert sum(wrote) == 1
+    assert storage.read(uri, session=session) == b"%d" % wrote.index(True)
+    with pytest.raises(NotFound, match="writing"):
+        storage.write_new("s3://nobody-has-this/one" if where == "s3" else uri + "/one", b"", session=session)
+
+
+def test_an_endpoint_that_knows_no_condition_is_written_to_all_the_same(endpoint, bucket, monkeypatch) -> None:
+    session = tk.connect(endpoint)
+    client = session.client("s3")
+
+    def unknown(params, **_) -> None:
+        if "If-None-Match" in params["headers"]:
+            answer = {"Error": {"Code": "NotImplemented"}, "ResponseMetadata": {"HTTPStatusCode": 501}}
+            raise ClientError(answer, "PutObject")
+
+    client.meta.events.register("before-call.s3.PutObject", unknown)
+    monkeypatch.setattr(session, "client", lambda *_, **__: client)
+    assert storage.write_new(f"s3://{bucket}/one", b"1", session=session)
+    assert storage.read(f"s3://{bucket}/one", session=session) == b"1"

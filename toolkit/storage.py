@@ -8,7 +8,8 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ Session = boto3.Session
 
 _MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404", "NotFound"}
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
+_TAKEN: Final = {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
 _TOO_LITTLE: Final = re.compile(r"Invalid (length|range|value) for parameter (\S+), value: (\S+), valid min \w+: (\S+)")
 _IN_WORDS: Final = {
     "Bucket": "the bucket's name", "Key": "the object's key", "Name": "the object's key",
@@ -61,6 +63,10 @@ _UNREAD: Final = {"profile": (None, None, None, None), "config_file": (None, Non
 
 class Denied(NotFound):
     """Access is denied: whether something is there, nobody can say."""
+
+
+class NoRegion(Unreachable):
+    """No region is configured, and none was named."""
 
 
 class EndpointSession(boto3.Session):
@@ -126,7 +132,10 @@ def connect(
     endpoint_url
         None for what boto3 finds by itself (AWS, or AWS_ENDPOINT_URL); else the URL that all clients talk to. A
         loopback URL needs no credentials and no region: placeholders are used unless the environment has some.
-    region_name, profile_name
+    region_name
+        None takes AWS_REGION, as AWS's command line and other SDKs do (boto3 alone does not look there), and else what
+        boto3 finds.
+    profile_name
         As in `boto3.Session`.
 
     Raises
@@ -139,6 +148,7 @@ def connect(
     >>> connect("http://127.0.0.1:4555").client("s3").meta.endpoint_url
     'http://127.0.0.1:4555'
     """
+    region_name = region_name or os.environ.get("AWS_REGION") or None
     try:
         if endpoint_url is None:
             return _FoundSession(region_name=region_name, profile_name=profile_name)
@@ -150,7 +160,7 @@ def connect(
     # On this machine no configuration is needed, so none is read: no profile, and no look-up of an instance's role.
     return EndpointSession(
         endpoint_url,
-        region_name=region_name or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        region_name=region_name or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
         aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "local"),
         aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
         botocore_session=botocore.session.Session(session_vars=_UNREAD),
@@ -184,9 +194,18 @@ def is_local(session: boto3.Session | None = None) -> bool:
     Unreachable
         There is no region.
     """
+    return _is_loopback(rekognition_url(session))
+
+
+def rekognition_url(session: boto3.Session | None = None) -> str:
+    """Where this session sends what Rekognition is asked. Raises as `is_local`.
+
+    >>> rekognition_url(connect("http://127.0.0.1:4555"))
+    'http://127.0.0.1:4555'
+    """
     with translated("connecting"):
         client: Any = (session or connect()).client("rekognition")
-        return _is_loopback(client.meta.endpoint_url)
+        return str(client.meta.endpoint_url)
 
 
 @contextmanager
@@ -219,7 +238,7 @@ def translated(what: str, advice: Mapping[str, str] | None = None) -> Iterator[N
             f"{what}: no AWS credentials; configure a profile, or name an endpoint of your own."
         ) from error
     except NoRegionError as error:
-        raise Unreachable(
+        raise NoRegion(
             f"{what}: no AWS region; name one (--region, region_name) such as eu-west-1, or set AWS_REGION."
         ) from error
     except InvalidRegionError as error:
@@ -416,9 +435,49 @@ def write(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | 
     try:
         _write_file(Path(uri), data)
     except (OSError, ValueError) as error:  # a ValueError: no name at all
-        why = getattr(error, "strerror", None) or error
-        raise NotFound(f"writing {uri}: {why}; check the path and the space on the disk.") from error
+        raise _unwritten(uri, error) from error
     return None
+
+
+def write_new(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | None = None) -> bool:
+    """Writes one object or file, unless something is there under this name: of several who do so at once, one succeeds.
+
+    An endpoint of your own may know no such condition; there it writes as `write` does.
+
+    Returns
+    -------
+    bool
+        Whether it was written.
+
+    Raises
+    ------
+    NotFound, Unreachable, RequestRefused
+        As `write`.
+    """
+    if is_s3(uri):
+        bucket, key = split_s3(str(uri))
+        with translated(f"writing {uri}"):
+            client: Any = (session or connect()).client("s3")
+            try:
+                client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] in _TAKEN:
+                    return False
+                write(uri, data, session=session)
+        return True
+    try:
+        Path(uri).parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), Path(uri).open("xb") as file:
+            file.write(data)
+            return True
+    except OSError as error:
+        raise _unwritten(uri, error) from error
+    return False
+
+
+def _unwritten(uri: str | os.PathLike[str], error: Exception) -> NotFound:
+    why = getattr(error, "strerror", None) or error
+    return NotFound(f"writing {uri}: {why}; check the path and the space on the disk.")
 
 
 def _write_file(path: Path, data: bytes) -> None:

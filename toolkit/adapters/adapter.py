@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import boto3
 from rich.console import Console
+from rich.text import Text
 
 from toolkit import checks, manifests, storage
 from toolkit.errors import JobFailed, NotFound, TimedOut
@@ -88,7 +89,7 @@ class Adapter:
         return self
 
     def wait(self, timeout: float | None = None, progress: bool = True) -> "Adapter":
-        """Waits until the training has ended.
+        """Waits until the training has ended. Ctrl-C ends the waiting, not the training, and says how to come back.
 
         Parameters
         ----------
@@ -110,14 +111,20 @@ class Adapter:
         console = Console(stderr=True, quiet=not progress)
         ends = None if timeout is None else time.monotonic() + timeout
         pause = 0.2
-        with console.status(f"training {self.arn.split('/')[1]}"):
-            while self.refresh().status == "TRAINING_IN_PROGRESS":
-                if ends is not None and time.monotonic() > ends:
-                    raise TimedOut(
-                        f"adapter {self.arn} still trains after {timeout:g} s; it goes on: ask for it again."
-                    )
-                threading.Event().wait(pause)
-                pause = min(pause * 1.2, 30.0)
+        try:
+            with console.status(f"training {self.name}"):
+                while self.refresh().status == "TRAINING_IN_PROGRESS":
+                    if ends is not None and time.monotonic() > ends:
+                        raise TimedOut(
+                            f"adapter {self.arn} still trains after {timeout:g} s; it goes on: ask for it again."
+                        )
+                    threading.Event().wait(pause)
+                    pause = min(pause * 1.2, 30.0)
+        except KeyboardInterrupt:
+            which = f"{self.name}/{self.version}"
+            said = f"interrupted; {which} goes on training. `modkit adapter wait {which}` waits for it."
+            Console(stderr=True).print(Text(said), soft_wrap=True)
+            raise
         if self.status not in USABLE:
             message = str(self.description.get("StatusMessage", "no reason was given")).rstrip(".")
             raise JobFailed(f"training of {self.arn} ended as {self.status}: {message}.", self.status)
@@ -168,7 +175,7 @@ def list_adapters(session: boto3.Session | None = None) -> Iterator[Adapter]:
     ------
     Unreachable, RequestRefused
     """
-    session = session or boto3.Session()
+    session = session or storage.connect()
     for project in _projects(session):
         yield from _versions(project, session)
 
@@ -224,7 +231,7 @@ def delete_project(name: str, *, session: boto3.Session | None = None, timeout: 
         There is no such project.
     TimedOut, Unreachable, RequestRefused
     """
-    session = session or boto3.Session()
+    session = session or storage.connect()
     project = project_of(name, session)
     if project is None:
         raise NotFound(f"{name}: no such adapter in this account and region; `modkit adapter list` shows them.")

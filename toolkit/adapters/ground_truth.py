@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from toolkit import checks, manifests, storage, taxonomy
+from toolkit import manifests, storage, taxonomy
 from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.results import Results
 from toolkit.truth import Truth
@@ -182,7 +182,7 @@ def shortfalls(
 
 def _mistakes(training: GroundTruth, base: Results, label: str, threshold: float) -> tuple[int, int]:
     """False alarms and misses of a run on these images."""
-    checks.not_below(base.min_confidence, threshold, label)
+    base.require(threshold, label)
     flagged = pd.Series(base.scores(label) >= threshold, index=base.images["source_ref"])
     judged = training.table.set_index("source_ref")[label]
     both = pd.concat([judged.rename("present"), flagged[~flagged.index.duplicated()].rename("flagged")], axis=1)

@@ -52,7 +52,7 @@ def train_adapter(
     ------
     NotFound, InvalidArgument, Unreachable, RequestRefused
     """
-    session = session or boto3.Session()
+    session = session or storage.connect()
     bucket, prefix = storage.split_s3(output)
     request: dict[str, Any] = {
         "VersionName": version_name,

@@ -1,5 +1,6 @@
 """`modkit adapter …`: the custom moderation models of an account."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,12 +10,14 @@ from rich.text import Text
 import toolkit as tk
 from toolkit import manifests, storage
 from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Json, Profile, Region, TruthFile
+from toolkit.cli.options import Endpoint, Json, Profile, Region, Taxonomy, TruthFile, read_run
+from toolkit.confidence import written
 from toolkit.errors import InvalidArgument, NotFound
 from toolkit.report import write_figures
+from toolkit.results import GUESSED
 from toolkit.service.lifecycle import AdapterStatus, mark_adapter
 
-app = typer.Typer(help="Custom moderation models: train, list, evaluate, delete.", no_args_is_help=True)
+app = typer.Typer(help="Custom moderation models: train, wait, list, evaluate, delete.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the adapter (of its project), or name/version.")]
 Labels = Annotated[
@@ -72,6 +75,10 @@ def train(
     base: Annotated[
         str | None, typer.Option(help="Results of the base model on the training images, to count its mistakes.")
     ] = None,
+    base_min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=100, help="MinConfidence of --base. Default: what is known of it.")
+    ] = None,
+    taxonomy: Taxonomy = None,
     label: Labels = None,
     version_name: Annotated[str, typer.Option("--version", help="Of the adapter; new in its project.")] = "v1",
     min_confidence: Annotated[float | None, typer.Option(min=0, max=100, help="To evaluate at. Default: 50.")] = None,
@@ -91,22 +98,23 @@ def train(
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     training = tk.ground_truth(tk.read_truth(truth, session=session), label)
     tested = tk.ground_truth(tk.read_truth(testing, session=session), training.labels) if testing else None
-    run = None if base is None else tk.read_results(base, session=session)
-    missing = tk.shortfalls(training, tested, base=run, threshold=50.0 if min_confidence is None else min_confidence)
+    threshold = 50.0 if min_confidence is None else min_confidence
+    run = None if base is None else _base(base, base_min_confidence, taxonomy, threshold, session)
+    missing = tk.shortfalls(training, tested, base=run, threshold=threshold)
     output.people.print(Text(f"training on {training.in_words}"), soft_wrap=True)
     if missing and not anyway and not storage.is_local(session):
         raise InvalidArgument(f"{name}: {'; '.join(missing)}: add --anyway to train all the same.")
     for sentence in missing:
         output.people.print(Text(f"{sentence}."), style="yellow", soft_wrap=True)
-    places = [storage.join(destination, name, version_name, part) for part in ("training.jsonl", "testing.jsonl")]
-    training.write(places[0], session=session)
-    if tested is not None:
-        tested.write(places[1], session=session)
+    for one in tk.list_adapters(session):
+        if (one.name, one.version) == (name, version_name):
+            raise InvalidArgument(_taken(one))
+    folder = storage.join(destination, name, version_name)
     adapter = tk.train_adapter(
         name,
-        places[0],
+        _write(training, folder, "training", session),
         destination,
-        testing=places[1] if tested is not None else None,
+        testing=None if tested is None else _write(tested, folder, "testing", session),
         version_name=version_name,
         min_confidence=min_confidence,
         kms_key_id=kms_key_id,
@@ -115,8 +123,22 @@ def train(
     if wait:
         adapter.wait()
     document = _record(adapter) | {"training": _truth_record(training), "shortfalls": missing}
-    score = "" if adapter.f1 is None else f", F1 {adapter.f1:.3f} on its test images"
-    output.show(document, as_json, lambda: typer.echo(f"{adapter.arn}: {adapter.status}{score}"))
+    output.show(document, as_json, lambda: typer.echo(_in_words(adapter)))
+
+
+@app.command("wait")
+def wait_(
+    name: Name,
+    endpoint: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Wait until an adapter is trained: one version (name/version), or the newest of that name."""
+    session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    adapter = max(_named(name, session), key=lambda one: one.arn.rpartition("/")[2])  # ends with the time of its making
+    adapter.wait()
+    output.show(_record(adapter), as_json, lambda: typer.echo(_in_words(adapter)))
 
 
 @app.command()
@@ -170,9 +192,7 @@ def delete(
     if not yes:
         typer.confirm(f"Delete {name}? There is no way back.", abort=True, err=True)
     if "/" in name:
-        found = [one for one in tk.list_adapters(session) if f"{one.name}/{one.version}" == name]
-        if not found:
-            raise NotFound(f"{name}: no such adapter in this account and region; `modkit adapter list` shows them.")
+        found = _named(name, session)
         for one in found:
             one.delete()
         gone = len(found)
@@ -199,6 +219,47 @@ def mark(
         output.print_json({"arn": arn, "status": status})
     else:
         typer.echo(f"{arn} is {status} now")
+
+
+def _base(
+    base: str, min_confidence: float | None, taxonomy: str | None, threshold: float, session: storage.Session
+) -> tk.Results:
+    """The base model's run. Raises as `read_run`, and InvalidArgument where its floor is unknown, and matters."""
+    run = read_run(base, min_confidence, taxonomy, session)
+    if run.floor_source == GUESSED and run.min_confidence > threshold:
+        seen = f"nothing below {written(run.min_confidence)}" if run.label_names() else "nothing"
+        raise InvalidArgument(
+            f"{base}: reported {seen}, and nobody said what its MinConfidence was; say it (--base-min-confidence)."
+        )
+    return run
+
+
+def _write(found: tk.GroundTruth, folder: str, part: str, session: storage.Session) -> str:
+    """Writes ground truth under a name made of its content, so that none with other content is replaced."""
+    digest = hashlib.sha256("".join(found.to_lines()).encode()).hexdigest()[:16]
+    place = storage.join(folder, f"{part}-{digest}.jsonl")
+    found.write(place, session=session)
+    return place
+
+
+def _taken(adapter: tk.Adapter) -> str:
+    which = f"{adapter.name}/{adapter.version}"
+    if adapter.status == "TRAINING_IN_PROGRESS":
+        return f"{which}: is being trained; wait for it (modkit adapter wait {which}), or give another --version."
+    return f"{which}: is there already ({adapter.status}); give another --version."
+
+
+def _named(name: str, session: storage.Session) -> list[tk.Adapter]:
+    """The versions of that name, or the one that `name/version` names. Raises NotFound where there is none."""
+    found = [one for one in tk.list_adapters(session) if name in {one.name, f"{one.name}/{one.version}"}]
+    if not found:
+        raise NotFound(f"{name}: no such adapter in this account and region; `modkit adapter list` shows them.")
+    return found
+
+
+def _in_words(adapter: tk.Adapter) -> str:
+    score = "" if adapter.f1 is None else f", F1 {adapter.f1:.3f} on its test images"
+    return f"{adapter.arn}: {adapter.status}{score}"
 
 
 def _record(adapter: tk.Adapter) -> dict[str, Any]:

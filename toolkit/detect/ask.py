@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any, Final
@@ -70,10 +70,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Entry:
-    """One image to ask about: its line, counted from 1, and its S3 URI or path."""
+    """One image to ask about: its line, counted from 1, its S3 URI or path, and the requests that it took so far."""
 
     line: int
     source_ref: str
+    requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,15 @@ class Outcome:
 
 
 class Stopped(Exception):
-    """The run is ending, and this image was not asked about to the end."""
+    """The run, or this batch of it, is ending, and an image was not asked about to the end."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(entry)
+        self.entry = entry
+
+
+class _Ending(Exception):
+    """There is no time to wait."""
 
 
 class Asker:
@@ -145,27 +154,23 @@ class Asker:
             return _failed(entry, "INVALID_IMAGE", str(error), requests=0)
         if isinstance(image, LineError):
             return _failed(entry, image.code, image.message, requests=0)
-        requests = 0
-        for attempt in range(1, ATTEMPTS + 1):
-            self._pause(self._rate.take())
-            requests += 1
-            try:
-                with storage.translated(f"asking about {entry.source_ref}", _ADVICE):
-                    found = self._once(image)
-                    if isinstance(found, LineError) and found.code == _PARAMETER:
-                        requests += self._try_settings()
-            except _Again as again:
-                if attempt >= (ATTEMPTS if again.code else UNHEARD):
-                    return self._given_up(entry, again, requests)
+        requests = entry.requests
+        try:
+            while True:
+                self._pause(self._rate.take())
+                requests += 1
+                try:
+                    with storage.translated(f"asking about {entry.source_ref}", _ADVICE):
+                        found = self._once(image)
+                        tried = self._try_settings() if isinstance(found, LineError) and found.code == _PARAMETER else 0
+                    return _outcome(entry, found, requests + tried)
+                except _Again as again:
+                    if requests >= (ATTEMPTS if again.code else UNHEARD):
+                        return self._given_up(entry, again, requests)
                 # Full jitter: anywhere between at once and twice as long as last time.
-                self._pause(self._random.uniform(0, min(_CAP, _BASE * 2**attempt)))
-                continue
-            if isinstance(found, LineError):
-                final = found.code != _MAY_COME
-                return _failed(entry, _snake(found.code), found.message, final=final, requests=requests)
-            line = manifests.to_line({"source-ref": entry.source_ref, manifests.RESULT_KEY: found})
-            return Outcome(entry, line, requests=requests)
-        raise AssertionError  # the loop returns
+                self._pause(self._random.uniform(0, min(_CAP, _BASE * 2**requests)))
+        except _Ending:
+            raise Stopped(replace(entry, requests=requests)) from None
 
     def _once(self, image: dict[str, Any]) -> dict[str, Any] | LineError:
         """The answer, or why this image has none. Raises as `_answer`."""
@@ -226,7 +231,7 @@ class Asker:
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds) if seconds > 0 else self._stop.is_set():
-            raise Stopped
+            raise _Ending
 
 
 class _Again(Exception):
@@ -280,6 +285,14 @@ def _image(source_ref: str) -> dict[str, Any] | LineError:
     return {"Bytes": data} if problem is None else LineError(0, *problem)
 
 
+def _outcome(entry: Entry, found: dict[str, Any] | LineError, requests: int) -> Outcome:
+    if isinstance(found, LineError):
+        final = found.code != _MAY_COME
+        return _failed(entry, _snake(found.code), found.message, final=final, requests=requests)
+    line = manifests.to_line({"source-ref": entry.source_ref, manifests.RESULT_KEY: found})
+    return Outcome(entry, line, requests=requests)
+
+
 def _failed(entry: Entry, code: str, message: str, *, final: bool = True, requests: int = 1) -> Outcome:
     return Outcome(entry, None, LineError(entry.line, code, message, entry.source_ref), final, requests)
 
@@ -296,7 +309,7 @@ def _snake(code: str) -> str:
 def ask_many(
     entries: Iterable[Entry], ask: Callable[[Entry], Outcome], deliver: Callable[[Outcome], None], *,
     threads: int, stop: threading.Event,
-) -> None:  # fmt: skip
+) -> list[Entry]:  # fmt: skip
     """Asks about images on several threads, and hands over what came of each, on that thread, as it comes.
 
     Parameters
@@ -310,14 +323,19 @@ def ask_many(
     threads
         How many ask at a time.
     stop
-        Set when one thread failed, or the caller was interrupted: the others then end soon.
+        Set when one thread failed, the caller was interrupted, or there is no more time: all then end soon.
+
+    Returns
+    -------
+    list of Entry
+        Those that were not asked about to the end.
 
     Raises
     ------
     Exception
         The first that `ask` or `deliver` raised; but for `Stopped`, which ends a thread quietly.
     """
-    todo, lock = iter(entries), threading.Lock()
+    todo, lock, left = iter(entries), threading.Lock(), list[Entry]()
 
     def work() -> None:
         try:
@@ -327,8 +345,8 @@ def ask_many(
                 if entry is None:
                     return
                 deliver(ask(entry))
-        except Stopped:
-            return
+        except Stopped as stopped:
+            left.append(stopped.entry)
         except BaseException:
             stop.set()
             raise
@@ -341,3 +359,4 @@ def ask_many(
         except BaseException:
             stop.set()
             raise
+    return [*left, *todo]

@@ -6,13 +6,15 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from toolkit.detect.ask import Outcome
 from toolkit.errors import InvalidArgument, NotFound, ToolkitError
 from toolkit.manifests import LineError
 
 FILE_NAME: Final = "detect.journal"
+HERE: Final = "."
+"""How a journal calls its own folder, which may be moved."""
 # One process at a time. With a write-ahead log, a killed process loses nothing that it was told is written; a machine
 # that loses its power may lose the last seconds.
 #
@@ -21,6 +23,7 @@ FILE_NAME: Final = "detect.journal"
 _SCHEMA: Final = """
 PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
 CREATE TABLE IF NOT EXISTS run (settings TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS place (output TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outcome (
     image TEXT PRIMARY KEY, source_ref TEXT NOT NULL, result TEXT, error TEXT, final INTEGER NOT NULL
 );
@@ -47,12 +50,16 @@ class Journal:
         Of the file; made where there is none.
     settings
         Of the run; a journal with outcomes for other ones is refused.
+    output
+        Where the run's results go; a journal with outcomes for another place is refused.
     images
         Of the collection, in order: what tells one from all others and from an earlier state of itself, and its
         source-ref. A journal with outcomes for none of them is refused.
 
     Attributes
     ----------
+    new
+        Whether it holds no outcomes yet.
     gone
         Images that were answered earlier and are not in the collection any more. They have been paid for, and follow
         as further lines.
@@ -65,7 +72,7 @@ class Journal:
         It cannot be written, or is not a journal.
     """
 
-    def __init__(self, path: Path, settings: str, images: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, path: Path, settings: str, output: str, images: Iterable[tuple[str, str]]) -> None:
         self._path = path
         self._lock = threading.Lock()
         try:
@@ -74,14 +81,24 @@ class Journal:
             self._file.executescript(_SCHEMA)
             self._file.execute("BEGIN")
             self._file.executemany("INSERT INTO line (image, source_ref) VALUES (?, ?)", images)
-            same = self._is_same(settings)
+            self.new = not self._asked("SELECT EXISTS (SELECT 1 FROM outcome)")
+            elsewhere = self._elsewhere(output)
+            same = not elsewhere and self._is_same(settings)
             if same:
                 self._file.execute("DELETE FROM run")
                 self._file.execute("INSERT INTO run VALUES (?)", (settings,))
+                self._file.execute("DELETE FROM place")
+                self._file.execute("INSERT INTO place VALUES (?)", (output,))
                 self.gone = self._file.execute(_ADD_GONE).rowcount
             self._file.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from error
+        if elsewhere:
+            self.close()
+            raise InvalidArgument(
+                f"{path.parent}: holds the journal of a run into {elsewhere} that has not ended; run that one again "
+                f"first, or name another folder for this journal (--journal)."
+            )
         if not same:
             self.close()
             raise InvalidArgument(
@@ -89,12 +106,24 @@ class Journal:
                 f"name another output."
             )
 
+    def _elsewhere(self, output: str) -> str | None:
+        """The other output that the outcomes are for; None if they are for this one, or there are none."""
+        known = self._asked("SELECT output FROM place")
+        if self.new or known in {output, None}:
+            return None
+        return str(self.folder) if known == HERE else str(known)
+
     def _is_same(self, settings: str) -> bool:
         """Whether the outcomes are for these settings, and some of them for these images. Without any, all is open."""
-        known = self._file.execute("SELECT settings FROM run").fetchone()
-        outcomes = self._file.execute("SELECT EXISTS (SELECT 1 FROM outcome)").fetchone()[0]
-        shared = self._file.execute("SELECT EXISTS (SELECT 1 FROM line JOIN outcome USING (source_ref))").fetchone()[0]
-        return not outcomes or bool(known[0] == settings and shared)
+        if self.new:
+            return True
+        shared = self._asked("SELECT EXISTS (SELECT 1 FROM line JOIN outcome USING (source_ref))")
+        return bool(shared and self._asked("SELECT settings FROM run") == settings)
+
+    def _asked(self, question: str) -> Any:
+        """The first value of the answer; None if there is none."""
+        row = self._file.execute(question).fetchone()
+        return None if row is None else row[0]
 
     def __enter__(self) -> Self:
         return self

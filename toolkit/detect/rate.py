@@ -82,10 +82,11 @@ class Rate:
 
     @property
     def learned(self) -> Learned:
-        """What the next one should know."""
+        """What the next one should know, once nobody asks with this one any more."""
         with self._lock:
             now = self._clock()
-            wait = max(0.0, self._next - now)
+            # Later tokens than the next one were taken by threads that had no time to wait for them.
+            wait = 0.0 if self._rate is None else min(max(0.0, self._next - now), 1 / self._rate)
             return Learned(self._rate, self._served, self._refused, now - self._began, wait)
 
     def take(self) -> float:

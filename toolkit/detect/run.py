@@ -22,11 +22,11 @@ from toolkit import checks, collection, constraints, manifests, storage
 from toolkit.collection import Collection, Images
 from toolkit.detect.ask import Entry, Outcome, Settings
 from toolkit.detect.journal import FILE_NAME as JOURNAL_NAME
-from toolkit.detect.journal import Journal
+from toolkit.detect.journal import HERE, Journal
 from toolkit.detect.outcome import DetectRun
 from toolkit.detect.quota import DEFAULT_TPS, account_tps
 from toolkit.detect.work import ask_elsewhere, ask_here
-from toolkit.errors import InvalidArgument, NotFound
+from toolkit.errors import InvalidArgument, NotFound, ToolkitError
 from toolkit.results import Opener
 
 RUN_NAME: Final = "detect.json"
@@ -72,14 +72,15 @@ def detect(
         Requests at a time, at most, and so the requests whose answers are lost if the process is killed. None takes one
         for every request of a second, from 4 to 64, and 4 where there is no limit.
     journal
-        Folder for the journal, on this machine. None is the output, or, for one in S3, a folder in `modkit-detect/`.
+        Folder for the journal of this run alone, on this machine. None is the output, or, for one in S3, a folder in
+        `modkit-detect/`.
         `detect.json` in the output says where it is, as long as the run may go on.
     session
         For Rekognition and S3; None is boto3's default. For an executor with other processes, a function that makes
         one.
     executor
-        Machines or processes that ask instead of this one. An answer is journaled when its batch comes back, ten
-        seconds of work: if this process is killed, the batches that are out are asked about again.
+        Machines or processes that ask instead of this one. An answer is journaled when its batch comes back, after ten
+        seconds at most: if this process is killed, the batches that are out are asked about again.
     workers
         How many of the executor's workers ask at a time, at most; each gets its share of `tps`, of no less than ten.
     progress
@@ -92,9 +93,11 @@ def detect(
     Raises
     ------
     NotFound
-        There are no images; or the output cannot be written, or not be read, so that nobody can say what it holds.
+        There are no images; or the output cannot be written, or not be read, so that nobody can say what it holds; or
+        the run has ended, and its results were removed.
     InvalidArgument
-        A setting is out of its range, the output holds another run, or the journal of this one is somewhere else.
+        A setting is out of its range; the output or the journal is another run's, or another one has just begun; or the
+        journal of this one is somewhere else.
     Unreachable, RequestRefused
         The run cannot go on. What was answered is kept.
 
@@ -110,10 +113,10 @@ def detect(
     run = _Run(str(output), found, settings, path, opened)
     if (ended := run.ended()) is not None:
         return ended
-    with Journal(path, run.settings, run.images()) as kept:
+    with Journal(path, run.settings, run.place, run.images()) as kept:
         if kept.gone:
             warnings.warn(_gone(kept.gone), stacklevel=2)
-        run.begin()
+        run.begin(kept)
         done = kept.done()
         for line, problem in found.problems.items():
             if line not in done:
@@ -137,6 +140,24 @@ def detect(
                     path.parent.rmdir()
                     path.parent.parent.rmdir()
     return outcome
+
+
+def floor_beside(results: str, *, session: boto3.Session | None = None) -> float | None:
+    """MinConfidence, percent, of the run that left a results manifest, as `detect.json` beside it tells; None without.
+
+    Parameters
+    ----------
+    results
+        Path or S3 URI of the manifest.
+    session
+        For S3; None is boto3's default.
+    """
+    if not results.endswith(manifests.RESULTS_NAME):
+        return None
+    with suppress(ToolkitError, ValueError, KeyError, TypeError):  # another program's file, or none
+        record = storage.read(results.removesuffix(manifests.RESULTS_NAME) + RUN_NAME, session=session)
+        return float(json.loads(record)["min_confidence"])
+    return None
 
 
 def _checked(settings: Settings, tps: float | None, concurrency: int | None, workers: int) -> Settings:
@@ -188,6 +209,8 @@ class _Run:
         self._project_version = settings.project_version
         self._journal = journal
         self._session = session
+        self._goes_on = False
+        self.place = _place(output, journal.parent)
         self.settings = json.dumps([self._floor, self._project_version])
         self.identity = _identity(self.settings, self.images())
 
@@ -210,7 +233,7 @@ class _Run:
         InvalidArgument
             The output holds something else, or the journal of what it holds is somewhere else.
         NotFound
-            What the output holds cannot be known.
+            What the output holds cannot be known, or its results were removed.
         """
         begun = self._journal.exists()
         record = storage.join(self._output, RUN_NAME)
@@ -224,6 +247,7 @@ class _Run:
             known = json.loads(text)
             if "journal" in known:
                 if begun:
+                    self._goes_on = True
                     return None
                 raise InvalidArgument(_elsewhere(self._output, known["journal"]["folder"], known["journal"]["host"]))
             identity, counts = known["identity"], (known["images"], known["failed"], 0, known["unsettled"])
@@ -231,16 +255,37 @@ class _Run:
             raise self._taken() from None
         if identity != self.identity:
             raise self._taken()
-        return self._outcome(*counts)
+        outcome = self._outcome(*counts)
+        if not storage.exists(outcome.results_uri, session=self._session):
+            raise NotFound(
+                f"{outcome.results_uri}: is gone, though {RUN_NAME} beside it says that this run has ended; put it "
+                f"back, or remove {record} to ask about all images again."
+            )
+        return outcome
 
     def _taken(self) -> InvalidArgument:
         return InvalidArgument(
             f"{self._output}: holds results of other images or settings; name another output for this run."
         )
 
-    def begin(self) -> None:
-        """Says in the output where the journal is, before the first image is paid for. Raises as `storage.write`."""
-        self._put_record(self._outcome(0, 0, 0, 0), begun=True)
+    def begin(self, journal: Journal) -> None:
+        """Says in the output where the journal is, before the first image is paid for. Raises as `storage.write`.
+
+        Raises
+        ------
+        InvalidArgument
+            Another run has begun there since this one looked.
+        """
+        record = self._record(self._outcome(0, 0, 0, 0), begun=True)
+        if self._goes_on:
+            self._put(RUN_NAME, record)
+        elif not storage.write_new(storage.join(self._output, RUN_NAME), record, session=self._session):
+            if journal.new:  # else it would stand for a run that has begun
+                journal.remove()
+            raise InvalidArgument(
+                f"{self._output}: another run has just begun there; run the same again once it has ended, or name "
+                f"another output."
+            )
 
     def write(self, journal: Journal, requests: int) -> DetectRun:
         """Summary, results and the run's own record, in this order: results never stand without the summary."""
@@ -249,7 +294,7 @@ class _Run:
         self._put(manifests.SUMMARY_NAME, manifests.Summary(images, tuple(errors)).to_json())
         self._put_lines(manifests.RESULTS_NAME, journal)
         outcome = self._outcome(images, len(errors), requests, journal.unsettled())
-        self._put_record(outcome, begun=False)
+        self._put(RUN_NAME, self._record(outcome, begun=False))
         return outcome
 
     def _outcome(self, images: int, failed: int, requests: int, unsettled: int) -> DetectRun:
@@ -258,14 +303,14 @@ class _Run:
             session=self._session,
         )  # fmt: skip
 
-    def _put_record(self, run: DetectRun, *, begun: bool) -> None:
+    def _record(self, run: DetectRun, *, begun: bool) -> bytes:
         record: dict[str, Any] = {
             "version": 1, "identity": self.identity, "images": run.images, "failed": run.failed,
             "unsettled": run.unsettled, "min_confidence": run.min_confidence, "project_version": run.project_version,
         }  # fmt: skip
         if begun or run.unsettled:  # it may go on, but only with the journal
             record["journal"] = {"host": platform.node(), "folder": str(self._journal.parent.resolve())}
-        self._put(RUN_NAME, (json.dumps(record, indent=2) + "\n").encode())
+        return (json.dumps(record, indent=2) + "\n").encode()
 
     def _put(self, name: str, data: bytes) -> None:
         storage.write(storage.join(self._output, name), data, session=self._session)
@@ -285,6 +330,14 @@ class _Run:
             raise NotFound(f"writing {target}: {error.strerror or error}; check the space on the disk.") from error
         finally:
             part.unlink(missing_ok=True)
+
+
+def _place(output: str, journal: Path) -> str:
+    """What a journal calls its output."""
+    if storage.is_s3(output):
+        return output.rstrip("/")
+    folder = Path(output).resolve()
+    return HERE if folder == journal.resolve() else str(folder)
 
 
 def _elsewhere(output: str, folder: str, host: str) -> str:

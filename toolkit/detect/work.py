@@ -2,11 +2,13 @@
 
 import math
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, as_completed, wait
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Final
 
 import boto3
@@ -17,12 +19,18 @@ from toolkit.detect.rate import Learned, Rate
 from toolkit.results import Opener
 
 _BATCH_SECONDS: Final = 10.0
-"""Work that is handed to a worker at once."""
+"""After so long a worker hands over what it has."""
+_AHEAD: Final = 1.25
+"""A worker gets more images than it will do in that time: so one that is to be asked about again later is handed over
+with them, and keeps no others waiting."""
+_LEAST_SECONDS: Final = 1.0
+"""Work that is worth a batch."""
 _WORTH_A_WORKER: Final = 10.0
 """Requests per second. With fewer a worker learns too slowly how many the service lets through."""
 _UNLIMITED_THREADS: Final = 4
 _MOST_THREADS: Final = 64
-_UNLIMITED_BATCH: Final = 200
+_UNLIMITED_PACE: Final = 20.0
+"""Images per second of a worker of which nobody knows yet."""
 
 Deliver = Callable[[Outcome], None]
 
@@ -37,13 +45,90 @@ class Batch:
         Of the images that were asked about.
     learned
         Of the rate.
+    seconds
+        That it took.
+    left
+        Images for which there was no time.
     error
         What ended it early; None if nothing did.
     """
 
     outcomes: list[Outcome]
     learned: Learned
+    seconds: float
+    left: list[Entry] = field(default_factory=list)
     error: BaseException | None = None
+
+
+@dataclass
+class _Part:
+    """One worker's part of the rate, and what the last batch that had it found: the rate, and images per second."""
+
+    learned: Learned
+    pace: float
+
+
+@dataclass(frozen=True)
+class _Assignment:
+    """What the next batch gets: images, parts of the rate, and the limit and the rate that these are."""
+
+    entries: list[Entry]
+    parts: list[_Part]
+    limit: float | None
+    learned: Learned
+
+
+class _Scheduler:
+    """Says what the next batch is: the one place that divides images and rate.
+
+    All parts of the rate are alike, whatever each batch found of its own: together they are what the account serves,
+    even if one worker got all of it and left the others nothing. Towards the end batches get smaller, so that all
+    workers are done at about the same time; where there are too few images for all, a batch gets several parts.
+
+    Parameters
+    ----------
+    entries
+        All images.
+    limit
+        Requests per second of all workers together.
+    workers
+        Batches that are out at a time, at most.
+    """
+
+    def __init__(self, entries: Iterable[Entry], limit: float | None, workers: int) -> None:
+        self._todo = deque(entries)
+        self._limit = None if limit is None else limit / workers
+        self._parts = [_Part(Learned(self._limit), self._limit or _UNLIMITED_PACE) for _ in range(workers)]
+        self._idle = list(self._parts)
+
+    def next_batch(self) -> _Assignment | None:
+        """The next batch; None if there are no images, or no worker is free."""
+        if not self._todo or not self._idle:
+            return None
+        pace = fmean(part.pace for part in self._parts)
+        fair = max(len(self._todo) / len(self._parts), pace * _LEAST_SECONDS)
+        size = max(1, math.ceil(min(fair, pace * _BATCH_SECONDS * _AHEAD)))
+        batches = min(len(self._idle), math.ceil(len(self._todo) / size))
+        parts = [self._idle.pop() for _ in range(len(self._idle) // batches)]
+        entries = [self._todo.popleft() for _ in range(min(size, len(self._todo)))]
+        limit = None if self._limit is None else self._limit * len(parts)
+        return _Assignment(entries, parts, limit, replace(parts[0].learned, per_second=self._rate(len(parts))))
+
+    def take_back(self, parts: Sequence[_Part], batch: Batch) -> None:
+        """Learns from a batch that came back, and takes the images that it had no time for."""
+        rate = batch.learned.per_second
+        for part in parts:
+            part.learned = replace(batch.learned, per_second=None if rate is None else rate / len(parts))
+            part.pace = len(batch.outcomes) / batch.seconds / len(parts)
+        self._idle.extend(parts)
+        self._todo.extendleft(reversed(batch.left))
+
+    def _rate(self, parts: int) -> float | None:
+        """Requests per second of so many parts; None as long as no worker was slowed down."""
+        rates = [part.learned.per_second for part in self._parts]
+        if all(rate is None for rate in rates):
+            return None
+        return parts * fmean(part.pace if rate is None else rate for part, rate in zip(self._parts, rates, strict=True))
 
 
 def ask_here(
@@ -56,7 +141,7 @@ def ask_here(
     concurrency: int | None,
 ) -> None:
     """Asks about images on threads of this process. Raises as `ask_many`."""
-    _ask(entries, settings, Rate(limit), deliver, session, concurrency or _threads(limit))
+    _ask(entries, settings, Rate(limit), deliver, session, concurrency or _threads(limit), threading.Event())
 
 
 def ask_elsewhere(
@@ -72,7 +157,7 @@ def ask_elsewhere(
 ) -> None:
     """Asks about images on an executor's workers, each with its share of the rate and of the concurrency.
 
-    What a worker has learned of its share goes on with its next batch.
+    What the workers learn of the rate goes on with the next batches.
 
     Parameters
     ----------
@@ -92,22 +177,21 @@ def ask_elsewhere(
         workers = min(workers, concurrency)
     share = None if limit is None else limit / workers
     threads = _threads(share) if concurrency is None else max(1, concurrency // workers)
-    todo = iter(entries)
-    idle = [Learned(share)] * workers
-    most = math.ceil(len(entries) / workers)  # a small collection is work for all of them
-    running: set[Future[Batch]] = set()
+    scheduler = _Scheduler(entries, limit, workers)
+    running: dict[Future[Batch], list[_Part]] = {}
     try:
         while True:
-            while idle and (batch := list(islice(todo, min(most, _size(idle[-1]))))):
-                running.add(executor.submit(_ask_batch, batch, settings, share, idle.pop(), session, threads))
+            while (given := scheduler.next_batch()) is not None:
+                work = (given.entries, settings, given.limit, given.learned, session, threads, _BATCH_SECONDS)
+                running[executor.submit(_ask_batch, *work)] = given.parts
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 back = _take(future, deliver)
-                running.discard(future)
+                parts = running.pop(future)
                 if back.error is not None:
                     raise back.error
-                idle.append(back.learned)
+                scheduler.take_back(parts, back)
     finally:
         _bring_home(running, deliver)
 
@@ -121,9 +205,9 @@ def _take(future: Future[Batch], deliver: Deliver) -> Batch:
 
 
 def _bring_home(running: Iterable[Future[Batch]], deliver: Deliver) -> None:
-    """Waits for the batches that are being asked about, seconds at most, as they are paid for; the others never begin.
+    """Waits for the batches that are being asked about, as they are paid for; the others never begin.
 
-    A second Ctrl-C ends the waiting.
+    It takes ten seconds and the time of an answer, at most; a second Ctrl-C ends it.
     """
     for future in as_completed([future for future in running if not future.cancel()]):
         with suppress(Exception):  # what ended the run is worth more
@@ -137,23 +221,26 @@ def _ask_batch(
     learned: Learned,
     session: Opener | None,
     threads: int,
+    seconds: float,
 ) -> Batch:
-    """Asks about the images of a batch. Runs where the executor says."""
-    outcomes: list[Outcome] = []
+    """Asks about the images of a batch, for so many seconds. Runs where the executor says."""
+    began = time.monotonic()
     rate = Rate(limit, learned)
+    outcomes: list[Outcome] = []
+    left: list[Entry] = []
+    ended_by: BaseException | None = None
+    stop = threading.Event()
+    timer = threading.Timer(seconds, stop.set)
+    timer.start()
     try:
         opened = session if session is None or isinstance(session, boto3.Session) else session()
-        _ask(entries, settings, rate, outcomes.append, opened, threads)
+        left = _ask(entries, settings, rate, outcomes.append, opened, threads, stop)
     # Ctrl-C reaches the processes of a pool too.
     except (Exception, KeyboardInterrupt) as error:
-        return Batch(outcomes, rate.learned, error)
-    return Batch(outcomes, rate.learned)
-
-
-def _size(learned: Learned) -> int:
-    """Images in the next batch."""
-    rate = learned.per_second
-    return _UNLIMITED_BATCH if rate is None else max(1, math.ceil(rate * _BATCH_SECONDS))
+        ended_by = error
+    finally:
+        timer.cancel()
+    return Batch(outcomes, rate.learned, time.monotonic() - began, left, ended_by)
 
 
 def _ask(
@@ -163,13 +250,14 @@ def _ask(
     deliver: Deliver,
     session: boto3.Session | None,
     threads: int,
-) -> None:
+    stop: threading.Event,
+) -> list[Entry]:
+    """Asks about images until `stop`, and returns those for which there was no time. Raises as `ask_many`."""
     if not entries:
-        return
-    stop = threading.Event()
+        return []
     threads = min(threads, len(entries))
     asker = Asker(session or storage.connect(), settings, rate, threads, stop)
-    ask_many(entries, asker.ask, deliver, threads=threads, stop=stop)
+    return ask_many(entries, asker.ask, deliver, threads=threads, stop=stop)
 
 
 def _threads(limit: float | None) -> int:

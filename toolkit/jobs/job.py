@@ -248,7 +248,7 @@ class Job:
 def results_of(jobs: Sequence[Job]) -> Results:
     """What several jobs found, as one, with the highest of their floors. Warns and raises as `Job.results`."""
     uris = [job.finished(job.results_uri) for job in jobs]
-    results = read_results(uris, session=jobs[0].session)
+    results = read_results(uris, min_confidence=0, session=jobs[0].session)  # jobs know their own, said below
     results.warn_unless_answered_by({job.project_version for job in jobs})
     return replace(results, min_confidence=max(job.min_confidence for job in jobs), floor_source="job")
 

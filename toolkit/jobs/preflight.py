@@ -148,6 +148,8 @@ def _images(session: boto3.Session, chosen: Sequence[str], total: int) -> Iterat
         said = f"{len(bad)} of {spread} will not be analyzed ({counts}), such as {bad[0][0]}: {bad[0][2]}"
         # They end as errors of their job, and do not stand in the way of the others.
         yield Check("image limits", "warn" if len(bad) < len(chosen) - unseen else "NO", said)
+    elif unseen == len(chosen):
+        yield Check("image limits", "?", f"none of {spread} could be looked at.")
     elif unseen:
         yield Check("image limits", "?", f"{unseen} of {spread} could not be looked at; the rest is within them.")
     else:
@@ -197,6 +199,10 @@ def _bulk_analysis(session: boto3.Session, output: str) -> Check:
                 f"has closed it to the account, use `modkit detect` (tk.detect): it is open to all and writes the same "
                 f"files.",
             )  # fmt: skip
+        if error.code == "InvalidParameterException":  # only the output may be what is wrong with our request
+            return Check(
+                name, "?", f"could not be asked for ({str(error).rstrip('.')}); name another output, and look again."
+            )
         return Check(name, "NO", str(error))
     except ToolkitError as error:
         return Check(name, "NO", str(error))

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, Final
 
+from flask import has_request_context, request
 from moto.kms import urls as kms_urls
 from moto.kms.models import KmsBackend, kms_backends
 from moto.s3 import urls as s3_urls
+from moto.s3.exceptions import PreconditionFailed
 from moto.s3.models import (
     FakeAcl,
     FakeBucket,
@@ -120,6 +122,10 @@ class DurableS3(S3Backend):
     def put_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> FakeKey:
         """Stores an object, one upload to a name at a time."""
         with _LOCKS[hash((bucket_name, key_name)) % len(_LOCKS)]:
+            # moto asks this before it gets here, where another upload may have been first.
+            new = has_request_context() and request.headers.get("If-None-Match") == "*"
+            if new and self.get_object(bucket_name, key_name) is not None:
+                raise PreconditionFailed("If-None-Match")
             return super().put_object(bucket_name, key_name, *args, **kwargs)
 
     def delete_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> Any:
