@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,9 @@ from helpers import picture, ref, result_line, started
 import toolkit as tk
 from toolkit import manifests, storage
 from toolkit.cli import output
+from toolkit.cli.studio import open_studio
 from toolkit.errors import NotFound
+from toolkit.studio import launch
 
 DEAD = "http://127.0.0.1:9"
 
@@ -136,6 +139,10 @@ def test_a_policy_is_applied_and_exported(run) -> None:
     assert decisions["decision"].tolist() == ["block", "block", "review", "review", "allow", "allow"]
     assert "def decide" in modkit("policy", "export", run / "p.json", "python").stdout
     assert json.loads(modkit("policy", "export", run / "p.json", "a2i").stdout)["Conditions"]
+    tk.Policy({"gambling": tk.Rule(block=80)}).save(run / "odd.json")
+    odd = modkit("policy", "apply", run / "odd.json", *results[1:], "--save", run / "odd.csv")
+    assert odd.returncode == 0
+    assert odd.stderr.count("did you mean Gambling?") == 1
     tk.Policy({"Gambling": tk.Rule(block=80, review=30)}).save(run / "low.json")
     below = one_sentence(modkit("policy", "apply", run / "low.json", run / "results.jsonl", "--min-confidence", 50))
     assert "rerun the job with MinConfidence 30" in below
@@ -150,6 +157,31 @@ def test_drift_says_what_the_library_says(run, make) -> None:
     assert (row["before"], row["after"], row["shift"], row["ks"]) == (4 / 6, 1, "large", 1)
     assert (answer["decisions"]["allow"]["block"], len(answer["flips"])) == (4, 4)
     assert "4 images would be decided differently" in modkit(*command).stdout
+
+
+def test_what_model_6_said_is_translated_on_request_and_said_otherwise(make) -> None:
+    old = [
+        manifests.result_record(ref(n), [manifests.Label("Explicit Nudity", 90 - n)], model_version="6.1")
+        for n in range(4)
+    ]
+    results = make.write(map(manifests.to_line, old))
+    truth, policy = make.truth("Explicit", [True, True, False, False]), make.folder / "policy.json"
+    truth.save(make.folder / "truth.parquet")
+    tk.Policy({"Explicit": tk.Rule(block=89)}).save(policy)
+    at = (results, "--min-confidence", 50)
+    commands = [
+        ["tune", *at, "--truth", make.folder / "truth.parquet"],
+        ["policy", "apply", policy, *at],
+        ["drift", results, *at],
+        ["summary", *at],
+    ]
+    for command in commands:
+        said, translated = modkit(*command, "--json"), modkit(*command, "--json", "--taxonomy", "7.0")
+        assert said.stderr.count("answered by model 6.1") == 1
+        assert "--taxonomy 7.0" in said.stderr
+        assert (translated.returncode, translated.stderr) == (0, "")
+        assert said.stdout != translated.stdout or command[0] == "drift"
+    assert "taxonomy '8'" in one_sentence(modkit("summary", results, "--taxonomy", "8"))
 
 
 def test_a_policy_is_chosen_for_all_labels_or_for_one(run) -> None:
@@ -177,10 +209,13 @@ def test_a_table_for_a_spreadsheet_holds_no_formula(tmp_path) -> None:
 
 
 def test_report_is_one_file_that_needs_nothing_else(run) -> None:
-    done = modkit("report", run / "results.jsonl", run / "report.html", "--truth", run / "truth.csv")
+    tk.Policy({"Gambling": tk.Rule(block=77.25)}).save(run / "policy.json")
+    more = ["--truth", run / "truth.csv", "--policy", run / "policy.json"]
+    done = modkit("report", run / "results.jsonl", run / "report.html", *more)
     assert done.returncode == 0, done.stderr
     page = (run / "report.html").read_text()
     assert "<script src" not in page
+    assert "Next MinConfidence: 77.25" in page
     assert "Gambling" in page
     assert "INVALID_IMAGE_FORMAT" in page
 
@@ -394,9 +429,11 @@ def test_an_empty_folder_name_is_said_in_one_sentence() -> None:
 
 
 def test_the_app_opens_on_a_workspace_and_says_where(run) -> None:
+    (run / "workspace.json").write_text("{")
     assert "workspace.json" in one_sentence(modkit("app", "--dir", run))
+    assert "not a folder" in one_sentence(modkit("app", "--dir", run / "results.jsonl"))
     tk.Workspace(run, {"run": tk.Run("results.jsonl", 50.0)}).save()
-    command = [sys.executable, "-m", "toolkit", "app", "--dir", str(run)]
+    command = [sys.executable, "-m", "toolkit", "app", "--dir", str(run), "--port", "0"]
     with started(command, stderr=subprocess.DEVNULL) as process:
         url = process.stdout.readline().split()[4]
         assert answers(url)
@@ -405,10 +442,38 @@ def test_the_app_opens_on_a_workspace_and_says_where(run) -> None:
     assert not answers(url)
 
 
+def test_an_app_for_others_says_that_there_is_no_password(tmp_path) -> None:
+    command = [sys.executable, "-m", "toolkit", "app", "--dir", str(tmp_path / "new"), "--port", "0", "--host"]
+    with started([*command, "0.0.0.0"], stderr=subprocess.PIPE) as process:
+        said = process.stdout.readline()
+        warning = next(line for line in process.stderr if "password" in line)
+        url = said.split()[4]
+        assert url.startswith("http://127.0.0.1:")
+        assert answers(url)
+        assert f"http://{socket.gethostname()}:" in warning
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+
+
+def test_the_app_is_where_it_was_the_last_time_unless_somebody_else_is_there(tmp_path, monkeypatch) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        usual = other.getsockname()[1]
+        monkeypatch.setattr(launch, "PORT", usual)
+        other.listen()
+        with open_studio(tmp_path) as studio:
+            assert studio.url != f"http://127.0.0.1:{usual}"
+            assert studio.others == []
+    with open_studio(tmp_path) as studio:
+        assert studio.url == f"http://127.0.0.1:{usual}"
+        assert answers(studio.url)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_the_app_ends_with_the_command_that_opened_it(run, number: signal.Signals) -> None:
     tk.Workspace(run, {"run": tk.Run("results.jsonl", 50.0)}).save()
-    with started([sys.executable, "-m", "toolkit", "app", "--dir", str(run)], stderr=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "toolkit", "app", "--dir", str(run), "--port", "0"]
+    with started(command, stderr=subprocess.DEVNULL) as process:
         url = process.stdout.readline().split()[4]
         assert answers(url)
         process.send_signal(number)

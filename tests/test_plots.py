@@ -1,6 +1,8 @@
 """Figures say what the tables say."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,36 @@ def test_bars_are_split_by_what_people_said(make) -> None:
         "label is not there": 3,
         "not judged": 0,
     }
+
+
+def test_a_colour_means_one_thing_in_every_figure(make) -> None:
+    results, truth = run(make)
+    curve, plots = tk.threshold_curve(results, truth, "Gambling"), tk.plots
+    bars = plots.distribution(results, "Gambling", truth, threshold=50)
+    found = {bar.name: bar.marker.color for bar in bars.data} | {
+        name.partition(" (")[0]: trace.line.color
+        for figure in (plots.ecdf(results, "Gambling", truth), plots.tradeoff(curve))
+        for name, trace in lines(figure).items()
+    }
+    assert len(set(found.values())) == len(found) == 5
+    assert found["label is there"] == plots.PRESENT
+    assert found["label is not there"] == plots.ABSENT
+    assert (found["precision"], found["recall"]) == (plots.PRECISION, plots.RECALL)
+    assert [shape.line.color for shape in bars.layout.shapes if shape.type == "line"] == [plots.THRESHOLD]
+    two = plots.precision_recall({"base": curve, "candidate": curve})
+    assert [lines(two)[name].line.color for name in lines(two) if ": AP" in name] == [plots.BASE, plots.CANDIDATE]
+    assert len({*found.values(), plots.THRESHOLD, plots.BASE, plots.CANDIDATE}) == 8
+    explorer = (Path(plots.__file__).parents[1] / "widgets" / "explorer.js").read_text()
+    for name in ("PRECISION", "RECALL", "PRESENT"):
+        assert f'{name} = "{getattr(plots, name)}"' in explorer
+
+
+def test_no_bar_has_an_outline_and_no_interval_is_dark_on_a_dark_page(make) -> None:
+    results, truth = run(make)
+    bars = [*tk.plots.distribution(results, "Gambling", truth).data, tk.plots.reliability(bins(3), "Gambling").data[2]]
+    assert all(bar.marker.line.width == 0 for bar in bars)
+    table = tk.Policy({"Gambling": tk.Rule(block=90)}).forecast(results)
+    assert tk.plots.forecast(table).data[0].error_x.color == tk.plots.THRESHOLD
 
 
 @pytest.mark.parametrize("settings", [{"bin_width": 0}, {"bin_width": -1}, {"threshold": 101}])
@@ -73,6 +105,44 @@ def test_a_label_from_outside_is_no_html(make) -> None:
     assert "<img" not in title
 
 
+def test_a_report_shows_the_policy_with_what_it_does_and_a_comparison(make) -> None:
+    results, truth = run(make)
+    policy = tk.Policy({"Gambling": tk.Rule(review=50, block=90), "Alcohol": tk.Rule(block=60)})
+    found = tk.compare(results, results, truth, "Gambling", (50, 90))
+    path = make.folder / "r.html"
+    tk.write_report(path, {"run": results}, truth, policy=policy, comparisons={("<old>", "<new>"): found})
+    page = path.read_text()
+    text = " ".join(re.sub("<[^>]*>", " ", re.sub("<(script|style).*?</\\1>", "", page, flags=re.DOTALL)).split())
+    assert "Gambling 50 90 Alcohol – 60" in text
+    assert "Next MinConfidence: 50" in text
+    allow, review, block = policy.forecast(results)["per_thousand"]
+    assert re.search(rf"run {allow:.1f} \[.*?\] {review:.1f} \[.*?\] {block:.1f} \[", text)
+    assert f"review from 50 : precision {tk.threshold_curve(results, truth, 'Gambling').at(50).precision:.3f} [" in text
+    assert "Gambling: &lt;new&gt; against &lt;old&gt;" in text
+    assert f"{found.fixed} are decided right only by the candidate, {found.broken} only by the base" in text
+    rates = found.rates.set_index("measure")
+    assert f"precision {rates.loc['precision', 'base']:.3f} {rates.loc['precision', 'candidate']:.3f} +" in text
+    assert f"flagged wrongly {rates.loc['fp', 'base']:.0f} {rates.loc['fp', 'candidate']:.0f} -" in text
+
+
+def test_a_report_has_no_number_where_nothing_was_flagged_and_exact_thresholds_elsewhere(make) -> None:
+    results, truth = make.results({"Gambling": 50.30865}, {"Violence": 70}), make.truth("Gambling", [1, 0])
+    policy = tk.Policy({"Gambling": tk.Rule(block=99)})
+    tk.write_report(make.folder / "r.html", {"run": results}, truth, labels=["Gambling"], policy=policy)
+    page = (make.folder / "r.html").read_text()
+    assert re.search(r"block from 99</strong>:\s+precision –, recall 0\.000 \[", page)
+    assert "<strong>MinConfidence 50.30865</strong>" in page
+
+
+def test_a_report_says_where_a_run_cannot_speak_about_the_policy(make) -> None:
+    results = make.results({"Gambling": 90}, {}, min_confidence=50)
+    policy = tk.Policy({"Gambling": tk.Rule(block=30)})
+    tk.write_report(make.folder / "r.html", {"run": results}, make.truth("Gambling", [1, 0]), policy=policy)
+    page = (make.folder / "r.html").read_text()
+    assert page.count("this run reported nothing below 50") == 2
+    assert "Next MinConfidence: 30" in page
+
+
 def test_a_report_says_that_failures_are_unknown_where_no_summary_is(make) -> None:
     tk.write_report(make.folder / "r.html", {"run": make.results({"Gambling": 90})})
     unknown = "failures unknown: no manifest-summary.json beside the results"
@@ -94,6 +164,7 @@ def million() -> tk.Results:
     """A run of a million images that all have one label, each at its own confidence, drawn without a file."""
     count = 1_000_000
     images = pd.DataFrame({"image": np.arange(count), "source_ref": pd.Series(range(count)).map("s3://b/{}".format)})
+    images = images.assign(model_version="7.0")
     labels = pd.DataFrame({"image": images["image"], "name": pd.Categorical(["Gambling"] * count), "parent": ""})
     labels = labels.assign(level=1, confidence=np.linspace(20, 100, count, dtype=np.float32))
     return tk.Results(images, labels, pd.DataFrame(), 20.0, "caller", True)
@@ -190,6 +261,7 @@ def test_the_distribution_with_truth_is_recall_and_false_positive_rate() -> None
     scores = draw.uniform(0, 100, 300)
     present = draw.uniform(0, 100, 300) < scores
     images = pd.DataFrame({"image": range(300), "source_ref": [f"s3://b/{number}" for number in range(300)]})
+    images = images.assign(model_version="7.0")
     labels = pd.DataFrame({"image": range(300), "name": "Gambling", "confidence": scores.astype(np.float32)})
     results = tk.Results(images, labels[scores >= 50], pd.DataFrame(), 50.0, "caller", True)
     truth = tk.make_truth(pd.DataFrame({"source_ref": images["source_ref"], "label": "Gambling", "present": present}))
@@ -263,7 +335,7 @@ def test_reliability_draws_the_table_and_leaves_out_empty_bins() -> None:
     np.testing.assert_allclose(shares.error_y.array, 0.05)
     np.testing.assert_allclose(shares.error_y.arrayminus, 0.1)
     np.testing.assert_array_equal(counts.y, [4, 500, 90])
-    assert shares.marker.color[0] == "white"
+    assert shares.marker.color[0] == "rgba(0,0,0,0)"  # hollow on a dark page, too
     assert shares.marker.size[0] < shares.marker.size[2] < shares.marker.size[1]
     assert "hollow: fewer than 10 images" in said(tk.plots.reliability(table, "Gambling")).replace("<br>", " ")
     assert "hollow" not in said(tk.plots.reliability(bins(40, 50), "Gambling"))
@@ -286,13 +358,13 @@ def test_the_four_outcomes_say_when_their_shares_are_weighted() -> None:
     assert "percentages are weighted" in said(figure)
 
 
-@pytest.mark.parametrize("kind", ["icicle", "sunburst"])
+@pytest.mark.parametrize("kind", ["treemap", "sunburst"])
 def test_a_field_is_never_smaller_than_what_is_in_it(kind) -> None:
     table = overview(("Explicit", "", 10), ("Sex Toys", "Explicit", 8), ("Explicit Nudity", "Explicit", 7))
     tree = tk.plots.label_tree(table, kind=kind).data[0]
     own = dict(zip(tree.ids, tree.values, strict=True))
     assert tree.branchvalues == "remainder"
-    assert own == {"all": 0, "/Explicit": 0, "/Sex Toys": 8, "/Explicit Nudity": 7}
+    assert own == {"/Explicit": 0, "/Sex Toys": 8, "/Explicit Nudity": 7}
     assert dict(zip(tree.labels, tree.text, strict=True))["Explicit"] == "10 · 10.0%"
     roomy = tk.plots.label_tree(table.assign(images=[20, 8, 7])).data[0]
     assert dict(zip(roomy.ids, roomy.values, strict=True))["/Explicit"] == 20 - 8 - 7
@@ -302,16 +374,16 @@ def test_a_parent_that_was_not_reported_has_a_field_in_its_place() -> None:
     tree = tk.plots.label_tree(overview(("Pills", "Products", 3), ("New thing", "Unheard of", 2))).data[0]
     parents = dict(zip(tree.ids, tree.parents, strict=True))
     assert parents["/Products"] == "/Drugs & Tobacco"
-    assert parents["/Drugs & Tobacco"] == parents["/Unheard of"] == "all"
+    assert parents["/Drugs & Tobacco"] == parents["/Unheard of"] == ""
     assert dict(zip(tree.ids, tree.text, strict=True))["/Products"] == "not reported"
 
 
 def test_a_tree_that_runs_in_circles_is_drawn_all_the_same() -> None:
     tree = tk.plots.label_tree(overview(("A", "B", 3), ("B", "A", 2), ("C", "C", 1), ("", "A", 1))).data[0]
     parents = dict(zip(tree.ids, tree.parents, strict=True))
-    assert parents == {"all": "", "/A": "all", "/B": "/A", "/C": "all"}
-    with pytest.raises(InvalidArgument, match="icicle or sunburst"):
-        tk.plots.label_tree(overview(), kind="treemap")
+    assert parents == {"/A": "", "/B": "/A", "/C": ""}
+    with pytest.raises(InvalidArgument, match="treemap or sunburst"):
+        tk.plots.label_tree(overview(), kind="icicle")
 
 
 def test_labels_that_come_together_are_shares_of_the_row(make) -> None:
@@ -369,11 +441,11 @@ def test_differences_are_drawn_with_their_intervals_and_say_what_is_real(make) -
         assert dot.x[0] == pytest.approx(scale * row["difference"])
         assert dot.x[0] + dot.error_x.array[0] == pytest.approx(scale * row["high"])
         assert dot.x[0] - dot.error_x.arrayminus[0] == pytest.approx(scale * row["low"])
-    assert dots["recall"].marker.color == dots["fn"].marker.color == tk.plots.BLUE
+    assert dots["recall"].marker.color == dots["fn"].marker.color == tk.plots.CANDIDATE
     assert dots["fp"].marker.color == dots["flagged"].marker.color == tk.plots.GREY  # read on white and on black
     assert [shape.line.color for shape in figure.layout.shapes] == [tk.plots.GREY] * 2
     worse = lines(tk.plots.differences(tk.compare(better, base, truth, "Gambling", 50)))
-    assert worse["recall"].marker.color == worse["fn"].marker.color == tk.plots.ORANGE
+    assert worse["recall"].marker.color == worse["fn"].marker.color == tk.plots.BASE
 
 
 def test_where_there_is_nothing_to_show_a_figure_says_so(make) -> None:
@@ -432,7 +504,7 @@ def test_no_figure_takes_a_name_from_outside_for_html(make) -> None:
     ):  # fmt: skip
         figure.update_traces(legendgroup=None)  # an identifier, shown nowhere
         assert "<img" not in figure.to_json().replace("\\u003c", "<")
-    for kind in ("icicle", "sunburst"):
+    for kind in ("treemap", "sunburst"):
         tree = tk.plots.label_tree(overview((bad, "", 1), ("child", bad, 1)), kind=kind).data[0]
         assert not any("<img" in text for text in (*tree.labels, *tree.text, *tree.customdata))
 
@@ -482,3 +554,20 @@ def test_quotes_in_a_name_are_shown_as_they_are() -> None:
         assert "&quot;" not in said(figure)
         assert "&#x27;" not in said(figure)
         assert '"best"' in figure.layout.title.text
+
+
+@pytest.mark.parametrize("tenths", range(1, 1000, 27))
+def test_images_at_a_floor_that_is_no_float32_are_drawn(make, tenths: int) -> None:
+    floor = tenths / 10
+    results = make.results(*[{"Gambling": floor}] * 40, *[{"Gambling": 100}] * 10, {}, min_confidence=floor)
+    scores = results.scores("Gambling")
+    for width in (0.1, 2, 100):
+        figure = tk.plots.distribution(results, "Gambling", bin_width=width)
+        assert sum(np.sum(bar.y) for bar in figure.data) == 50
+    line = tk.plots.ecdf(results, "Gambling").data[0]
+    assert (line.x.tolist(), line.y.tolist()) == ([float(scores[0]), 100], [50 / 51, 10 / 51])
+    curve = tk.curve_of_scores("Gambling", scores, np.arange(51) < 40, min_confidence=floor)
+    for drawn in tk.plots.tradeoff(curve).data:
+        assert len(drawn.x) == 2
+    bars = tk.widgets.explorer_data(curve)["bars"]
+    assert (bars["present"][0], bars["absent"][-1], sum(bars["present"])) == (40, 10, 40)

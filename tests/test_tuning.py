@@ -181,7 +181,9 @@ def test_where_nothing_can_be_promised_the_reason_says_how_many_labels_are_missi
 def test_the_images_that_are_said_to_be_missing_are_enough() -> None:
     scores, there = [80.0] * 45 + [10.0] * 50, [True] * 43 + [False] * 52
     missing = tk.choose_threshold(tk.curve_of_scores("A", scores, there), "precision>=0.9", confidence_level=0.95)
-    said = re.search(r"about (\d+) more that reach (\S+) \(about (\d+) of them with A\) would be enough", missing.reason)
+    said = re.search(
+        r"about (\d+) more that reach (\S+) \(about (\d+) of them with A\) would be enough", missing.reason
+    )
     more, reach, rightly = int(said[1]), float(said[2]), int(said[3])
     scores += [reach] * more
     there += [True] * rightly + [False] * (more - rightly)

@@ -1,21 +1,29 @@
 """One self-contained HTML file to send to a colleague."""
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 import plotly.graph_objects as go
+import plotly.io
 from plotly.offline import get_plotlyjs
 
-from toolkit import plots, storage
-from toolkit.curves import threshold_curve
-from toolkit.errors import NotLabelled
+from toolkit import plots, storage, taxonomy
+from toolkit.compare import Comparison
+from toolkit.confidence import written
+from toolkit.curves import ThresholdCurve, threshold_curve
+from toolkit.errors import BelowFloor, NotLabelled
+from toolkit.policy import Policy, Rule
 from toolkit.results import Results
 from toolkit.truth import Truth
 from toolkit.tuning import choose_threshold
+
+_MEASURES: Final = {"fp": "flagged wrongly", "fn": "missed"}
+"""Those that are numbers of images, in words."""
 
 
 def write_report(
@@ -26,6 +34,8 @@ def write_report(
     labels: Sequence[str] | None = None,
     objective: str = "precision>=0.9",
     title: str = "Moderation report",
+    policy: Policy | None = None,
+    comparisons: Mapping[tuple[str, str], Comparison] | None = None,
 ) -> None:
     """Writes what runs found, and what each threshold would do, as one HTML file that needs nothing else.
 
@@ -43,6 +53,11 @@ def write_report(
         As in `choose_threshold`.
     title
         Heading.
+    policy
+        The one in use: its rules, what it would do with a thousand images like those of each run, and what each of its
+        thresholds does on the labelled samples. Warns of labels as `Policy.forecast`.
+    comparisons
+        Names of base and candidate to what `compare` found; each is a section.
 
     Raises
     ------
@@ -62,7 +77,11 @@ def write_report(
         objective=objective,
         plotlyjs=get_plotlyjs(),
         runs=[_run(name, results) for name, results in runs.items()],
-        labels=[{"name": label, "runs": _compare(label, runs, truth, objective)} for label in shown],
+        policy=None if policy is None or not policy.rules else _policy(policy, runs),
+        comparisons=[_comparison(*names, found) for names, found in (comparisons or {}).items()],
+        labels=[{"name": label, "runs": _compare(label, runs, truth, objective, policy)} for label in shown],
+        exact=written,
+        dark=plotly.io.templates["plotly_dark"].layout.to_plotly_json(),
     )
     storage.write(destination, page.encode("utf-8"))
 
@@ -110,19 +129,78 @@ def _run(name: str, results: Results) -> dict[str, Any]:
     }
 
 
-def _compare(label: str, runs: Mapping[str, Results], truth: Truth | None, objective: str) -> list[dict[str, Any]]:
-    return [_one(name, label, results, truth, objective) for name, results in runs.items()]
+def _policy(policy: Policy, runs: Mapping[str, Results]) -> dict[str, Any]:
+    """The rules as text, and the forecast for each run, or why there is none."""
+    rules = [
+        {"label": label, **{name: "" if at is None else written(at) for name, at in _bands(rule).items()}}
+        for label, rule in policy.rules.items()
+    ]
+    forecasts = []
+    for name, results in runs.items():
+        try:
+            rows = policy.forecast(results).to_dict("records")
+            forecasts.append({"run": name, "rows": rows, "note": ""})
+        except BelowFloor as error:
+            forecasts.append({"run": name, "rows": [], "note": str(error)})
+    least = policy.min_confidence
+    return {"rules": rules, "forecasts": forecasts, "min_confidence": "" if least is None else written(least)}
 
 
-def _one(name: str, label: str, results: Results, truth: Truth | None, objective: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"run": name, "choice": None, "curve": None, "figures": [], "note": ""}
+def _bands(rule: Rule) -> dict[str, float | None]:
+    return {"review": rule.review, "block": rule.block}
+
+
+def _in_use(policy: Policy | None, curve: ThresholdCurve) -> list[dict[str, Any]]:
+    """What each threshold of the label's rule does on the judged images, or why nobody knows."""
+    rule = policy.rules.get(taxonomy.canonical(curve.label)) if policy is not None else None
+    found = []
+    for name, at in _bands(rule).items() if rule is not None else ():
+        if at is None:
+            continue
+        try:
+            found.append({"what": f"{name} from {written(at)}", "point": curve.at(at), "note": ""})
+        except BelowFloor as error:
+            found.append({"what": f"{name} from {written(at)}", "point": None, "note": str(error)})
+    return found
+
+
+def _comparison(base: str, candidate: str, found: Comparison) -> dict[str, Any]:
+    def number(measure: str, value: float, sign: str) -> str:
+        if math.isnan(value):
+            return "–"
+        return f"{value:{sign},.0f}" if measure in _MEASURES else f"{value:{sign}.3f}"
+
+    rows = [
+        {"measure": _MEASURES.get(measure, measure)}
+        | {name: number(measure, value, "" if name in {"base", "candidate"} else "+") for name, value in row.items()}
+        for measure, row in zip(
+            found.rates["measure"], found.rates.drop(columns="measure").to_dict("records"), strict=True
+        )
+    ]
+    before, after = (written(at) for at in found.thresholds)
+    return {
+        "base": base, "candidate": candidate, "found": found, "base_at": before, "candidate_at": after, "rows": rows,
+        "figure": _html(plots.differences(found)),
+    }  # fmt: skip
+
+
+def _compare(
+    label: str, runs: Mapping[str, Results], truth: Truth | None, objective: str, policy: Policy | None
+) -> list[dict[str, Any]]:
+    return [_one(name, label, results, truth, objective, policy) for name, results in runs.items()]
+
+
+def _one(
+    name: str, label: str, results: Results, truth: Truth | None, objective: str, policy: Policy | None
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"run": name, "choice": None, "curve": None, "figures": [], "note": "", "in_use": []}
     if truth is not None:
         try:
             curve = threshold_curve(results, truth, label)
         except NotLabelled as error:
             return found | {"note": str(error), "figures": [_html(plots.distribution(results, label))]}
         choice = choose_threshold(curve, objective)
-        found |= {"curve": curve, "choice": choice}
+        found |= {"curve": curve, "choice": choice, "in_use": _in_use(policy, curve)}
         if len(curve.thresholds):
             found["figures"] = [
                 _html(plots.distribution(results, label, truth, threshold=choice.threshold)),

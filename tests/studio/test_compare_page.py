@@ -1,15 +1,22 @@
 """The Compare page: two runs, what changed, and trying an image on both models."""
 
 import re
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import expect
+from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
 from tests.studio.conftest import Open, is_gambling, picture, score
-from tests.studio.test_pages import counts, shown
+from tests.studio.test_pages import counts, open_manifest, press, shown
+from toolkit import adapters, manifests, storage
 from toolkit.errors import UnreadableImage
-from toolkit.studio import compare
+from toolkit.studio import compare, pictures, source
 
 
 @pytest.fixture
@@ -55,7 +62,33 @@ def test_the_presentation_has_no_controls(workspace, open_app: Open):
     assert "The candidate finds" in app.title[0].value
     assert [box.label for box in app.main.selectbox] == []
     assert [button.label for button in app.main.button] == ["Leave the presentation"]
+    assert not app.main.button_group
     assert set(counts(app)) == {"Precision", "Recall"}
+
+
+def test_an_image_that_only_one_flags_stands_with_both_verdicts(workspace, open_app: Open, comparison):
+    address = {"base": "base", "candidate": "adapter", "label": "Gambling", "base_at": "50", "candidate_at": "73"}
+    for present in ({}, {"present": "1"}):
+        app = open_app("--dir", str(workspace.folder), "--page", "compare", **address, **present)
+        said = [each.value for each in app.markdown]
+        first = comparison.flips.iloc[0]
+        assert "Base  \n**not flagged**  \nnot reported" in said
+        assert f"Candidate  \n**:material/flag: flagged**  \n{first['candidate']:.2f}" in said
+
+
+def test_the_curves_of_a_presentation_are_large_and_on_the_first_screen(open_page):
+    for width, height in ((1440, 900), (1024, 768)):
+        address = "/compare?base=base&candidate=adapter&label=Gambling&present=1"
+        seen = open_page(address, viewport={"width": width, "height": height})
+        seen.page.locator(".js-plotly-plot .xtick text").first.wait_for()
+        seen.see_pictures()
+        box = seen.page.locator(".js-plotly-plot").bounding_box()
+        assert box["y"] + box["height"] <= height
+        sizes = seen.page.evaluate(
+            "[...document.querySelectorAll('.xtick text, .ytick text, .xtitle, .legendtext, .annotation text')]"
+            ".map(text => parseFloat(getComputedStyle(text).fontSize))"
+        )
+        assert min(sizes) >= 20
 
 
 def test_without_samples_or_a_second_run_the_page_says_what_to_do(workspace, open_app: Open):
@@ -79,6 +112,89 @@ def test_an_image_is_tried_on_the_real_model(workspace, open_app: Open, endpoint
     assert "cannot be analyzed" in shown(app)
 
 
+@pytest.fixture
+def knocks(monkeypatch) -> Iterator[list[object]]:
+    """Everything that asks for the way to AWS: credentials are there, and the only proxy is a door of ours."""
+    asked: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def open_and_shut() -> None:
+            while True:
+                try:
+                    guest, _ = door.accept()
+                except OSError:
+                    return
+                with guest:
+                    asked.append(guest.recv(4096))
+
+        threading.Thread(target=open_and_shut, daemon=True).start()
+        url = f"http://127.0.0.1:{door.getsockname()[1]}"
+        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, url)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "of-somebody")
+        monkeypatch.setenv("AWS_REGION", "eu-west-1")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        yield asked
+        door.shutdown(socket.SHUT_RDWR)
+
+
+def drop(app: AppTest, name: str, data: bytes) -> None:
+    for box in app.main.file_uploader:
+        box.upload(name, data).run()
+
+
+def test_without_a_connection_an_image_goes_nowhere_and_the_local_service_is_offered(workspace, open_app: Open, knocks):
+    app = open_app("--dir", str(workspace.folder), "--page", "compare", label="Gambling")
+    drop(app, "mine.jpg", picture(3))
+    assert knocks == []
+    assert "nothing is sent to AWS unasked" in shown(app)
+    app.default_timeout = 90
+    press(app, "Start the local service")
+    service = source.desk().service
+    try:
+        drop(app, "mine.jpg", picture(3))
+        assert not app.error
+        assert sum("so **" in text.value for text in app.markdown) == 2
+        assert knocks == []
+        service.stop()
+        source.desk().service = None  # as after a restart of the studio
+        assert "The local service has ended" in shown(app.run())
+    finally:
+        service.stop()
+
+
+def test_pictures_are_not_fetched_from_aws_before_somebody_connects_to_it(workspace, open_app: Open, knocks, tmp_path):
+    alone = tmp_path / "elsewhere.jsonl"
+    alone.write_bytes(workspace.path("runs/adapter/results.jsonl").read_bytes().replace(b"demo-images", b"unknown"))
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    open_manifest(app, str(alone))
+    assert not app.error
+    view = source.View(source.desk().sources[str(alone)], *[None] * 5, ())
+    assert pictures.tiles(view, ["s3://unknown/image-01.jpg"], blur=True) == ["no copy of this image here."]
+    assert knocks == []
+    source.desk().aws = True
+    assert "unknown/image-01.jpg" in pictures.tiles(view, ["s3://unknown/image-01.jpg"], blur=True)[0]
+    assert len(knocks) == 1
+
+
+def test_an_image_goes_to_aws_only_after_a_click(workspace, open_app: Open, knocks):
+    app = open_app("--dir", str(workspace.folder), "--page", "compare", label="Gambling")
+    source.desk().aws = True
+    app.run()
+    drop(app, "mine.jpg", picture(3))
+    assert "it goes to rekognition.eu-west-1.amazonaws.com. 2 images cost less than 0.01 USD" in shown(app)
+    assert knocks == []
+    press(app, "Send this image")
+    assert [knock.split()[:2] for knock in knocks] == [[b"CONNECT", b"rekognition.eu-west-1.amazonaws.com:443"]] * 2
+    drop(app, "other.jpg", picture(4))
+    assert "this image leaves this machine" in shown(app)
+    assert len(knocks) == 2
+
+
 def test_one_image_is_a_run_of_one_and_what_is_against_the_limits_is_refused(endpoint):
     session = tk.connect(endpoint)
     found = tk.moderate(picture(1), min_confidence=0, session=session)
@@ -95,6 +211,28 @@ def test_an_evaluation_that_is_none_is_one_sentence(workspace, open_app: Open):
     box.set_value(str(workspace.folder / "workspace.json")).run()
     assert "workspace.json" in shown(app)
     assert not app.exception
+
+
+def test_the_evaluation_of_a_known_adapter_is_fetched_with_one_click(
+    workspace, open_app: Open, endpoint, bucket, monkeypatch
+):
+    counted = {"Gambling": (manifests.Confusion(1, 2, 3, 4), manifests.Confusion(4, 3, 2, 1))}
+    at = manifests.ThresholdEvaluation(50.0, counted)
+    told = manifests.Evaluation(0.7, datetime.now(UTC), ("Gambling",), 10, 30, "arn:v1", at, (at,))
+    storage.write(f"s3://{bucket}/evaluation.json", told.to_json(), session=tk.connect(endpoint))
+    place = {"EvaluationResult": {"Summary": {"S3Object": {"Bucket": bucket, "Name": "evaluation.json"}}}}
+    known = [adapters.Adapter(tk.connect(endpoint), "arn:p", arn, place) for arn in ("arn:v0", "arn:v1")]
+    monkeypatch.setattr(adapters, "list_adapters", lambda _: iter(known))
+    runs = {"base": workspace.runs["base"], "new": replace(workspace.runs["adapter"], project_version="arn:v1")}
+    replace(workspace, runs=runs).save()
+    app = open_app("--dir", str(workspace.folder), "--page", "compare", "--endpoint", endpoint, label="Gambling")
+    press(app, "Fetch the evaluation of this adapter")
+    assert not app.error
+    row = app.dataframe[-1].value.iloc[0]
+    assert (row["threshold"], row["base_fp"], row["adapter_fp"]) == (50, 3, 2)
+    known.pop()
+    press(app, "Fetch the evaluation of this adapter")
+    assert "arn:v1: not an adapter of this connection" in shown(app)
 
 
 def test_the_address_is_what_a_colleague_sees(open_page):

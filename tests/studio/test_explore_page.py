@@ -1,12 +1,14 @@
 """The Explore page's gallery and its one image in detail."""
 
+import json
 import re
 
 from playwright.sync_api import expect
 
 import toolkit as tk
-from tests.studio.conftest import N, Open, is_gambling, score
-from tests.studio.test_pages import shown
+from tests.studio.conftest import PREFIX, N, Open, is_gambling, score
+from tests.studio.test_pages import counts, shown
+from toolkit import manifests
 
 
 def gallery(app) -> str:
@@ -77,7 +79,58 @@ def test_one_image_in_detail_has_all_that_is_known_of_it(open_page, demo):
     page.get_by_text("At or above", exact=True).click()
     expect(page.get_by_text("Gambling: images at or above each confidence")).to_be_visible()
     page.get_by_text("Tree", exact=True).click()
-    expect(page.locator(".iciclelayer .slice path").first).to_be_visible()
+    expect(page.locator(".treemaplayer .slice path").first).to_be_visible()
     page.get_by_text("Seen together", exact=True).click()
     expect(page.locator(".heatmaplayer image").first).to_be_visible()
     seen.settle()
+
+
+def test_the_range_of_confidences_and_the_content_type_stand_in_the_address(workspace, open_app: Open):
+    path = workspace.path("runs/adapter/results.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line["detect-moderation-labels"]["ContentTypes"] = [
+            {"Name": "Illustrated" if number % 2 else "Animated", "Confidence": 90.0}
+        ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    app = open_app("--dir", str(workspace.folder), run="adapter", label="Gambling")
+    app.slider[0].set_value((60.0, 80.5)).run()
+    app.selectbox(key="drawn type").select("Animated").run()
+    address = {name: app.query_params[name] for name in app.query_params}
+    address = {name: value[0] if isinstance(value, list) else value for name, value in address.items()}
+    assert {"from": "60", "to": "80.5", "drawn": "Animated"}.items() <= address.items()
+    again = open_app("--dir", str(workspace.folder), **address)
+    assert again.slider[0].value == (60.0, 80.5)
+    assert gallery(again) == gallery(app) != f"1–24 of {N}"
+    assert again.selectbox(key="drawn type").value == "Animated"
+    again.slider[0].set_value((50.0, 100.0)).run()
+    assert not {"from", "to"} & set(again.query_params)
+
+
+def test_a_range_in_the_address_that_makes_no_sense_is_put_right(workspace, open_app: Open):
+    nonsense = {"from": "90", "to": "nan"}
+    app = open_app("--dir", str(workspace.folder), run="adapter", label="Gambling", **nonsense)
+    assert app.slider[0].value == (90, 100)
+    nonsense = {"from": "90", "to": "20"}
+    assert open_app("--dir", str(workspace.folder), run="adapter", **nonsense).slider[0].value == (50, 100)
+
+
+def test_a_run_without_any_label_shows_all_its_images(workspace, open_app: Open):
+    path = workspace.path("runs/base/results.jsonl")
+    refs = [f"{PREFIX}image-{number:02}.jpg" for number in range(N)]
+    path.write_text("".join(manifests.to_line(manifests.result_record(each, [])) for each in refs))
+    tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
+    app = open_app("--dir", str(workspace.folder), run="base")
+    assert not app.error
+    assert gallery(app) == f"1–24 of {N}"
+    assert len(app.get("image")) == 24
+
+
+def test_the_number_of_flagged_images_says_by_what(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), run="adapter", label="Gambling")
+    assert counts(app)["With a label"] == str(N)
+    assert "from the run's floor up, 50\xa0%." in " ".join(caption.value for caption in app.caption)
+    tk.Policy({"Gambling": tk.Rule(block=80.0)}).save(workspace.folder / "policy.json")
+    app = open_app("--dir", str(workspace.folder), run="adapter", label="Gambling")
+    assert counts(app)["Flagged"] == str(sum(score(number) >= 80 for number in range(N)))
+    assert "from the policy's block thresholds up." in " ".join(caption.value for caption in app.caption)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 import toolkit as tk
 from tests.studio.conftest import Open, is_gambling, score
@@ -172,7 +172,9 @@ def test_a_typed_threshold_a_review_band_and_a_volume_go_into_the_policy_and_are
     expect(page.get_by_text(f"Flags {2000 * sum(flagged(72.5)) // 40} a day (")).to_be_visible()
     page.get_by_role("button", name=re.compile("Put into the policy: block from 72.5, review from 61.2")).click()
     expect(page.get_by_text("The policy says: review from 61.2, block from 72.5.")).to_be_visible()
+    page.get_by_role("tab", name="Policy").click()
     expect(seen.metric("Next MinConfidence")).to_have_text("61.2\xa0%")
+    expect(page).to_have_url(re.compile("below=Policy"))
     rule = tk.Policy.load(policy).rules["Gambling"]
     assert (rule.review, rule.block) == (61.2, 72.5)
     assert json.loads(policy.read_text())["provenance"]["picked"]["Gambling"]["tp"] == flagged(72.5)[0]
@@ -183,6 +185,46 @@ def test_a_typed_threshold_a_review_band_and_a_volume_go_into_the_policy_and_are
     expect(page.get_by_text("The policy says: review from 61.2, block from 72.5.")).to_be_visible()
     expect(seen.count("Flagged, rightly")).to_have_text(str(flagged(72.5)[0]))
     seen.settle()
+
+
+def apart(page: Page) -> float:
+    """Pixels from the slider's knob to the line above it."""
+    return page.evaluate(
+        """() => {
+          const slider = document.querySelector('.mk-slider'), box = slider.getBoundingClientRect(), knob = 16;
+          const share = (slider.value - slider.min) / (slider.max - slider.min);
+          const line = document.querySelector('.mk-line:not(.mk-review)');
+          const at = line.getBoundingClientRect();
+          return Math.abs(box.left + knob / 2 + share * (box.width - knob) - (at.left + at.right) / 2);
+        }"""
+    )
+
+
+def test_the_knob_stands_under_the_line_and_keys_go_from_one_threshold_to_the_next(open_page):
+    seen = open_page("/?run=adapter&label=Gambling&threshold=95", viewport={"width": 1440, "height": 1500})
+    page = seen.page
+    page.get_by_role("link", name="Tune").click()
+    page.locator(".mk-chart .main-svg").first.wait_for()
+    slider = page.locator(".mk-slider")
+    expect(slider).to_have_attribute("aria-valuetext", "95 %")
+    assert apart(page) < 2
+    legend, chart = page.locator(".mk-legend").bounding_box(), page.locator(".mk-line").last.bounding_box()
+    assert legend["y"] + legend["height"] <= chart["y"]
+    slider.focus()
+    for key, at in (
+        ("ArrowRight", 95.1), ("ArrowDown", 95), ("PageDown", 94), ("Home", 50), ("ArrowRight", 50.1), ("End", 100),
+        ("ArrowLeft", 99.99),
+    ):  # fmt: skip
+        slider.press(key)
+        expect(slider).to_have_attribute("aria-valuetext", f"{at} %")
+        assert apart(page) < 2
+    for view in ("90–100", "99–100"):
+        page.get_by_role("button", name=view).click()
+        assert apart(page) < 2
+    slider.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", "99 %")
+    assert apart(page) < 2
+    expect(page).to_have_url(re.compile(r"threshold=99\b"))
 
 
 def test_mistakes_become_training_images_and_come_back_out(open_page, demo):

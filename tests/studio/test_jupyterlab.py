@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 
 from tests.studio.conftest import ARTIFACTS, free_port, serving
-from tests.studio.test_explorer import flagged
+from tests.studio.test_explorer import apart, flagged
 
 ROOT = Path(__file__).parents[2]
 CELLS = (
@@ -68,6 +68,7 @@ def test_the_widgets_are_drawn_and_dragged_in_jupyterlab(browser, jupyterlab):
     page.mouse.up()
     at = float(page.get_by_label("Threshold (%)", exact=True).input_value())
     assert 80 < at < 95
+    assert apart(page) < 2
     right, wrong = flagged(at)
     counts = page.locator(".mk-cell")
     expect(counts.filter(has_text="Flagged, rightly").locator(".mk-count")).to_have_text(str(right))

@@ -224,9 +224,14 @@ def test_ten_images_by_keyboard_are_kept_used_and_exported(open_page, demo):
     expect(page.get_by_role("heading", name="Does it show Gambling?")).to_be_visible()
     seen.settle()
 
+    turns = iter(range(100))
+
+    def listening() -> None:
+        """Keys are not listened to before the question is there."""
+        page.wait_for_selector(f"[data-turn='{next(turns)}']", state="attached")
+
     def press(key: str) -> None:
-        seen.settle()
-        page.wait_for_timeout(300)  # nobody answers faster, and keys are not listened to before the question is there
+        listening()
         page.keyboard.press(key)
 
     for done in range(10):
@@ -240,11 +245,10 @@ def test_ten_images_by_keyboard_are_kept_used_and_exported(open_page, demo):
     log = tk.LabelLog(kept)
     assert len(log.judgements("Gambling", "ann")) == 10
     assert len(kept.read_text().splitlines()) == 12
-    for _ in range(2):  # the second is pressed for the same image, and says nothing about the next
-        page.keyboard.press("a")
+    press("a")
+    page.keyboard.press("a")  # for the same image: says nothing about the next
     expect(page.get_by_text("11 of 30 judged, 4 present")).to_be_visible()
-    seen.settle()
-    page.wait_for_timeout(300)
+    listening()
     for _ in range(5):  # held: the browser repeats it
         page.keyboard.down("p")
     page.keyboard.up("p")

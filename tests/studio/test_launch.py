@@ -1,8 +1,10 @@
 """How the studio is started."""
 
+import socket
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from typing import Any
 
 from tests.studio.conftest import APP
@@ -29,6 +31,18 @@ def test_the_studio_listens_on_loopback_and_reports_to_nobody():
     assert words[words.index("--server.address") + 1] == "127.0.0.1"
     assert words[words.index("--browser.gatherUsageStats") + 1] == "false"
     assert words[words.index("--") + 1 :] == ["--dir", "folder", "--endpoint", "http://127.0.0.1:1", "--page", "tune"]
+
+
+def test_others_reach_the_studio_only_where_that_was_asked_for_and_by_this_machines_names():
+    def allowed(words: list[str]) -> list[str]:
+        return [after for word, after in pairwise(words) if word == "--server.allowedHosts"]
+
+    assert allowed(command()) == ["127.0.0.1", "localhost"]
+    words = command(host="192.0.2.7")
+    assert words[words.index("--server.address") + 1] == "192.0.2.7"
+    assert allowed(words) == ["127.0.0.1", "localhost", "192.0.2.7"]
+    assert socket.gethostname() in allowed(command(host="0.0.0.0"))
+    assert "*" not in allowed(command(host="0.0.0.0"))
 
 
 def test_the_studio_is_held_by_its_standard_input_only_where_asked():

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import boto3
+import numpy as np
+import pandas as pd
 import pytest
 from moto import mock_aws
 from streamlit.testing.v1 import AppTest
@@ -14,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 import toolkit as tk
 from tests.studio.conftest import HOSTILE, PREFIX, N, Open, make_workspace, picture
 from toolkit import storage
-from toolkit.studio import kept, mistakes, pictures, source, threshold
+from toolkit.confidence import written
+from toolkit.studio import kept, mistakes, pictures, source
 
 
 def counts(app: AppTest) -> dict[str, str]:
@@ -199,6 +202,7 @@ def test_a_manifest_is_opened_chosen_and_found_again(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), "--page", "runs")
     open_manifest(app, path)
     assert not app.error
+    assert app.title[0].value == "Explore"
     assert app.query_params["run"] == path
     again = open_app("--dir", str(workspace.folder), run=path)
     assert again.selectbox(key="run").value == path
@@ -218,8 +222,8 @@ def test_results_and_pictures_come_from_s3(workspace, open_app: Open, monkeypatc
         storage.write("s3://demo-images/test.csv", workspace.path("test.csv").read_bytes())
         storage.write("s3://demo-images/image-07.jpg", picture(7))
         app = open_app("--page", "runs")
-        open_manifest(app, results)
         load_samples(app, "s3://demo-images/test.csv")
+        open_manifest(app, results)
         app = open_app("--page", "tune", run=results, label="Gambling", threshold="60")
     assert not app.error
     captions = " ".join(caption.value for caption in app.caption)
@@ -246,6 +250,73 @@ def test_without_samples_the_page_asks_for_some(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), "--page", "tune")
     assert "no labelled samples yet" in shown(app)
     assert not app.slider
+
+
+def links(app: AppTest) -> set[str]:
+    return {each.proto.page for each in app.get("page_link")}
+
+
+def test_without_samples_tune_leads_to_labelling_and_to_loading(workspace, open_app: Open):
+    tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
+    app = open_app("--dir", str(workspace.folder), "--page", "tune")
+    assert "Label some images" in shown(app)
+    assert links(app) == {"label", "runs"}
+
+
+def test_a_label_that_nobody_judged_leads_to_labelling_it_and_the_policy_stays(workspace, open_app: Open):
+    tk.Policy({"Gambling": tk.Rule(block=80.0)}).save(workspace.folder / "policy.json")
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", run="base", label="Explicit")
+    assert not app.error
+    assert "Nobody has judged Explicit on images of base" in shown(app)
+    assert links(app) == {"label"}
+    assert [table.value["label"].tolist() for table in app.dataframe] == [["Gambling", "Violence"]]
+
+
+def test_the_policy_stays_where_the_objective_cannot_be_read(workspace, open_app: Open):
+    tk.Policy({"Gambling": tk.Rule(block=80.0)}).save(workspace.folder / "policy.json")
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", objective="as good as possible")
+    assert "is not an objective" in shown(app)
+    (table,) = [each.value for each in app.dataframe]
+    assert table["block"].iloc[0] == 80
+    assert table["suggested"].isna().all()
+
+
+def metadata(*columns: str) -> bytes:
+    """A column `land` and one `country`, which is one of two."""
+    given = [{"source_ref": f"{PREFIX}image-{n:02}.jpg", "land": n, "country": ("de", "fr")[n % 2]} for n in range(N)]
+    return pd.DataFrame(given)[["source_ref", *columns]].to_csv(index=False).encode()
+
+
+def test_every_column_of_the_slices_says_what_it_is(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", run="adapter", label="Gambling", slices="on")
+    app.file_uploader(key="metadata").upload("mine.csv", metadata("country")).run()
+    (table,) = [each for each in app.dataframe if "slice" in each.value]
+    headings = [column["label"] for column in json.loads(table.proto.columns).values() if "label" in column]
+    assert {f"{rate} {end}" for rate in ("Precision", "Recall") for end in ("from", "to")} <= set(headings)
+    assert len(headings) == len(set(headings))
+
+
+def test_the_metadata_and_what_is_sliced_by_stay_until_removed(workspace, open_app: Open):
+    given = ("--dir", str(workspace.folder), "--page", "tune")
+    app = open_app(*given, run="adapter", label="Gambling")
+    app.toggle(key="slices").set_value(True).run()
+    app.file_uploader(key="metadata").upload("mine.csv", metadata("land", "country")).run()
+    app.selectbox(key="slice by").select("country").run()
+    assert not app.error
+    link = {"run": "adapter", "label": "Gambling", "slices": "on", "by": "country"}
+    assert {name: app.query_params[name] for name in link} in (link, {name: [link[name]] for name in link})
+    again = open_app(*given, **link)
+    assert again.selectbox(key="slice by").value == "country"
+    (table,) = [each.value for each in again.dataframe if "slice" in each.value]
+    assert set(table["slice"]) == {"de", "fr"}
+    again.file_uploader(key="metadata").upload("bad.csv", b"a,b\n1,2\n").run()
+    assert "bad.csv: no table with a column source_ref" in shown(again)
+    again = open_app(*given, **link)
+    again.file_uploader(key="metadata").upload("new.csv", metadata("country")).run()
+    assert again.selectbox(key="slice by").options == ["country"]
+    press(again, "Remove it")
+    assert "slice by" not in {box.key for box in again.selectbox}
+    assert not list(workspace.folder.rglob("metadata*"))
 
 
 def test_uploaded_samples_are_used_and_named_as_the_user_does(workspace, open_app: Open):
@@ -317,11 +388,21 @@ def test_a_picture_outside_the_workspace_is_never_opened(workspace, open_app: Op
         assert isinstance(answer, str)
 
 
-def test_a_short_threshold_flags_the_same_images(curve):
-    for exact in curve.table["threshold"]:
-        short = threshold.short(curve, float(exact))
-        assert short <= exact
-        assert (curve.at(short).tp, curve.at(short).fp) == (curve.at(exact).tp, curve.at(exact).fp)
+def test_one_threshold_has_one_form_on_the_whole_page(workspace, open_app: Open, curve):
+    suggested = tk.choose_threshold(curve, "recall>=0.9").threshold
+    assert suggested is not None
+    block, form = float(np.float32(73.23456)), "73.23456"
+    tk.Policy({"Gambling": tk.Rule(block=block)}).save(workspace.path("policy.json"))
+    address = {"run": "adapter", "label": "Gambling", "objective": "recall>=0.9", "threshold": form, "below": "Policy"}
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", **address)
+    assert app.button(key="use").label == f"Use {written(suggested)}"
+    put_in = next(button for button in app.button if button.label == f"Put into the policy: block from {form}")
+    assert put_in.disabled
+    assert any(f"block from {form}. With all its rules" in each.value.replace("\\", "") for each in app.caption)
+    row = app.dataframe[0].value.iloc[0]
+    assert (row["block"], row["suggested"]) == (float(form), float(written(suggested)))
+    assert app.query_params["below"] in ("Policy", ["Policy"])
+    assert not [heading.value for heading in app.subheader if heading.value.startswith("False positives")]
 
 
 def test_mistakes_are_the_curves_and_the_worst_stand_first(workspace, open_app: Open, curve):
@@ -346,11 +427,29 @@ def test_what_people_found_and_the_run_reported_comes_first(workspace, open_app:
     assert open_app("--dir", str(workspace.folder), run="base").selectbox(key="label").value == "Explicit"
 
 
+def test_a_run_is_named_by_what_tells_it_from_others(workspace, open_app: Open):
+    arn = "arn:aws:rekognition:us-east-1:000000000000:project/cards/version/two/1700000000000"
+    run = replace(workspace.runs["adapter"], project_version=arn, job_id="0123456789abcdef" * 4)
+    tk.Workspace(workspace.folder, {"adapter": run}, workspace.truth, workspace.images).save()
+    open_manifest(
+        open_app("--dir", str(workspace.folder), "--page", "runs"), str(workspace.path("runs/base/results.jsonl"))
+    )
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    assert app.selectbox(key="run").options == ["adapter", "…/runs/base"]
+    said = [re.sub(r"\\(.)", r"\1", caption.value) for caption in app.caption]
+    assert "MinConfidence 50 %, adapter cards/two, job 01234567" in said
+    assert "MinConfidence unknown, base model" in said
+    app.button(key="explore adapter").click().run()
+    assert app.title[0].value == "Explore"
+    assert app.query_params["run"] == "adapter"
+
+
 def test_an_opened_run_can_be_closed_again(workspace, open_app: Open):
     path = str(workspace.path("runs/base/results.jsonl"))
     app = open_app("--dir", str(workspace.folder), "--page", "runs")
     open_manifest(app, path)
     assert app.selectbox(key="run").value == path
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", run=path)
     press(app, "Close")
     assert not app.exception
     assert app.selectbox(key="run").options == ["adapter", "base"]
@@ -369,6 +468,7 @@ def test_the_forms_reach_s3_where_the_app_was_told_to(workspace, open_app: Open,
     open_manifest(app, results)
     assert not app.error
     assert app.selectbox(key="run").value == results
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", endpoint, run=results)
     assert f"s3://{bucket}/labels.csv: {N} images, 2 labels judged" in [text.value for text in app.text]
     field(app, "Endpoint").set_value("http://127.0.0.1:9")
     press(app, "Connect")
@@ -427,3 +527,17 @@ def test_beside_an_unreadable_run_another_can_be_chosen(workspace, open_app: Ope
     app.selectbox(key="run").select("base").run()
     assert not app.error
     assert counts(app)["Images analyzed"] == str(N)
+
+
+def test_answers_of_an_older_model_are_shown_in_the_tree_of_this_one(tmp_path, open_app: Open):
+    label = tk.manifests.Label("Illustrated Explicit Nudity", 90.0, "Explicit Nudity", 2)
+    for version, said in (("6.1", "shown as those of 7"), ("8.0", "look at it by itself")):
+        line = tk.manifests.result_record("s3://b/1.jpg", [label], model_version=version)
+        path = tmp_path / f"{version}.jsonl"
+        path.write_text(tk.manifests.to_line(line))
+        app = open_app("--dir", str(tmp_path), "--page", "runs")
+        open_manifest(app, str(path))
+        assert not app.error
+        told = " ".join(each.value for each in [*app.sidebar.caption, *app.warning])
+        assert said in told
+        assert app.selectbox(key="label").value == ("Explicit" if version == "6.1" else "Illustrated Explicit Nudity")

@@ -89,6 +89,26 @@ def test_slices_are_a_table_where_the_run_names_content_types(workspace, open_ap
     assert "1 rows" in " ".join(caption.value for caption in app.caption)
 
 
+def test_the_report_has_the_policy_and_the_comparison_on_screen(workspace, open_app: Open, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        "toolkit.studio.report.write_report",
+        lambda path, *_, **settings: given.update(settings) or path.write_text("made"),
+    )
+    path = workspace.path("policy.json")
+    tk.Policy({"Gambling": tk.Rule(block=73.0)}).save(path)
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", label="Gambling")
+    press(app, "Make the report")
+    assert given["policy"].rules == {"Gambling": tk.Rule(block=73.0)}
+    assert list(given["comparisons"]) == [("adapter", "base")]
+    assert app.get("download_button")
+    tk.Policy({"Gambling": tk.Rule(block=74.0)}).save(path)
+    assert not app.run().get("download_button")
+    app.checkbox[0].uncheck()
+    press(app, "Make the report")
+    assert given["comparisons"] == {}
+
+
 def test_a_report_of_another_run_is_not_offered(workspace, open_app: Open, monkeypatch):
     monkeypatch.setattr("toolkit.studio.report.write_report", lambda path, *_, **__: path.write_text("made"))
     app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter")

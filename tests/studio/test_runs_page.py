@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
-from tests.studio.conftest import Open, picture
+from tests.studio.conftest import APP, Open, picture
 from tests.studio.test_pages import field, press, shown
-from toolkit.studio import connection, source
+from toolkit import storage
+from toolkit.studio import connection, source, tasks
 
 
 def wait_for_start(app: AppTest) -> None:
@@ -55,11 +57,11 @@ def test_a_folder_is_checked_started_watched_and_opened(workspace, open_app: Ope
     job.wait(timeout=60, progress=False)
     named = next(option for option in app.run().selectbox(key="ended").options if option.startswith("from-the-page"))
     app.selectbox(key="ended").select(named).run()
+    assert statuses(app)[0] == "SUCCEEDED"
     press(app, "Open its results")
     assert not app.error
     name = f"from-the-page {job.id[:8]}"
     assert app.selectbox(key="run").value == name
-    assert statuses(app)[0] == "SUCCEEDED"
 
 
 def test_what_cannot_be_analyzed_is_said_before_anything_is_started(
@@ -89,6 +91,47 @@ def test_uploaded_images_are_kept_in_the_workspace_and_analyzed(workspace, open_
     assert "1 job started" in shown(app)
 
 
+def test_a_new_job_starts_at_the_next_min_confidence_of_the_policy(workspace, open_app: Open):
+    def floor() -> float:
+        app = open_app("--dir", str(workspace.folder), "--page", "runs")
+        box = next(box for box in app.number_input if box.label == "MinConfidence (%)")
+        assert ("policy" in " ".join(caption.value for caption in app.caption)) == (box.value != 50)
+        return box.value
+
+    assert floor() == 50
+    tk.Policy({"Gambling": tk.Rule(block=98.0, review=73.458)}).save(workspace.path("policy.json"))
+    assert floor() == 73.45
+    workspace.path("policy.json").write_text("no policy")
+    assert floor() == 50
+
+
+def test_what_is_being_started_is_shown_after_a_reload_and_cancelled_from_there(workspace, open_app: Open, images):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tasks.start("photos", ["analyze", f"--endpoint={address}", "--yes", "--json", "--", str(images), "s3://b/o/"])
+        assert "starting photos" in shown(app.run())
+        reloaded = AppTest.from_file(str(APP), default_timeout=30).run()
+        assert "starting photos" in shown(reloaded)
+        field(reloaded, "Images")  # something else can be analyzed meanwhile
+        press(reloaded, "Cancel")
+    assert "photos" not in shown(reloaded) + shown(app.run())
+
+
+def test_a_line_that_was_not_analyzed_is_counted_in_the_list_of_jobs(workspace, open_app: Open, endpoint, bucket):
+    session = tk.connect(endpoint)
+    storage.write(f"s3://{bucket}/broken.jpg", b"\xff\xd8nothing", session=session)
+    (manifest,) = tk.write_manifest([f"s3://{bucket}/broken.jpg"], f"s3://{bucket}/in.jsonl", session=session)
+    job = tk.MediaAnalysis(session).start(manifest, f"s3://{bucket}/out/")
+    job.wait(timeout=60, progress=False)
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", endpoint)
+    press(app, "Show the jobs of this account")
+    rows = next(each.value for each in app.dataframe if "Status" in each.value.columns).set_index("Job")
+    assert rows.loc[job.id, ["Status", "Images", "Not analyzed"]].tolist() == ["SUCCEEDED", "0 of 1", 1]
+    reloaded = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert "SUCCEEDED" in statuses(reloaded)
+
+
 def test_a_job_that_failed_says_why_and_what_to_do(workspace, open_app: Open, endpoint, monkeypatch):
     description = {
         "JobId": "0123456789abcdef",
@@ -109,6 +152,27 @@ def test_an_endpoint_that_is_none_is_refused_in_one_sentence(workspace, open_app
     field(app, "Endpoint").set_value("not a url")
     press(app, "Connect")
     assert "not a url" in shown(app)
+    assert not source.desk().chosen
+
+
+def test_without_a_region_the_page_says_which_field_to_fill(workspace, open_app: Open, monkeypatch):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    press(app, "Show the jobs of this account")
+    assert "write one, such as eu-west-1, under Connection" in shown(app)
+    assert "--region" not in shown(app)
+
+
+def test_aws_is_chosen_by_a_click_and_stays_so_beside_an_endpoint_of_the_command_line(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    assert not source.desk().chosen
+    press(app, "Connect")
+    assert source.desk().chosen
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", "http://127.0.0.1:1")
+    field(app, "Endpoint").set_value("")
+    press(app, "Connect")
     assert source.desk().connection == source.Connection()
 
 

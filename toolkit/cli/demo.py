@@ -248,7 +248,8 @@ def _write_files(
     output.save_table(pd.concat(tables, ignore_index=True)[columns], paths["labels.parquet"])
     samples = tk.read_truth(workspace.path(str(workspace.truth)))
     choices = {(choice.label, "block"): choice for _, choice in judged[ADAPTER]}
-    policy_of(choices, runs[ADAPTER], samples).save(paths["policy.json"])
+    policy = policy_of(choices, runs[ADAPTER], samples)
+    policy.save(paths["policy.json"])
     tk.write_report(
         paths["report.html"],
         runs,
@@ -256,6 +257,7 @@ def _write_files(
         labels=[curve.label for curve, _ in judged[ADAPTER]],
         objective=OBJECTIVE,
         title="Sample images: base model and custom adapter",
+        policy=policy,
     )
     named = {path.stem: str(path.resolve()) for path in paths.values()}
     return named | {f"{name}_results": str(workspace.path(run.results)) for name, run in workspace.runs.items()}

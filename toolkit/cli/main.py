@@ -15,7 +15,9 @@ from toolkit.cli.demo import demo
 from toolkit.cli.detect import detect
 from toolkit.cli.options import Endpoint, Json, named_folder
 from toolkit.cli.studio import open_studio
-from toolkit.errors import ToolkitError
+from toolkit.errors import NotFound, ToolkitError
+from toolkit.studio.launch import LOOPBACK
+from toolkit.workspace import FILE_NAME as WORKSPACE
 
 app = typer.Typer(
     name="modkit",
@@ -114,15 +116,41 @@ def serve(
 @app.command("app")
 def app_command(
     directory: Annotated[
-        Path, typer.Option("--dir", help="A workspace folder.", parser=named_folder, metavar="FOLDER")
-    ] = Path("modkit-demo"),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+        Path | None,
+        typer.Option(
+            "--dir",
+            help="A workspace folder, or where the app can start one. Default: modkit-demo, or what is in this folder.",
+            parser=named_folder,
+            metavar="FOLDER",
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Others than the default let everybody there in: no password.")
+    ] = LOOPBACK,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0 takes a free one. Default: 8501, if it is free.")
+    ] = None,
     endpoint: Endpoint = None,
 ) -> None:
-    """Open the Streamlit app on a workspace folder."""
-    tk.Workspace.load(directory)  # says here, not in the browser, that there is none
+    """Open the Streamlit app on a workspace folder, or where one is to be."""
+    _require_folder(directory)
     if endpoint:
-        tk.connect(endpoint)  # likewise, that it is no URL
-    with open_studio(directory, port=port, endpoint_url=endpoint) as studio:
+        tk.connect(endpoint)  # says here, not in the browser, that it is no URL
+    with open_studio(directory, host=host, port=port, endpoint_url=endpoint) as studio:
         typer.echo(f"The app is at {studio.url} (Ctrl-C stops it)")
+        if studio.others:
+            _say(
+                f"Whoever reaches {' or '.join(studio.others)} can use it as you do, without a password: read files "
+                "and buckets that you may read, and start jobs that cost money."
+            )
         studio.wait()
+
+
+def _require_folder(directory: Path | None) -> None:
+    """Says here, not in the browser, that a folder is none, or that its workspace cannot be read."""
+    if directory is None or not directory.exists():
+        return
+    if not directory.is_dir():
+        raise NotFound(f"{directory}: not a folder; name a workspace's, or one to start a project in.")
+    if (directory / WORKSPACE).exists():
+        tk.Workspace.load(directory)

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -16,15 +16,17 @@ from typing import Final
 
 from toolkit import studio
 from toolkit.errors import Unreachable
+from toolkit.studio import launch
 
 _PATIENCE: Final = 60.0  # seconds until the app must answer
 
 
 @dataclass(frozen=True)
 class StudioProcess:
-    """A running app."""
+    """A running app: where this machine's browser finds it, and where those of others do."""
 
     url: str
+    others: list[str]
     process: subprocess.Popen[bytes]
 
     def wait(self) -> None:
@@ -35,15 +37,19 @@ class StudioProcess:
 
 
 @contextmanager
-def open_studio(folder: Path, *, port: int = 0, endpoint_url: str | None = None) -> Iterator[StudioProcess]:
-    """Runs the app on a workspace folder, on the loopback address, for as long as the block lasts.
+def open_studio(
+    folder: Path | None, *, host: str = launch.LOOPBACK, port: int | None = None, endpoint_url: str | None = None
+) -> Iterator[StudioProcess]:
+    """Runs the app on a workspace folder for as long as the block lasts.
 
     Parameters
     ----------
     folder
-        A workspace.
+        A workspace, or where one can be made; None lets the app look for one in the current folder.
+    host
+        Address to listen on.
     port
-        0 takes a free one.
+        0 takes a free one; None takes 8501, or a free one where that is taken.
     endpoint_url
         Where S3 is, for images that are not in the folder.
 
@@ -52,17 +58,29 @@ def open_studio(folder: Path, *, port: int = 0, endpoint_url: str | None = None)
     Unreachable
         The app does not start; its own words are on stderr.
     """
-    port = port or _free_port()
-    command = studio.command(folder.resolve(), endpoint_url=endpoint_url, port=port, exit_with_stdin=True)
+    port = launch.PORT if port is None and _is_free(launch.PORT) else port or _free_port()
+    command = studio.command(
+        folder and folder.resolve(), endpoint_url=endpoint_url, host=host, port=port, exit_with_stdin=True
+    )
     # The pipe is never written to: it closes when this process ends, however that happens, and the app ends with it.
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
-        url = f"http://127.0.0.1:{port}"
+        url = _url(launch.LOOPBACK if host in launch.EVERY_ADDRESS else host, port)
         _await(url, process)
-        yield StudioProcess(url, process)
+        yield StudioProcess(url, [_url(name, port) for name in launch.names_of(host)], process)
     finally:
         process.terminate()
         process.communicate()  # which also closes the pipe
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_free(port: int) -> bool:
+    """Whether nobody listens there. To bind it would not tell: a port is refused for a while after its last user."""
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex((launch.LOOPBACK, port)) != 0
 
 
 def _free_port() -> int:

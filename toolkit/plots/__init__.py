@@ -8,14 +8,19 @@ from toolkit.plots.curves import base_against_candidate, precision_recall, roc, 
 from toolkit.plots.distributions import distribution, ecdf
 from toolkit.plots.evaluations import evaluation
 from toolkit.plots.labels import cooccurrence, label_tree
-from toolkit.plots.look import BLUE, GREEN, GREY, ORANGE
+from toolkit.plots.look import ABSENT, BASE, BLUE, CANDIDATE, GREY, PRECISION, PRESENT, RECALL, THRESHOLD
 from toolkit.plots.outcomes import confusion, differences, forecast, reliability
 
 __all__ = [
+    "ABSENT",
+    "BASE",
     "BLUE",
-    "GREEN",
+    "CANDIDATE",
     "GREY",
-    "ORANGE",
+    "PRECISION",
+    "PRESENT",
+    "RECALL",
+    "THRESHOLD",
     "base_against_candidate",
     "confusion",
     "cooccurrence",

@@ -249,7 +249,7 @@ def _draw_rates(figure: go.Figure, curve: ThresholdCurve, *, most: int, legend: 
     """Precision and recall with their bands, from the floor up."""
     thinned = look.thinned(curve.rates, "threshold", "recall", most=most - 1)
     table = _from_floor(curve.rows(thinned.index), curve.min_confidence)
-    for rate, colour in (("precision", look.BLUE), ("recall", look.ORANGE)):
+    for rate, colour in (("precision", look.PRECISION), ("recall", look.RECALL)):
         _band(figure, table, rate, colour, **panel)
         figure.add_scatter(
             x=table["threshold"],

@@ -24,7 +24,7 @@ def evaluation(table: pd.DataFrame, label: str | None = None) -> go.Figure:
     rows = table if label is None else table[table["label"] == label]
     counts = rows.drop(columns="label").groupby("threshold", as_index=False).sum()
     figure = go.Figure()
-    for measure, other, colour in (("precision", "fp", look.BLUE), ("recall", "fn", look.ORANGE)):
+    for measure, other, colour in (("precision", "fp", look.PRECISION), ("recall", "fn", look.RECALL)):
         for model, name, dash in (("adapter", "adapter", "solid"), ("base", "base model", "dot")):
             right = counts[f"{model}_tp"]
             of = right + counts[f"{model}_{other}"]

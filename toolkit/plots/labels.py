@@ -15,10 +15,10 @@ _MOST_LABELS: Final = 25
 _ROOMY: Final = 12
 """Up to so many labels, there is room for every number in full."""
 
-_KINDS: Final = {"icicle": go.Icicle, "sunburst": go.Sunburst}
+_KINDS: Final = {"treemap": go.Treemap, "sunburst": go.Sunburst}
 
 
-def label_tree(overview: pd.DataFrame, *, kind: Literal["icicle", "sunburst"] = "icicle") -> go.Figure:
+def label_tree(overview: pd.DataFrame, *, kind: Literal["treemap", "sunburst"] = "treemap") -> go.Figure:
     """The reported labels as a tree; the more images, the larger a label's field.
 
     Parameters
@@ -26,7 +26,7 @@ def label_tree(overview: pd.DataFrame, *, kind: Literal["icicle", "sunburst"] = 
     overview
         From `Results.overview`.
     kind
-        "icicle" for columns from left to right, "sunburst" for rings.
+        "treemap" for fields within fields, "sunburst" for rings.
 
     Returns
     -------
@@ -41,27 +41,32 @@ def label_tree(overview: pd.DataFrame, *, kind: Literal["icicle", "sunburst"] = 
         `kind` is something else.
     """
     if kind not in _KINDS:
-        raise InvalidArgument(f"kind is {kind!r}; give icicle or sunburst.")
+        raise InvalidArgument(f"kind is {kind!r}; give treemap or sunburst.")
     overview = overview[overview["label"] != ""]
     parents = _parents(overview)
     size, inside = _sizes(parents, dict(zip(overview["label"], overview["images"], strict=True)))
     words = {row.label: _words(row) for row in overview.itertuples()}
-    # Ids are never shown; the slash keeps a label's apart from the root's.
+    # Ids are never shown; without the slash a label could have the empty one, which is no parent's.
     figure = go.Figure(
         _KINDS[kind](
-            ids=["all", *(f"/{label}" for label in parents)],
-            parents=["", *(f"/{parent}" if parent else "all" for parent in parents.values())],
-            labels=["all labels", *(look.short(label, 24) for label in parents)],
-            values=[0, *(size[label] - inside.get(label, 0) for label in parents)],
+            ids=[f"/{label}" for label in parents],
+            parents=[f"/{parent}" if parent else "" for parent in parents.values()],
+            labels=[look.short(label, 24) for label in parents],
+            values=[size[label] - inside.get(label, 0) for label in parents],
             branchvalues="remainder",
-            text=["", *(words.get(label, _unreported(label))[0] for label in parents)],
-            customdata=["all labels", *(words.get(label, _unreported(label))[1] for label in parents)],
-            texttemplate="%{label}<br>%{text}",
+            text=[words.get(label, _unreported(label))[0] for label in parents],
+            customdata=[words.get(label, _unreported(label))[1] for label in parents],
+            # A treemap has one line for a parent's words, above the fields in it.
+            texttemplate=[
+                "%{label}: %{text}" if kind == "treemap" and label in inside else "%{label}<br>%{text}"
+                for label in parents
+            ],
             textfont={"color": look.INK},
             hovertemplate="%{customdata}<extra></extra>",
-            marker={"colors": ["#EEF0F2", *_colours(parents)], "line": {"color": "white", "width": 1.5}},
+            marker={"colors": _colours(parents), "line": {"color": "white", "width": 1.5}},
         )
     )
+    figure.update_traces(leaf_opacity=1, selector={"type": "sunburst"})
     if overview.empty:
         look.nothing_to_show(figure, "this run reported no label")
     look.dress(
@@ -187,7 +192,7 @@ def _colours(parents: dict[str, str]) -> list[str]:
     """One colour for each label at the top, paler the further down; dark text can be read on all."""
     lines = [_lineage(label, parents) for label in parents]
     tops = list(dict.fromkeys(line[-1] for line in lines))
-    return [look.faded(look.series(tops.index(line[-1]))[0], max(0.9 - 0.25 * len(line), 0.15)) for line in lines]
+    return [look.pale(look.series(tops.index(line[-1]))[0], max(0.9 - 0.25 * len(line), 0.15)) for line in lines]
 
 
 def _words(row: Any) -> tuple[str, str]:

@@ -20,7 +20,18 @@ AMBER: Final = "#E69F00"
 GREY: Final = "#8A8F98"
 INK: Final = "#333A44"
 
-SERIES: Final = (BLUE, ORANGE, GREEN, PINK, SKY, AMBER)
+# One meaning a colour, in every figure and in the threshold explorer (widgets/explorer.js). Grey stands for all images,
+# and for those without the label; those that nobody judged are a paler grey.
+PRECISION: Final = BLUE
+RECALL: Final = ORANGE
+THRESHOLD: Final = GREEN
+PRESENT: Final = PINK
+ABSENT: Final = GREY
+BASE: Final = AMBER
+CANDIDATE: Final = SKY
+
+# Curves of several models or labels, named in the legend: none looks like a precision or a recall before all others do.
+SERIES: Final = (BASE, CANDIDATE, GREEN, PINK, BLUE, ORANGE)
 _DASHES: Final = ("solid", "dash", "longdashdot")
 
 # Characters on a line of the title and the subtitle: what fits into a figure of 500 pixels.
@@ -36,6 +47,12 @@ def faded(colour: str, opacity: float) -> str:
     """A colour that lets what is behind it shine through; opacity from 0 to 1."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def pale(colour: str, share: float) -> str:
+    """A colour mixed with white, share from 0 to 1: dark text on it can be read on a dark page, too."""
+    channels = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(255 + (each - 255) * share):02x}" for each in channels)
 
 
 def wrapped(text: str, width: int, lines: int = 3) -> str:
@@ -128,10 +145,10 @@ def mark(figure: go.Figure, threshold: float, **panel: Any) -> None:
     """A line at one threshold (percent)."""
     figure.add_vline(
         x=threshold,
-        line={"color": GREEN, "width": 2, "dash": "dash"},
+        line={"color": THRESHOLD, "width": 2, "dash": "dash"},
         annotation_text=written(threshold),
         annotation_position="top",
-        annotation_font_color=GREEN,
+        annotation_font_color=THRESHOLD,
         **panel,
     )
 

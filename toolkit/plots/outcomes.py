@@ -18,7 +18,8 @@ _FEW: Final = 10
 _ROOMY: Final = 12
 """Up to so many bins, each can bear a number."""
 
-_DECISIONS: Final = {"allow": look.GREEN, "review": look.AMBER, "block": look.ORANGE}
+# All are the thresholds' doing: their colour, the stronger the more is done.
+_DECISIONS: Final = {"allow": 0.15, "review": 0.35, "block": 0.6}
 
 # Whether more of it is better (1), worse (-1), or neither.
 _BETTER: Final = {"precision": 1, "recall": 1, "flagged": 0, "fp": -1, "fn": -1}
@@ -143,8 +144,9 @@ def forecast(table: pd.DataFrame) -> go.Figure:
             x=value,
             y=list(range(len(table))),
             orientation="h",
-            marker_color=[_DECISIONS.get(str(name), look.GREY) for name in table["decision"]],
-            error_x=look.error_bar(value, low, high, color=look.INK, thickness=1.5, width=6),
+            marker_color=[look.faded(look.THRESHOLD, _DECISIONS.get(str(name), 0.15)) for name in table["decision"]],
+            marker_line={"color": look.THRESHOLD, "width": 1},
+            error_x=look.error_bar(value, low, high, color=look.THRESHOLD, thickness=2, width=8),
             customdata=np.column_stack([low, high, table["images"]]),
             hovertemplate="%{x:.4~g} of 1,000 images (%{customdata[0]:.4~g} to %{customdata[1]:.4~g})"
             "<br>%{customdata[2]:,} images of this run<extra></extra>",
@@ -198,7 +200,7 @@ def differences(comparison: Comparison) -> go.Figure:
         figure,
         f"{comparison.label}: what the candidate changes",
         f"{comparison.judged:,} judged images; base at {before}, candidate at {after}; {level} intervals. "
-        "Blue: better, orange: worse, grey: neither, or cannot be told",
+        "Sky blue: the candidate is better, amber: the base is, grey: neither, or cannot be told",
         height=460,
     )
     return figure.update_layout(showlegend=False, margin={"b": 55, "r": 30})
@@ -210,14 +212,14 @@ def _draw_shares(figure: go.Figure, bins: pd.DataFrame) -> None:
     figure.add_scatter(
         x=bins["mean_confidence"],
         y=bins["present"],
-        error_y=look.error_bar(bins["present"], bins["present_low"], bins["present_high"], color=look.BLUE, width=4),
+        error_y=look.error_bar(bins["present"], bins["present_low"], bins["present_high"], color=look.PRESENT, width=4),
         customdata=bins[["low", "high", "images", "present_low", "present_high"]],
         mode="lines+markers",
-        line={"color": look.faded(look.BLUE, 0.35), "width": 1.5},
+        line={"color": look.faded(look.PRESENT, 0.35), "width": 1.5},
         marker={
-            "color": np.where(few, "white", look.BLUE),
+            "color": np.where(few, "rgba(0,0,0,0)", look.PRESENT),
             "size": np.clip(4 + 1.3 * np.log2(bins["images"].to_numpy(float)), 5, 18),
-            "line": {"color": look.BLUE, "width": 2},
+            "line": {"color": look.PRESENT, "width": 2},
             "opacity": 1,
         },
         hovertemplate="%{y:.1%} of %{customdata[2]:,} images (%{customdata[3]:.1%} to %{customdata[4]:.1%})"
@@ -234,7 +236,7 @@ def _draw_counts(figure: go.Figure, bins: pd.DataFrame) -> None:
         x=(bins["low"] + bins["high"]) / 2,
         y=bins["images"],
         width=bins["high"] - bins["low"],
-        marker={"color": np.where(few, look.faded(look.BLUE, 0.35), look.BLUE), "line": {"color": "white", "width": 1}},
+        marker={"color": np.where(few, look.faded(look.GREY, 0.45), look.GREY), "line": {"width": 0}},
         text=bins["images"].map("{:,}".format) if len(bins) <= _ROOMY else None,
         textposition="outside",
         cliponaxis=False,
@@ -269,14 +271,14 @@ def _draw_differences(figure: go.Figure, table: pd.DataFrame, scale: float, row:
 
 
 def _verdict(measure: str, low: float, high: float) -> str:
-    """Blue for better, orange for worse; grey for neither, and where the interval reaches zero or is not known.
+    """The colour of the better one; grey for neither, and where the interval reaches zero or is not known.
 
     Grey can be read on white and on black.
     """
     if not (low > 0 or high < 0):
         return look.GREY
     side = _BETTER[measure] * (1 if low > 0 else -1)
-    return {1: look.BLUE, -1: look.ORANGE, 0: look.GREY}[side]
+    return {1: look.CANDIDATE, -1: look.BASE, 0: look.GREY}[side]
 
 
 def _named(measure: str, said: Any, scale: float) -> str:

@@ -4,20 +4,21 @@ from typing import Final
 from urllib.parse import urlencode
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from toolkit import adapters, plots
 from toolkit.compare import Comparison
 from toolkit.confidence import written
 from toolkit.curves import OperatingPoint, ThresholdCurve
-from toolkit.errors import ToolkitError
+from toolkit.errors import NotFound
 from toolkit.studio import kept, pictures, source, tryout
 from toolkit.studio.source import Samples, Source, View
-from toolkit.studio.threshold import short
-from toolkit.studio.widgets import Shown, ask_shown, guarded, interval, percent, plain, table, veil
+from toolkit.studio.widgets import Shown, ask_shown, guarded, interval, link, percent, plain, shown, table, veil
 from toolkit.tuning import choose_threshold
 
 _GOAL: Final = "precision>=0.9"
+_FETCHED: Final = "evaluation of an adapter"
 _USUAL: Final = 50.0
 _PAIRS: Final = 6
 _CHANGES: Final = {
@@ -29,13 +30,16 @@ _CHANGES: Final = {
 # Our own words only: nothing from outside gets into them.
 _SLIDE: Final = """<style>
 [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stSidebarCollapsedControl"] { display: none; }
-[data-testid="stMainBlockContainer"] { max-width: 1500px; padding: 2.5rem 4rem; }
-[data-testid="stMetricValue"] { font-size: 4.2rem; line-height: 1.1; }
-[data-testid="stMetricLabel"] p { font-size: 1.5rem; }
-[data-testid="stCaptionContainer"] p { font-size: 1.15rem; }
-h1 { font-size: 2.9rem !important; line-height: 1.2; }
+[data-testid="stMainBlockContainer"] { max-width: 1500px; padding: 1rem 3rem; }
+[data-testid="stMainBlockContainer"] p { font-size: 1.25rem; }
+[data-testid="stMetricValue"] p { font-size: clamp(2.2rem, 3.6vw, 3.6rem) !important; line-height: 1.1; }
+[data-testid="stColumn"] [data-testid="stVerticalBlock"] { gap: 0.3rem; }
+[data-testid="stColumn"] p { line-height: 1.3; }
+h1 { font-size: clamp(1.8rem, 2.8vw, 2.8rem) !important; line-height: 1.15 !important; padding: 0 0 0.3rem !important; }
 h3 { font-size: 1.9rem !important; }
 </style>"""
+# Pixels: how wide an image that only one flags is shown, on the page and to a room.
+_CARD, _LARGE_CARD = 220, 320
 
 
 def page(view: View) -> None:
@@ -71,7 +75,7 @@ def page(view: View) -> None:
         with guarded():
             _evaluation(candidate)
         with guarded():
-            tryout.section(base, candidate, view.label, _on_screen())
+            tryout.section(view.workspace, base, candidate, view.label, _on_screen())
 
 
 def _runs(view: View, *, hidden: bool) -> tuple[Source, Source]:
@@ -134,35 +138,52 @@ def _weighted(samples: Samples, base: Source, candidate: Source, label: str, *, 
     curves = [kept.curve(run, samples, label) for run in (base, candidate)]
     points = [curve.at(each) for curve, each in zip(curves, at, strict=True)]
     _numbers((base, candidate), points, curves[0].confidence_level)
-    st.plotly_chart(plots.base_against_candidate(*curves, thresholds=at, names=(base.name, candidate.name)))
-    if showing and st.button("Leave the presentation", icon=":material/close_fullscreen:"):
-        del st.query_params["present"]
-        st.rerun()
+    figure = plots.base_against_candidate(*curves, thresholds=at, names=(base.name, candidate.name))
+    st.plotly_chart(_for_a_room(figure) if showing else figure, key="curves")
+    if showing:
+        _leave()
 
 
 def _compared(view: View, samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
     at = _thresholds(samples, base, candidate, label, hidden=showing)
     found = kept.comparison(base, candidate, samples, label, at)
     points = [kept.curve(run, samples, label).at(each) for run, each in zip((base, candidate), at, strict=True)]
-    if showing:
-        st.title(plain(headline(found, *points)), anchor=False)
-    else:
-        st.subheader(plain(headline(found, *points)), anchor=False)
-    st.caption(verdict(found))
-    _numbers((base, candidate), points, found.confidence_level)
     curves = [kept.curve(run, samples, label) for run in (base, candidate)]
     figure = plots.base_against_candidate(*curves, thresholds=at, names=(base.name, candidate.name))
-    st.plotly_chart(figure.update_layout(height=560) if showing else figure, key="curves")
-    if showing:
-        if st.button("Leave the presentation", icon=":material/close_fullscreen:"):
-            del st.query_params["present"]
-            st.rerun()
+    if showing:  # the curves come first: they must be on the first screen
+        st.title(plain(headline(found, *points)), anchor=False)
+        _numbers((base, candidate), points, found.confidence_level)
+        st.plotly_chart(_for_a_room(figure), key="curves")
+        st.caption(verdict(found))
+        _flips(view, found, showing=True)
+        _leave()
         return
+    st.subheader(plain(headline(found, *points)), anchor=False)
+    st.caption(verdict(found))
+    _numbers((base, candidate), points, found.confidence_level)
+    st.plotly_chart(figure, key="curves")
     if st.button("Show it to a room", icon=":material/slideshow:", help="Large type, no controls."):
         st.query_params["present"] = "1"
         st.rerun()
     st.plotly_chart(plots.differences(found), key="differences")
-    _flips(view, found)
+    _flips(view, found, showing=False)
+
+
+def _leave() -> None:
+    if st.button("Leave the presentation", icon=":material/close_fullscreen:"):
+        del st.query_params["present"]
+        st.rerun()
+
+
+def _for_a_room(figure: go.Figure) -> go.Figure:
+    """The curves as the last row can read them; what they are about stands above them already."""
+    large = {"size": 20}
+    figure.for_each_trace(lambda trace: trace.update(line_width=4) if trace.line.width else None)
+    figure.update_annotations(font=large)
+    # The runs' names, over the mark's number.
+    figure.for_each_annotation(lambda name: name.update(yshift=32), selector={"yref": "paper"})
+    figure.update_xaxes(tickfont=large, title_font=large).update_yaxes(tickfont=large, title_font=large)
+    return figure.update_layout(title=None, legend_font=large, height=460, margin={"l": 90, "t": 90, "b": 110})
 
 
 def headline(found: Comparison, base: OperatingPoint, candidate: OperatingPoint) -> str:
@@ -206,7 +227,7 @@ def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *
             st.session_state[key] = _start(curve, given)
         if place is not None:
             place.number_input(
-                f"Threshold of {plain(run.name)} (%)", float(curve.min_confidence), 100.0, step=0.1, format="%.5g",
+                f"Threshold of {plain(run.name)} (%)", float(curve.min_confidence), 100.0, step=0.1, format="%.9g",
                 key=key, persist_state="session", help=f"At first what {_GOAL} suggests on these samples.",
             )  # fmt: skip
         values.append(float(st.session_state[key]))
@@ -217,9 +238,8 @@ def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *
 def _start(curve: ThresholdCurve, given: float | None) -> float:
     """A threshold to begin with: the given one, else what is suggested, else what is usual."""
     suggested = choose_threshold(curve, _GOAL).threshold
-    exact = None if suggested is None else short(curve, suggested)
-    start = next(value for value in (given, exact, _USUAL) if value is not None)
-    return min(max(start, curve.min_confidence), 100.0)
+    start = next(value for value in (given, suggested, _USUAL) if value is not None)
+    return min(max(float(written(start)), curve.min_confidence), 100.0)
 
 
 def _number(text: str | None) -> float | None:
@@ -240,19 +260,19 @@ def _numbers(runs: tuple[Source, Source], points: list[OperatingPoint], level: f
         recall.caption(interval(point.recall_low, point.recall_high, level))
 
 
-def _flips(view: View, found: Comparison) -> None:
-    """Judged images that only one of the two flags, by what became of them, each with both confidences."""
+def _flips(view: View, found: Comparison, *, showing: bool) -> None:
+    """Judged images that only one of the two flags, by what became of them, each with what both say of it."""
     st.subheader(f"Images that only one flags: {len(found.flips):,}", anchor=False)
     if found.flips.empty:
         st.caption("At these thresholds both flag the same images.")
         return
-    shown = ask_shown()
+    how = shown() if showing else ask_shown()
     judged = found.flips.dropna(subset=["present"])
     for (change, present), title in _CHANGES.items():
         rows = judged[(judged["change"] == change) & (judged["present"].astype(bool) == present)]
         if len(rows):
             st.markdown(f"**{title}: {len(rows):,}**")
-            _tiles(view, rows.head(_PAIRS), shown, key=f"{change} {present}")
+            _cards(view, rows.head(_PAIRS), how, _LARGE_CARD if showing else _CARD, key=f"{change} {present}")
             if len(rows) > _PAIRS:
                 st.caption(f"The first {_PAIRS} of {len(rows):,}; all are in the Report page's table of flips.")
     if len(judged) < len(found.flips):
@@ -261,29 +281,48 @@ def _flips(view: View, found: Comparison) -> None:
         )
 
 
-def _tiles(view: View, rows: pd.DataFrame, shown: Shown, *, key: str) -> None:
+def _cards(view: View, rows: pd.DataFrame, shown: Shown, width: int, *, key: str) -> None:
     wall = st.container(horizontal=True, key=veil(shown, key))
     tiles = pictures.tiles(view, rows["source_ref"].tolist(), blur=shown == "Blurred")
     for row, picture in zip(rows.to_dict("records"), tiles, strict=True):
-        with wall.container(width=170):
+        with wall.container(border=True, width=width):
             name = str(row["source_ref"]).rpartition("/")[2]
             st.image(pictures.EMPTY if isinstance(picture, str) else picture, width="stretch", alt=name)
-            before, after = (("–" if pd.isna(row[run]) else f"{row[run]:.2f}") for run in ("base", "candidate"))
-            st.caption(f"{plain(name)}  \nbase {before} → candidate {after}")
+            st.caption(plain(name))
+            for place, run in zip(st.columns(2, gap="small"), ("base", "candidate"), strict=True):
+                flags = (run == "candidate") == (row["change"] == "flagged now")
+                said = "not reported" if pd.isna(row[run]) else f"{row[run]:.2f}"
+                word = ":material/flag: flagged" if flags else "not flagged"
+                place.markdown(f"{run.capitalize()}  \n**{word}**  \n{said}")
 
 
 def _evaluation(candidate: Source) -> None:
     """What the training itself said, from the file that AWS writes."""
     with st.expander("The adapter's own evaluation", icon=":material/fact_check:"):
         st.caption("The training writes a file with what base model and adapter did on its test images.")
-        where = st.text_input("Path or S3 URI of the evaluation", placeholder="s3://bucket/…/evaluation.json")
-        if not where.strip():
-            return
-        try:
-            found = adapters.read_evaluation(where.strip(), session=source.session(candidate.connection))
-        except ToolkitError as error:
-            st.error(plain(str(error)), icon=":material/error:")
-            return
-        rows = found.table()
-        st.plotly_chart(plots.evaluation(rows), key="evaluation")
-        table(rows, {name: name.replace("_", " ").capitalize() for name in rows.columns}, number="%g")
+        with guarded():
+            if candidate.adapter is not None:
+                _fetch(candidate, candidate.adapter)
+            where = st.text_input("Path or S3 URI of the evaluation", placeholder="s3://bucket/…/evaluation.json")
+            of, found = st.session_state.get(_FETCHED, (None, None))
+            if where.strip():
+                place = source.connection_of(candidate) or candidate.connection
+                found = adapters.read_evaluation(where.strip(), session=source.session(place))
+            elif of is None or of != candidate.adapter:
+                return
+            rows = found.table()
+            st.plotly_chart(plots.evaluation(rows), key="evaluation")
+            table(rows, {name: name.replace("_", " ").capitalize() for name in rows.columns}, number="%g")
+
+
+def _fetch(candidate: Source, arn: str) -> None:
+    """A button that asks the service where the run's adapter is for its evaluation."""
+    place = source.connection_of(candidate)
+    if place is None:
+        link("runs", "Choose a connection to fetch it from")
+    elif st.button("Fetch the evaluation of this adapter", icon=":material/download:"):
+        known = adapters.list_adapters(source.session(place))
+        found = next((adapter for adapter in known if adapter.arn == arn), None)
+        if found is None:
+            raise NotFound(f"{arn}: not an adapter of this connection; choose the one it was trained at on Runs.")
+        st.session_state[_FETCHED] = arn, found.evaluation()

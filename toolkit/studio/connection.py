@@ -2,7 +2,6 @@
 
 import socket
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ import streamlit as st
 from toolkit import storage
 from toolkit.service import ServiceProcess
 from toolkit.studio import source
-from toolkit.studio.source import Connection
+from toolkit.studio.source import Connection, Desk
 from toolkit.studio.widgets import PANEL, guarded
 from toolkit.workspace import Workspace
 
@@ -23,8 +22,9 @@ _STATE: Final = "service.sqlite"
 def ask(workspace: Workspace | None) -> Connection:
     """Shows where requests go, with a way to change it."""
     desk = source.desk()
-    title, new = f"Connection: {_in_words(desk.connection)}", desk.connection == Connection()
-    with st.expander(title, icon=":material/cable:", expanded=new), guarded():
+    now = _in_words(desk.connection)
+    title = f"Connection: {now if desk.chosen else f'not chosen; what you start below goes to {now}'}"
+    with st.expander(title, icon=":material/cable:", expanded=not desk.chosen or ended(desk)), guarded():
         _local_service(workspace)
         _elsewhere(desk.connection)
     return desk.connection
@@ -38,40 +38,43 @@ def _in_words(connection: Connection) -> str:
 
 def _local_service(workspace: Workspace | None) -> None:
     desk = source.desk()
-    said, button = st.columns([4, 1], vertical_alignment="center")
-    ended = desk.service is not None and not answers(desk.service)
-    if desk.service is not None and not ended:
+    said, button = st.columns([2, 1], vertical_alignment="center")
+    gone = ended(desk)
+    if desk.service is not None and not gone:
         said.text(f"The local service runs at {desk.service.endpoint_url}.")
         if button.button("Stop it", width="stretch"):
             desk.service.stop()
-            desk.service, desk.connection = None, Connection()
+            desk.service, desk.connection, desk.aws = None, Connection(), False
             st.rerun()
         return
-    if ended:
+    if gone:
         said.warning("The local service has ended: start it again; what it kept is still there.")
     else:
         said.caption(
             "The local service runs bulk analysis on this machine, with a real model and no AWS account. It keeps "
-            "everything "
-            + ("in the workspace." if workspace else "in a temporary folder: open a workspace to keep it.")
+            "everything " + ("in the project." if workspace else "in a temporary folder: start a project to keep it.")
         )
-    if button.button("Start it again" if ended else "Start the local service", type="primary", width="stretch"):
-        _start(workspace)
+    if button.button("Start it again" if gone else "Start the local service", type="primary", width="stretch"):
+        start(workspace)
         st.rerun()
 
 
-def _start(workspace: Workspace | None) -> None:
-    """Starts it; what was open at one that has ended is reached at the new one."""
+def ended(desk: Desk) -> bool:
+    """Whether the service that the studio is connected to is gone: killed, or ended with the studio the last time."""
+    if desk.service is not None:
+        return not answers(desk.service)
+    return desk.served is not None and desk.connection == Connection(desk.served) and not listens(desk.served)
+
+
+def start(workspace: Workspace | None) -> None:
+    """Starts the local service and connects to it; what was open at one that has ended is reached at the new one."""
     desk = source.desk()
     with st.spinner("Starting the local service …"):
         service = ServiceProcess(service_folder(workspace)).start()
-    before, now = desk.service, Connection(service.endpoint_url)
-    if before is not None:
-        gone = Connection(before.endpoint_url)
-        for name, run in desk.sources.items():
-            desk.sources[name] = replace(run, connection=now) if run.connection == gone else run
-        before.stop()
-    desk.service, desk.connection = service, now
+    if desk.service is not None:
+        desk.service.stop()
+    desk.serve(service.endpoint_url)
+    desk.service, desk.connection, desk.aws = service, Connection(service.endpoint_url), False
 
 
 def service_folder(workspace: Workspace | None) -> Path:
@@ -83,7 +86,12 @@ def service_folder(workspace: Workspace | None) -> Path:
 
 def answers(service: ServiceProcess) -> bool:
     """Whether it still listens: one that was killed leaves its address behind."""
-    place = urlsplit(service.endpoint_url)
+    return listens(service.endpoint_url)
+
+
+def listens(endpoint_url: str) -> bool:
+    """Whether somebody does, at this address."""
+    place = urlsplit(endpoint_url)
     try:
         with closing(socket.create_connection((str(place.hostname), place.port or 80), timeout=2)):
             return True
@@ -105,5 +113,5 @@ def _elsewhere(now: Connection) -> None:
         if st.form_submit_button("Connect"):
             wanted = Connection(*(value.strip() or None for value in (endpoint, profile, region)))
             storage.connect(wanted.endpoint, region_name=wanted.region, profile_name=wanted.profile)  # refuses nonsense
-            source.desk().connection = wanted
+            source.desk().connection, source.desk().aws = wanted, wanted.endpoint is None
             st.rerun()

@@ -37,23 +37,37 @@ def page(view: View) -> None:
     with guarded():
         _labels(view)
     _errors(view.results)
-    if view.label is not None:
-        gallery.section(view, view.label)
+    gallery.section(view, view.label)
 
 
 def _counts(view: View) -> None:
     results = view.results
-    flagged = kept.keep("with a label", (view.source,), None, lambda: int(results.labels["image"].nunique()))
-    analyzed, labelled, failed, floor = st.columns(4, border=True)
+    analyzed, flagged, failed, floor = st.columns(4, border=True)
     analyzed.metric("Images analyzed", f"{results.n_images:,}")
-    labelled.metric("With a label", f"{flagged:,}")
-    labelled.caption(f"{percent(flagged / results.n_images)} of the analyzed" if results.n_images else "–")
+    title, number, said = _flagged(view)
+    flagged.metric(title, f"{number:,}")
+    flagged.caption(f"{percent(number / results.n_images)} of the analyzed, {said}" if results.n_images else "–")
     count = f"{len(results.errors):,}"
     failed.metric("Failed", count if results.errors_known else f"≥ {count}" if len(results.errors) else "unknown")
     failed.caption("Neither safe nor flagged: unknown." if results.errors_known else f"There is {NO_SUMMARY}.")
     floor.metric("Floor", f"{written(results.min_confidence)}\xa0%")
     floor.caption(f"Nothing is known below it ({_FLOOR[results.floor_source]}).")
     analyzed.caption("Answered by an adapter." if results.project_versions else "Answered by the base model.")
+
+
+def _flagged(view: View) -> tuple[str, int, str]:
+    """How many images are flagged, and by what: the policy's block thresholds or, where there are none, the floor."""
+    policy = gallery.policy_of(view)
+    if policy is not None and any(rule.block is not None for rule in policy.rules.values()):
+        rows = kept.forecast(view.source, kept.rules_of(policy))
+        return (
+            "Flagged",
+            int(rows.loc[rows["decision"] == "block", "images"].sum()),
+            "from the policy's block thresholds up.",
+        )
+    labels = view.results.labels
+    number = kept.keep("with a label", (view.source,), None, lambda: int(labels["image"].nunique()))
+    return "With a label", number, f"from the run's floor up, {written(view.results.min_confidence)}\xa0%."
 
 
 def _adapter(view: View) -> None:
@@ -76,7 +90,7 @@ def _distribution(view: View, label: str) -> None:
     shape, kind = st.columns([3, 1], vertical_alignment="bottom")
     gallery.start("shape", "shape", list(_SHAPES))
     drawn = shape.radio("Drawn as", list(_SHAPES), key="shape", horizontal=True, label_visibility="collapsed")
-    chosen = kind.selectbox("Content type", [_EVERY, *types], key="drawn type") if len(types) > 1 else _EVERY
+    chosen = gallery.box(kind, "Content type", [_EVERY, *types], "drawn type", "drawn") if len(types) > 1 else _EVERY
     gallery.to_address("shape", drawn, next(iter(_SHAPES)))
     draw = _SHAPES[drawn]
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from toolkit.confidence import written
 from toolkit.errors import NotLabelled, ToolkitError
 from toolkit.policy import DECISIONS, Policy
 from toolkit.selection import ANSWERS, Answer, select_images
@@ -17,6 +19,8 @@ from toolkit.studio.widgets import Shown, ask_shown, guarded, plain, table, veil
 
 _PAGE: Final = 24
 _TILE: Final = 150
+_WIDTHS: Final = (240, 150, 150, 150, 220)
+"""Pixels, of the filters."""
 _ANY: Final = "any"
 _NUMBER: Final = "gallery page"
 _ORDERS: Final = {"most confident first": False, "least confident first": True}
@@ -50,34 +54,30 @@ def to_address(name: str, value: str, usual: str) -> None:
 
 
 @st.fragment
-def section(view: View, label: str) -> None:
+def section(view: View, label: str | None) -> None:
     """Filters, and a page of tiles; the rest of the page stays as it is."""
     st.subheader("Images", anchor=False)
     with guarded():
-        policy = _policy(view)
+        policy = policy_of(view)
         wanted = _ask(view, label, policy)
         rows = _rows(view, label, wanted, policy)
         _page(view, label, rows)
 
 
-def _ask(view: View, label: str, policy: Policy | None) -> Filter:
+def _ask(view: View, label: str | None, policy: Policy | None) -> Filter:
     floor = float(view.results.min_confidence)
     types = kept.types(view.source)
-    confidence, answer, decision, kind, order = st.columns([3, 2, 2, 2, 2])
-    key = f"confidence of {view.source.name}"
-    low, high = floor, 100.0
-    if floor < 100:
-        low, high = confidence.slider(
-            f"Confidence of {plain(label)} (%)", floor, 100.0, (floor, 100.0), step=0.5, key=key
-        )
+    row = st.container(horizontal=True)  # wraps: a narrow page cuts off no word
+    confidence, answer, decision, kind, order = (row.container(width=width) for width in _WIDTHS)
+    low, high = (floor, 100.0) if label is None else _range(confidence, view, label, floor)
     said = decided = typed = _ANY
-    if kept.judged_any(view.source, view.samples, label):
-        said = _box(answer, "People say", [_ANY, *ANSWERS], "people say", "said")
+    if label is not None and kept.judged_any(view.source, view.samples, label):
+        said = box(answer, "People say", [_ANY, *ANSWERS], "people say", "said")
     if policy is not None:
-        decided = _box(decision, "The policy says", [_ANY, *DECISIONS], "policy says", "decision")
+        decided = box(decision, "The policy says", [_ANY, *DECISIONS], "policy says", "decision")
     if types:
-        typed = _box(kind, "Content type", [_ANY, *types], "content type", "type")
-    ordered = _box(order, "Order", list(_ORDERS), "order", "order")
+        typed = box(kind, "Content type", [_ANY, *types], "content type", "type")
+    ordered = box(order, "Order", list(_ORDERS), "order", "order")
     return Filter(
         None if low <= floor else low,
         high,
@@ -88,7 +88,32 @@ def _ask(view: View, label: str, policy: Policy | None) -> Filter:
     )
 
 
-def _box(place: DeltaGenerator, title: str, options: list[str], key: str, name: str) -> str:
+def _range(place: DeltaGenerator, view: View, label: str, floor: float) -> tuple[float, float]:
+    """Between which confidences, percent; in the address, too."""
+    if floor >= 100:
+        return floor, 100.0
+    key = f"confidence of {view.source.name}"
+    start, end = (_percent(st.session_state["address"].pop(name, None)) for name in ("from", "to"))
+    if key not in st.session_state:
+        given = max(start or floor, floor), end or 100.0
+        st.session_state[key] = given if given[0] <= given[1] else (floor, 100.0)
+    low, high = cast(
+        tuple[float, float], place.slider(f"Confidence of {plain(label)} (%)", floor, 100.0, step=0.5, key=key)
+    )
+    for name, value, usual in (("from", low, floor), ("to", high, 100.0)):
+        to_address(name, written(value), written(usual))
+    return low, high
+
+
+def _percent(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if 0 <= number <= 100 else None
+
+
+def box(place: DeltaGenerator, title: str, options: list[str], key: str, name: str) -> str:
     """A choice that stands in the address, so that a link shows the same images."""
     start(key, name, options)
     chosen = str(place.selectbox(title, options, key=key))
@@ -96,7 +121,8 @@ def _box(place: DeltaGenerator, title: str, options: list[str], key: str, name: 
     return chosen
 
 
-def _policy(view: View) -> Policy | None:
+def policy_of(view: View) -> Policy | None:
+    """The policy, where it has rules and the run can speak about all of them."""
     try:
         policy = policies.load(view)
         policy.require(view.results.min_confidence)
@@ -105,7 +131,7 @@ def _policy(view: View) -> Policy | None:
     return policy if policy.rules else None
 
 
-def _rows(view: View, label: str, wanted: Filter, policy: Policy | None) -> "pd.Series[int]":
+def _rows(view: View, label: str | None, wanted: Filter, policy: Policy | None) -> "pd.Series[int]":
     of = (view.source, view.samples) if view.samples else (view.source,)
     rules = kept.rules_of(policy) if policy and wanted.decision else None
 
@@ -119,7 +145,7 @@ def _rows(view: View, label: str, wanted: Filter, policy: Policy | None) -> "pd.
     return kept.keep("gallery", of, (label, wanted, rules), compute)
 
 
-def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
+def _page(view: View, label: str | None, rows: "pd.Series[int]") -> None:
     if rows.empty:
         st.info("No image is all of this; widen the filters above.", icon=":material/filter_alt_off:")
         return
@@ -139,7 +165,9 @@ def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
     shown = ask_shown(bar)
     here = rows.iloc[first : first + _PAGE].to_numpy()
     images = view.results.images.iloc[here]
-    scores = kept.keep("scores", (view.source,), label, lambda: view.results.scores(label))[here]
+    scores = np.full(len(here), np.nan)
+    if label is not None:
+        scores = kept.keep("scores", (view.source,), label, lambda: view.results.scores(label))[here]
     tiles = pictures.tiles(view, images["source_ref"].tolist(), blur=shown == "Blurred")
     wall = st.container(horizontal=True, key=veil(shown, "gallery"))
     for row, source_ref, score, picture in zip(here, images["source_ref"], scores, tiles, strict=True):
@@ -174,7 +202,7 @@ def _detail(view: View, row: int, shown: Shown) -> None:
                 known.text(f"{title}: {value}")
         for label, answer in _said(view, str(image["source_ref"])):
             known.text(f"People say: {label} is {answer}")
-        policy = _policy(view)
+        policy = policy_of(view)
         if policy is not None:
             decision = kept.decisions(view.source, kept.rules_of(policy)).iloc[row]
             known.text(f"The policy says: {decision['decision']}")

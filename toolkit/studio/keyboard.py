@@ -29,10 +29,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const leave = () => document.removeEventListener("keydown", press);
   document.addEventListener("keydown", press);
   listeners.set(parentElement, { who: data.who, leave });
+  parentElement.dataset.turn = data.turn;
   return () => { leave(); listeners.delete(parentElement); };
 }
 """
-_listener = st.components.v2.component("modkit_keyboard", js=_LISTEN)
+_listener = st.components.v2.component("modkit_keyboard", js=_LISTEN, isolate_styles=False)
 _KEY: Final = "keyboard"
 
 

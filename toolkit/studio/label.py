@@ -12,7 +12,7 @@ from toolkit import sampling
 from toolkit.confidence import written
 from toolkit.errors import NotLabelled
 from toolkit.labelling import Judgement, LabelLog
-from toolkit.studio import exchange, kept, keyboard, pictures
+from toolkit.studio import exchange, kept, keyboard, pictures, project
 from toolkit.studio.source import View
 from toolkit.studio.widgets import PANEL, ask_shown, guarded, plain, shown, table, veil
 
@@ -63,12 +63,11 @@ class Draw:
 def page(view: View) -> None:
     """Draws the page."""
     st.title("Label", anchor=False)
-    if view.workspace is None or view.label is None:
-        st.info(
-            "Labels are kept in a workspace, and none is open. Run `modkit demo` to make one, or start the studio with "
-            "`modkit app --dir FOLDER` on a folder that has one.",
-            icon=":material/folder_open:",
-        )
+    if view.workspace is None:
+        project.offer("Labels are kept in a project, and none is open.")
+        return
+    if view.label is None:
+        st.info("No label is chosen: choose one at the left.", icon=":material/label:")
         return
     log = LabelLog(view.workspace.path(FILE))
     who, draw = _settings(view.label, view.results.min_confidence)

@@ -1,15 +1,18 @@
 """How the studio is started; kept free of Streamlit so that the command line stays quick."""
 
+import socket
 import sys
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Final
 
 MAIN: Final = Path(__file__).with_name("main.py")
 
+LOOPBACK: Final = "127.0.0.1"
 OPTIONS: Final = {
     # A server address is also what keeps Streamlit from asking an outside service for this machine's own.
-    "server.address": "127.0.0.1",
+    "server.address": LOOPBACK,
     "server.headless": "true",
     "server.fileWatcherType": "none",
     "browser.gatherUsageStats": "false",
@@ -29,8 +32,13 @@ OPTIONS: Final = {
 }
 """Streamlit's options for the studio; `.streamlit/config.toml` says the same for `streamlit run app.py`."""
 
-ALLOWED_HOSTS: Final = ("127.0.0.1", "localhost")
+ALLOWED_HOSTS: Final = (LOOPBACK, "localhost")
 """Names under which a browser may reach the studio: no other site's name can be pointed at it (DNS rebinding)."""
+
+EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104  (what these mean is said to whoever asks for them)
+
+PORT: Final = 8501
+"""Where the studio is unless it is said otherwise, so that a link to it stays good."""
 
 
 def command(
@@ -38,6 +46,7 @@ def command(
     *,
     endpoint_url: str | None = None,
     page: str | None = None,
+    host: str = LOOPBACK,
     port: int | None = None,
     exit_with_stdin: bool = False,
 ) -> list[str]:
@@ -46,11 +55,14 @@ def command(
     Parameters
     ----------
     folder
-        A workspace; None lets the studio look for one where it is started.
+        A workspace, or where one can be made; None lets the studio look for one where it is started.
     endpoint_url
         Where S3 is reached; None is AWS.
     page
         The page that opens first: explore, tune or runs.
+    host
+        Address to listen on. Any but the loopback address lets others use the studio, and all that it may read,
+        without a password.
     port
         Where the browser finds it; None is Streamlit's choice (8501, or the next that is free).
     exit_with_stdin
@@ -62,11 +74,28 @@ def command(
     >>> command("modkit-demo")[-2:]
     ['--dir', 'modkit-demo']
     """
-    options = [word for name, value in OPTIONS.items() for word in (f"--{name}", value)]
-    options += [word for host in ALLOWED_HOSTS for word in ("--server.allowedHosts", host)]
+    settings = OPTIONS | {"server.address": host}
+    options = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    options += [word for name in (*ALLOWED_HOSTS, *names_of(host)) for word in ("--server.allowedHosts", name)]
     if port is not None:
         options += ["--server.port", str(port)]
     given = {"--dir": folder, "--endpoint": endpoint_url, "--page": page}
     words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
     module = "toolkit.studio.attached" if exit_with_stdin else "streamlit"
     return [sys.executable, "-m", module, "run", str(MAIN), *options, "--", *words]
+
+
+def names_of(host: str) -> list[str]:
+    """The names under which others reach a studio that listens on this address, the best to tell them first."""
+    if host in {*ALLOWED_HOSTS, "::1"}:
+        return []
+    if host not in EVERY_ADDRESS:
+        return [host]
+    name = socket.gethostname()
+    found = [name, socket.getfqdn()]
+    with suppress(OSError):  # a name that nobody can look up is still one
+        found += socket.gethostbyname_ex(name)[2]
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing; the system says which of its addresses it would send from
+        found.append(probe.getsockname()[0])
+    return list(dict.fromkeys(found))

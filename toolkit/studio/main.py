@@ -2,22 +2,25 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from toolkit import plots
-from toolkit.studio import compare, explore, label, report, runs, source, tune
-from toolkit.studio.source import Connection, Source, View
-from toolkit.studio.widgets import VEILED, guarded, nothing_open, plain
+from toolkit import plots, taxonomy
+from toolkit.results import Results
+from toolkit.studio import compare, connection, explore, label, project, report, runs, source, tune
+from toolkit.studio.source import Connection, Desk, Source, View
+from toolkit.studio.widgets import NEXT, PAGES, VEILED, guarded, link, plain
 from toolkit.workspace import Workspace
 
 # Streamlit writes a slider's values and what is chosen of several in the theme's main colour. No colour carries white
-# text and can be read on a dark page. The blur is wide enough for the largest picture, and its container cuts off what it spreads.
+# text and can be read on a dark page. The blur is wide enough for the largest picture, and its container cuts off what
+# it spreads.
 _STYLE: Final = f"""<style>
+[data-testid="stMainBlockContainer"] {{ padding-top: 3.5rem; }}
 [data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] p {{ color: inherit; }}
 [data-testid="stButtonGroup"] [data-selected="true"], [data-testid="stButtonGroup"] [data-selected="true"] * {{
   color: inherit !important;
@@ -34,18 +37,25 @@ def run() -> None:
     st.html(_STYLE)
     st.session_state.setdefault("address", st.query_params.to_dict())
     given = _arguments(sys.argv[1:])
-    if source.desk().connection == Connection() and given.endpoint:
-        source.desk().connection = Connection(given.endpoint)
+    desk = source.desk()
+    desk.home = Path(given.dir or "").absolute()
+    if given.endpoint and not desk.chosen:
+        desk.connection = desk.given = Connection(given.endpoint)
     workspace, view, found = None, None, {}
     with guarded():
         workspace = source.find_workspace(given.dir, Path.cwd())
+    with guarded():
+        project.keep(workspace)
+        if workspace and given.endpoint and connection.service_folder(workspace) == workspace.folder:
+            desk.serve(given.endpoint)  # the demo's own, which has come with it
+    _notice(desk)
     with guarded():
         found = source.sources(workspace, given.endpoint)
         view = _choose(workspace, found) if found else None
 
     def show(page: Callable[[View], None]) -> None:
         with guarded():
-            page(view) if view is not None else _another() if found else nothing_open()
+            page(view) if view is not None else _another(workspace, found) if found else project.nothing_open(workspace)
 
     def show_runs() -> None:
         with guarded():
@@ -61,6 +71,8 @@ def run() -> None:
         "report": st.Page(lambda: show(report.page), title="Report", icon=":material/description:", url_path="report"),
         "runs": st.Page(show_runs, title="Runs", icon=":material/folder_open:", url_path="runs"),
     }
+
+    st.session_state[PAGES] = pages
 
     def home() -> None:
         st.switch_page(pages[given.page], query_params=st.query_params.to_dict())
@@ -87,20 +99,38 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     return parser.parse_known_args(words)[0]
 
 
-def _another() -> None:
-    st.info(
-        "This run cannot be read. Choose another run at the left, or open a results manifest on the **Runs** page.",
-        icon=":material/folder_open:",
-    )
+def _notice(desk: Desk) -> None:
+    """What is wrong with the project's file, until somebody has read it."""
+    if desk.notice is None:
+        return
+    said, button = st.columns([5, 1], vertical_alignment="center")
+    said.warning(plain(desk.notice), icon=":material/warning:")
+    if button.button("I have read it", width="stretch"):
+        desk.notice = None
+        st.rerun()
+
+
+def _another(workspace: Workspace | None, found: dict[str, Source]) -> None:
+    desk, run = source.desk(), found.get(st.session_state.get("run", ""))
+    if desk.service is None and desk.served is not None and run and run.connection == Connection(desk.served):
+        st.info("This run is in the project's local service, which does not run.", icon=":material/power_off:")
+        if st.button("Start the local service", type="primary", icon=":material/play_arrow:"):
+            connection.start(workspace)
+            st.rerun()
+        return
+    st.info("This run cannot be read. Choose another run at the left, or open one.", icon=":material/folder_open:")
+    link("runs", "Open results on the Runs page")
 
 
 def _choose(workspace: Workspace | None, found: dict[str, Source]) -> View:
     """The sidebar: which run, which label. Both stand in the address, so that a reload shows the same."""
-    if "open next" in st.session_state:
-        st.session_state["run"] = st.session_state.pop("open next")
+    if NEXT in st.session_state:
+        st.session_state["run"] = st.session_state.pop(NEXT)
         st.session_state["missing"] = {}
-    name = _select("Run", "run", list(found), "is not open here; open it again on the Runs page")
+    said = "is not open here; open it again on the Runs page"
+    name = _select("Run", "run", list(found), said, source.short_names(found))
     results = source.load(found[name])
+    _say_models(results)
     samples, truth = None, None
     with guarded():
         samples = source.samples_of(workspace)
@@ -111,7 +141,26 @@ def _choose(workspace: Workspace | None, found: dict[str, Source]) -> View:
     return View(found[name], results, samples, truth, label, workspace, tuple(found.values()))
 
 
-def _select(title: str, key: str, options: list[str], absent: str) -> str:
+def _say_models(results: Results) -> None:
+    """Policies and labelled samples name the labels of model 7; what another says may be called the same."""
+    current = taxonomy.MODEL_VERSION.partition(".")[0]
+    others = [version for version in results.model_versions if version.partition(".")[0] != current]
+    if not others:
+        return
+    if all(version.startswith("6.") for version in others):
+        said = f"Model {', '.join(others)} answered; its labels are shown as those of {taxonomy.MODEL_VERSION}."
+        st.sidebar.caption(plain(said))
+    else:
+        st.warning(
+            plain(
+                f"Model {', '.join(others)} answered, whose labels are not those of {taxonomy.MODEL_VERSION} that "
+                "policies and labelled samples name, even where they are called the same; look at it by itself."
+            ),
+            icon=":material/warning:",
+        )
+
+
+def _select(title: str, key: str, options: list[str], absent: str, short: Mapping[str, str] | None = None) -> str:
     """The one chosen; where the address asks for one that is not among them, that is said until another is chosen."""
     missing: dict[str, str] = st.session_state.setdefault("missing", {})
     wanted = st.query_params.get(key)
@@ -121,7 +170,8 @@ def _select(title: str, key: str, options: list[str], absent: str) -> str:
         missing[key] = wanted
     if st.session_state.get(key) not in options:
         st.session_state[key] = options[0]
-    chosen = str(st.sidebar.selectbox(title, options, key=key, on_change=missing.clear))
+    shown = short or dict(zip(options, options, strict=True))
+    chosen = str(st.sidebar.selectbox(title, options, key=key, on_change=missing.clear, format_func=shown.__getitem__))
     st.query_params[key] = chosen
     if key in missing:
         st.warning(plain(f"{title} {missing[key][:200]} {absent}. Shown instead: {chosen}."), icon=":material/warning:")

@@ -28,8 +28,8 @@ _WORKERS: Final = 8
 def tiles(view: View, source_refs: Sequence[str], *, blur: bool) -> list[bytes | str]:
     """Square thumbnails: a JPEG file for each image or, where there is none to show, one sentence on why.
 
-    An image comes from the view's workspace or, where its source allows that, from S3; a `source_ref` is never opened
-    as a path on this machine.
+    An image comes from the view's workspace or, where its source allows that and somebody said where, from S3; a
+    `source_ref` is never opened as a path on this machine.
     """
     return [each if isinstance(each, str) else square(each) for each in _all(view, source_refs, SIZE, blur)]
 
@@ -42,8 +42,10 @@ def large(view: View, source_refs: Sequence[str], *, blur: bool) -> list[bytes |
 def _all(view: View, source_refs: Sequence[str], size: int, blur: bool) -> list[bytes | str]:
     folder, images = (str(view.workspace.folder), view.workspace.images) if view.workspace else (None, {})
 
+    connection = source.connection_of(view.source) if view.source.s3 else None
+
     def one(source_ref: str) -> bytes | str:
-        return _one(source_ref, folder, images, view.source.connection, view.source.s3, size, blur)
+        return _one(source_ref, folder, images, connection, size, blur)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(one, source_refs))
@@ -54,18 +56,17 @@ def _one(
     source_ref: str,
     folder: str | None,
     images: Mapping[str, str],
-    connection: Connection,
-    s3: bool,
+    connection: Connection | None,
     size: int,
     blur: bool,
 ) -> bytes | str:
     try:
         data = Workspace(Path(folder), images=images).image(source_ref) if folder else None
-        if data is None and s3 and storage.is_s3(source_ref):
+        if data is None and connection is not None and storage.is_s3(source_ref):
             data = storage.read(source_ref, session=source.session(connection))
         return "no copy of this image here." if data is None else thumbnail(data, size, blur=blur)
     except ToolkitError as error:
-        return str(error)
+        return source.in_words(error)
     except (OSError, ValueError) as error:  # a name that this machine's file system cannot hold
         return f"cannot be opened ({error})."
 

@@ -1,6 +1,7 @@
 """The policy on the Tune page: thresholds put into it, all labels in one table, what it would do, and taking it out."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,16 +12,17 @@ import streamlit as st
 from toolkit import taxonomy
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
-from toolkit.errors import InvalidPolicy, NotFound, NotLabelled
+from toolkit.errors import InvalidObjective, InvalidPolicy, NotFound, NotLabelled, ToolkitError
 from toolkit.policy import Policy, Rule
 from toolkit.studio import kept, source
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.threshold import Picked
-from toolkit.studio.widgets import guarded, interval, plain, table
-from toolkit.tuning import Choice, choose_threshold
+from toolkit.studio.widgets import guarded, percent, plain, table
+from toolkit.tuning import choose_threshold
+from toolkit.workspace import Workspace
 
 FILE: Final = "policy.json"
-_HERE: Final = "policy of this session"
+HERE: Final = "policy of this session"
 _LAST: Final = "last change of the policy"
 _AT_BLOCK: Final = (
     "tp", "fp", "fn", "tn", "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high"
@@ -60,35 +62,48 @@ def put_in(view: View, curve: ThresholdCurve, picked: Picked) -> None:
     """A button that makes the line's place the label's rule."""
     rule = Rule(block=picked.block, review=picked.review)
     band = "" if rule.review is None else f", review from {written(rule.review)}"
-    current = load(view).rules.get(curve.label)
+    policy = load(view)
+    current = policy.rules.get(curve.label)
+    same = current is not None and _in_words(current) == _in_words(rule)
     row = st.container(horizontal=True, vertical_alignment="center")  # wraps: a narrow page cuts off no word
     if row.button(
         f"Put into the policy: block from {written(picked.block)}{band}",
-        type="primary", disabled=current == rule, icon=":material/gavel:",
+        type="primary", disabled=same, icon=":material/gavel:",
     ):  # fmt: skip
         point = curve.at(picked.block)
         why = {
             "run": view.source.name, "samples": view.samples.name if view.samples else None,
             "tp": point.tp, "fp": point.fp, "fn": point.fn, "tn": point.tn,
         }  # fmt: skip
-        before = load(view)
-        _keep(view, curve.label, before, before.with_rule(curve.label, rule, why))
-    row.caption(plain(f"The policy says: {_in_words(current)}" if current else "The policy has no rule for it yet."))
+        _keep(view, curve.label, policy, policy.with_rule(curve.label, rule, why))
+    with row:
+        _undo(view, policy)
+    says = f"The policy says: {_in_words(current)}" if current else "The policy has no rule for it yet."
+    row.caption(plain(says + _effect(view, policy, picked.volume)))
 
 
-def section(view: View, samples: Samples, choice: Choice, volume: float) -> None:
+def _effect(view: View, policy: Policy, volume: float) -> str:
+    """What all rules together do with the images of a day."""
+    if not policy.rules:
+        return ""
+    try:
+        rates = kept.forecast(view.source, kept.rules_of(policy)).set_index("decision")["per_thousand"]
+    except ToolkitError:  # said where the policy is shown
+        return ""
+    block, review = (f"{rates[name] * volume / 1000:,.0f}" for name in ("block", "review"))
+    return f" With all its rules, {block} of {volume:,.0f} images a day are blocked and {review} reviewed."
+
+
+def section(view: View, samples: Samples, objective: str, level: float | None, volume: float) -> None:
     """All labels in one table, what the policy would do with the run, and its files."""
-    st.subheader("Policy", anchor=False)
     policy = load(view)
-    _labels(view, samples, policy, choice.objective, choice.confidence_level)
+    _labels(view, samples, policy, objective, level)
     if not policy.rules:
         st.caption("It is empty: move the line of a label above, and put it into the policy.")
     else:
         with guarded():
             _forecast(view, policy, volume)
         _change(view, policy)
-    _undo(view, policy)
-    if policy.rules:
         _files(policy)
 
 
@@ -102,17 +117,20 @@ def _labels(view: View, samples: Samples, policy: Policy, objective: str, level:
         "policy", (view.source, samples), key, lambda: _rows(view.source, samples, policy, objective, level)
     )
     shown = pd.DataFrame(rows, columns=list(headings))
-    table(shown.astype({"block": float, "review": float, "suggested": float}), headings)
+    table(shown.astype({"block": float, "review": float, "suggested": float}), headings, number="%.9g")
+    st.caption("In brackets: 95\xa0% intervals.")
 
 
 def _rows(run: Source, samples: Samples, policy: Policy, objective: str, level: float | None) -> list[dict[str, Any]]:
     """One row a label, for reading: its rule, what that does on the judged images, and what the objective suggests."""
     found = []
     for row in all_labels(run, samples, policy).to_dict("records"):
-        shown = {str(name): row[name] for name in ("label", "block", "review", "positives", "judged")}
+        shown = {str(name): row[name] for name in ("label", "positives", "judged")}
+        shown |= {name: _number(row[name]) for name in ("block", "review")}
         if row["judged"]:
             curve = kept.curve(run, samples, row["label"])
-            shown["suggested"] = choose_threshold(curve, objective, confidence_level=level).threshold
+            with suppress(InvalidObjective):  # said above the table
+                shown["suggested"] = _number(choose_threshold(curve, objective, confidence_level=level).threshold)
             if not pd.isna(row["block"]):
                 shown |= _rates(curve, row["block"])
         found.append(shown)
@@ -149,12 +167,17 @@ def all_labels(run: Source, samples: Samples, policy: Policy) -> pd.DataFrame:
 def _rates(curve: ThresholdCurve, block: float) -> dict[str, str]:
     if block < curve.min_confidence:
         return dict.fromkeys(("precision", "recall"), f"unknown below {written(curve.min_confidence)}")
-    point, level = curve.at(block), curve.confidence_level
+    point = curve.at(block)
     ends = {"precision": (point.precision_low, point.precision_high), "recall": (point.recall_low, point.recall_high)}
     return {
-        name: f"{100 * getattr(point, name):.1f} %: {interval(*both, level)}" if both[0] == both[0] else "–"
-        for name, both in ends.items()
+        name: f"{percent(getattr(point, name))} ({100 * low:.1f}–{100 * high:.1f})" if low == low else "–"
+        for name, (low, high) in ends.items()
     }
+
+
+def _number(confidence: float | None) -> float | None:
+    """A confidence with the digits that it is written with, and no more."""
+    return None if confidence is None or pd.isna(confidence) else float(written(confidence))
 
 
 def _forecast(view: View, policy: Policy, volume: float) -> None:
@@ -216,15 +239,20 @@ def _in_words(rule: Rule) -> str:
     return ", ".join(parts) + "."
 
 
-def _path(view: View) -> Path | None:
-    return None if view.workspace is None else view.workspace.path(FILE)
+def _path(workspace: Workspace | None) -> Path | None:
+    return None if workspace is None else workspace.path(FILE)
 
 
 def load(view: View) -> Policy:
     """The workspace's policy; where none is open, this session's."""
-    path = _path(view)
+    return of(view.workspace)
+
+
+def of(workspace: Workspace | None) -> Policy:
+    """As `load`, where no run need be open."""
+    path = _path(workspace)
     if path is None:
-        kept: Policy = st.session_state.get(_HERE, Policy({}))
+        kept: Policy = st.session_state.get(HERE, Policy({}))
         return kept
     try:
         return Policy.load(path)
@@ -244,8 +272,8 @@ def _keep(view: View, label: str, before: Policy, after: Policy) -> None:
 
 
 def _save(view: View, policy: Policy) -> None:
-    path = _path(view)
+    path = _path(view.workspace)
     if path is None:
-        st.session_state[_HERE] = policy
+        st.session_state[HERE] = policy
     else:
         policy.save(path)

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Hashable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -9,10 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from toolkit import export
+from toolkit.compare import Comparison
 from toolkit.confidence import written
 from toolkit.errors import ToolkitError
 from toolkit.policy import Policy
 from toolkit.report import write_report
+from toolkit.results import Results
 from toolkit.slices import slices
 from toolkit.studio import compare, kept, policies, source, threshold
 from toolkit.studio.source import Samples, Source, View
@@ -43,6 +46,11 @@ def _html(view: View) -> None:
         options = source.labels(view.results, view.truth)
         labels = st.multiselect("Labels", options, default=options[:8], help="In the order in which they are shown.")
         objective = st.text_input("What the thresholds should reach", st.session_state.get("objective", _GOAL))
+        compared = compare.comparison(view)
+        if compared is not None and not st.checkbox(
+            plain(f"With {compared[1].name} against {compared[0].name}, for {view.label}, as on the Compare page"), True
+        ):
+            compared = None
         made = st.form_submit_button("Make the report", type="primary", icon=":material/description:")
     if made:
         if not chosen or not labels:
@@ -50,7 +58,7 @@ def _html(view: View) -> None:
             return
         with st.spinner("Writing the report …"):
             runs = {run.name: source.load(run) for run in view.runs if run.name in chosen}
-            html = _written(view, runs, labels, objective, title)
+            html = _written(view, runs, labels, objective, title, _compared(view) if compared else {})
             st.session_state["report made"] = (_about(view), html)
     about, data = st.session_state.get("report made", (None, b""))
     if about is not None and about != _about(view):  # of another run, other samples, or files that have changed
@@ -65,13 +73,26 @@ def _html(view: View) -> None:
 def _about(view: View) -> tuple[Hashable, ...]:
     """What a report is of; where this changes, one made before is out of date."""
     files: list[Source | Samples] = [*view.runs, *([view.samples] if view.samples else [])]
-    return view.source.name, *((each, source.stamp(each)) for each in files)
+    rules: kept.Rules = ()
+    with suppress(ToolkitError):  # said where it is used
+        rules = kept.rules_of(policies.load(view))
+    return view.source.name, rules, compare.comparison(view), *((each, source.stamp(each)) for each in files)
 
 
-def _written(view: View, runs: dict, labels: list[str], objective: str, title: str) -> bytes:  # type: ignore[type-arg]
+def _written(
+    view: View,
+    runs: dict[str, Results],
+    labels: list[str],
+    objective: str,
+    title: str,
+    comparisons: dict[tuple[str, str], Comparison],
+) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "report.html")
-        write_report(path, runs, view.truth, labels=labels, objective=objective, title=title)
+        write_report(
+            path, runs, view.truth, labels=labels, objective=objective, title=title,
+            policy=_policy(view), comparisons=comparisons,
+        )  # fmt: skip
         return path.read_bytes()
 
 
@@ -136,7 +157,7 @@ def _table(view: View, name: str) -> pd.DataFrame:
     if view.samples is None or view.label is None:
         return pd.DataFrame()
     if name == "flips":
-        return _flips(view, view.samples, view.label)
+        return _flips(view)
     if name == "policy":
         return policies.all_labels(view.source, view.samples, _policy(view) or Policy({}))
     if name == "slices":
@@ -147,12 +168,17 @@ def _table(view: View, name: str) -> pd.DataFrame:
     return kept.judged(view.source, view.samples, view.label)
 
 
-def _flips(view: View, samples: Samples, label: str) -> pd.DataFrame:
+def _flips(view: View) -> pd.DataFrame:
+    return next((found.flips for found in _compared(view).values()), pd.DataFrame())
+
+
+def _compared(view: View) -> dict[tuple[str, str], Comparison]:
+    """What the Compare page shows, by the names of the two runs; nothing where it has nothing to compare."""
     compared = compare.comparison(view)
-    if compared is None:
-        return pd.DataFrame()
+    if compared is None or view.samples is None or view.label is None:
+        return {}
     base, candidate, at = compared
-    return kept.comparison(base, candidate, samples, label, at).flips
+    return {(base.name, candidate.name): kept.comparison(base, candidate, view.samples, view.label, at)}
 
 
 def _policy(view: View) -> Policy | None:

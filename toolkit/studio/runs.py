@@ -5,14 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from toolkit.confidence import written
 from toolkit.errors import NotFound, NotLabelled
 from toolkit.manifests import RESULTS_NAME
-from toolkit.studio import connection, jobs, source, submit
+from toolkit.studio import connection, jobs, project, source, submit
 from toolkit.studio.source import Connection, Samples, Source, View
-from toolkit.studio.widgets import PANEL, guarded, table
+from toolkit.studio.widgets import PANEL, guarded, plain, show_run
 from toolkit.workspace import Workspace
 
 _NAMED: Final = 5
@@ -22,14 +23,11 @@ _NAMED: Final = 5
 def page(workspace: Workspace | None, view: View | None) -> None:
     """Draws the page."""
     st.title("Runs", anchor=False)
-    if workspace is None:
-        st.info(
-            "No workspace was found where the studio was started. Run `modkit demo` in a terminal to make one with "
-            "sample images, or open a results manifest below.",
-            icon=":material/folder_open:",
-        )
-    else:
-        _workspace(workspace)
+    with guarded():
+        if workspace is None:
+            project.offer("There is no project here yet, so what you open is forgotten when the studio ends.")
+        else:
+            _workspace(workspace)
     _opened_here()
     connected = connection.ask(workspace)
     with guarded():
@@ -45,13 +43,9 @@ def page(workspace: Workspace | None, view: View | None) -> None:
 
 def _workspace(workspace: Workspace) -> None:
     folder = workspace.folder.resolve()
-    st.text(f"Workspace: {folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder}")
-    rows = [
-        {"run": name, "min_confidence": run.min_confidence, "adapter": run.project_version or "none", "job": run.job_id}
-        for name, run in workspace.runs.items()
-    ]
-    columns = {"run": "Run", "min_confidence": "MinConfidence", "adapter": "Adapter", "job": "Job"}
-    table(pd.DataFrame(rows, columns=list(columns)), columns, number="%g")
+    st.text(f"Project: {folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder}")
+    for name, run in workspace.runs.items():
+        _run(name, name, run.min_confidence, run.project_version, workspace.path(run.results), run.job_id)
 
 
 def _opened_here() -> None:
@@ -59,12 +53,31 @@ def _opened_here() -> None:
     opened = source.desk().sources
     if opened:
         st.subheader("Opened here", anchor=False)
-    for name in list(opened):
-        said, button = st.columns([5, 1], vertical_alignment="center")
-        said.text(name)
-        if button.button("Close", key=f"close {name}", width="stretch"):
+    short = source.short_names(opened)
+    for name, run in list(opened.items()):
+        row = _run(name, short[name], run.min_confidence, run.adapter, run.results)
+        if row.button("Close", key=f"close {name}"):
             del opened[name]
             st.rerun()
+
+
+def _run(
+    name: str, short: str, floor: float | None, adapter: str | None, results: str | Path, job: str | None = None
+) -> DeltaGenerator:
+    """One row: what tells this run from others; all of it in a tooltip."""
+    row = st.container(horizontal=True, vertical_alignment="center", key=f"run {name}")
+    said = row.container(gap=None)
+    said.text(short)
+    parts = ["MinConfidence unknown" if floor is None else f"MinConfidence {written(floor)}\xa0%"]
+    parts.append(f"adapter {source.adapter_name(adapter)}" if adapter else "base model")
+    parts += [f"job {job[:8]}"] if job else []
+    whole = {"Results": str(results), "Adapter": adapter, "Job": job}
+    said.caption(
+        plain(", ".join(parts)), help="  \n".join(f"{title}: {plain(text)}" for title, text in whole.items() if text)
+    )
+    if row.button("Explore", key=f"explore {name}"):
+        show_run(name)
+    return row
 
 
 def _open_manifest(connected: Connection) -> None:

@@ -1,26 +1,32 @@
 """What can be opened, and opening it: runs of a workspace, manifests that the user named, labelled samples.
 
-Everything read is kept until its file changes. What users name in a form is remembered for as long as the studio runs,
-so that a reload, or a second tab, shows the same; addresses never name files, only what was opened before.
+Everything read is kept until its file changes. What users name in a form is remembered in the project's folder, or for
+as long as the studio runs where there is none, so that a reload, or a second tab, shows the same; addresses never name
+files, only what was opened before.
 """
 
+import re
 import tempfile
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
 from toolkit import storage, taxonomy
 from toolkit.errors import ToolkitError
-from toolkit.manifests import SUMMARY_NAME
+from toolkit.manifests import RESULTS_NAME, SUMMARY_NAME
 from toolkit.results import Results, list_manifests, read_results
 from toolkit.service import ServiceProcess
 from toolkit.truth import Truth, read_truth
 from toolkit.workspace import FILE_NAME, Workspace
 
 DEMO: Final = "modkit-demo"
+_HASH: Final = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24,}\b")
+"""Of a job's id, eight digits are enough for people."""
 
 Stamp = tuple[tuple[int, int], ...]
 """When files were last changed and how large they were; what was read from them is good until this changes."""
@@ -83,13 +89,46 @@ class Samples:
 
 @dataclass
 class Desk:
-    """What users of this process have opened: manifests by name, samples instead of the workspace's, a connection."""
+    """What users of this process have opened: manifests by name, samples instead of the workspace's, a connection.
+
+    `aws` says whether somebody chose AWS for it: it is where boto3 goes when nobody chose anything. `given` is the
+    endpoint of the command line, `home` the folder that it names, or the one that the studio was started in. `served`
+    is the address of the local service that this project had last. `folder` is the project that all this is kept in
+    (`project.py`), `kept` what its file says, and `notice` what is wrong with that file.
+    """
 
     sources: dict[str, Source] = field(default_factory=dict)
     samples: Samples | None = None
     connection: Connection = Connection()
+    aws: bool = False
+    given: Connection | None = None
+    home: Path = Path()
     service: ServiceProcess | None = None
+    served: str | None = None
+    folder: Path | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
+    notice: str | None = None
     uploads: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
+
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody said where requests go; until then nothing is sent anywhere unasked."""
+        return self.aws or self.connection != Connection()
+
+    @property
+    def own(self) -> Path:
+        """Where uploaded files are kept: in the project, else in a folder that is gone when the studio ends."""
+        return (self.folder or Path(self.uploads.name)) / "uploads"
+
+    def serve(self, endpoint_url: str) -> None:
+        """Has all that was at the project's local service be reached at its new address."""
+        gone, now = Connection(self.served), Connection(endpoint_url)
+        if self.served is not None:
+            for name, run in self.sources.items():
+                self.sources[name] = replace(run, connection=now) if run.connection == gone else run
+            if self.samples is not None and self.samples.connection == gone:
+                self.samples = replace(self.samples, connection=now)
+        self.served = endpoint_url
 
 
 @dataclass(frozen=True)
@@ -135,13 +174,18 @@ def find_workspace(given: str | None, here: Path) -> Workspace | None:
     here
         Where to look otherwise: its `modkit-demo`, then itself, then the subfolder whose workspace changed last.
 
+    Returns
+    -------
+    Workspace or None
+        None where there is none yet: a project can be started there.
+
     Raises
     ------
     NotFound, UnreadableManifest
-        There is none where the user said, or it cannot be read.
+        It cannot be read.
     """
     if given is not None:
-        return Workspace.load(given)
+        return Workspace.load(given) if Path(given, FILE_NAME).is_file() else None
     below = sorted(here.glob(f"*/{FILE_NAME}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in (here / DEMO / FILE_NAME, here / FILE_NAME, *below):
         if path.is_file():
@@ -167,6 +211,40 @@ def sources(workspace: Workspace | None, endpoint: str | None) -> dict[str, Sour
     return found | desk().sources
 
 
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name's telling part: of paths and URIs the end, as much of it as tells them apart.
+
+    >>> short_names(["base", "/cards/may/base/results.jsonl", "s3://bucket/june/base/results.jsonl"]).values()
+    dict_values(['base', '…/may/base', '…/june/base'])
+    """
+    parts = {name: _parts(name) for name in names}
+
+    def end(name: str, count: int) -> str:
+        return "/".join(["…", *parts[name][-count:]]) if count < len(parts[name]) else name
+
+    def short(name: str) -> str:
+        counts = range(2, len(parts[name]))
+        return next((end(name, n) for n in counts if [end(each, n) for each in parts].count(end(name, n)) == 1), name)
+
+    return {name: short(name) for name in parts}
+
+
+def _parts(name: str) -> list[str]:
+    if not (storage.is_s3(name) or Path(name).is_absolute() or name.endswith(RESULTS_NAME)):
+        return [name]
+    return [_HASH.sub(r"\1…", part) for part in name.removesuffix(f"/{RESULTS_NAME}").split("/")]
+
+
+def adapter_name(arn: str) -> str:
+    """Project and version of an adapter's ARN, which are what people called it.
+
+    >>> adapter_name("arn:aws:rekognition:eu-west-1:123456789012:project/cards/version/two/1700000000000")
+    'cards/two'
+    """
+    project, _, version = arn.partition(":project/")[2].partition("/version/")
+    return f"{project}/{version.partition('/')[0]}" if version else arn
+
+
 def load(source: Source) -> Results:
     """Its results. Raises as `read_results`."""
     return _load(source, stamp(source))
@@ -174,7 +252,10 @@ def load(source: Source) -> Results:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the results …")
 def _load(source: Source, stamp: Stamp) -> Results:  # noqa: ARG001  (part of the cache's key)
-    return read_results(source.results, min_confidence=source.min_confidence, session=session(source.connection))
+    results = read_results(source.results, min_confidence=source.min_confidence, session=session(source.connection))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the sidebar says which model answered
+        return results.to_taxonomy(taxonomy.MODEL_VERSION)
 
 
 def samples_of(workspace: Workspace | None) -> Samples | None:
@@ -200,11 +281,11 @@ def _load_samples(samples: Samples, stamp: Stamp) -> Truth:  # noqa: ARG001  (pa
 
 
 def keep_upload(name: str, data: bytes) -> Samples:
-    """Uploaded samples as a file of this process, under a safe name; gone when the studio ends."""
+    """Uploaded samples as a file of the project, under a safe name."""
     suffix = Path(name).suffix.lower()
     safe = sha256(data).hexdigest()[:16] + (suffix if suffix in {".csv", ".parquet"} else ".jsonl")
-    path = Path(desk().uploads.name, safe)
-    path.write_bytes(data)
+    path = desk().own / "samples" / safe
+    storage.write(path, data)
     return Samples(name, str(path))
 
 
@@ -225,9 +306,18 @@ def session(connection: Connection) -> storage.Session:
     return storage.connect(connection.endpoint, region_name=connection.region, profile_name=connection.profile)
 
 
-def connection_of(source: Source) -> Connection:
-    """Where to ask the model of a run: where the run is from, else where the studio is connected to."""
-    return source.connection if source.connection != Connection() else desk().connection
+def connection_of(source: Source) -> Connection | None:
+    """Where to ask the model of a run: where the run is from, else where a user connected to; None where nobody did."""
+    if source.connection != Connection() or storage.is_s3(source.results):
+        return source.connection
+    return desk().connection if desk().chosen else None
+
+
+def in_words(error: ToolkitError) -> str:
+    """An error for people in front of the studio, who have fields where the command line has options."""
+    if isinstance(error, storage.NoRegion):
+        return "No AWS region is configured: write one, such as eu-west-1, under Connection on the Runs page."
+    return str(error)
 
 
 def stamp(of: Source | Samples) -> Stamp:

@@ -1,28 +1,27 @@
 """Starting a job on the Runs page: images, model, floor and output; what it would cost; how far the start is."""
 
 import hashlib
-import json
-import subprocess
-import sys
-import tempfile
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import streamlit as st
 
 from toolkit import adapters, collection, constraints, storage
 from toolkit.adapters.adapter import USABLE
+from toolkit.confidence import written
+from toolkit.errors import ToolkitError
 from toolkit.jobs import MediaAnalysis
 from toolkit.prices import Prices
-from toolkit.studio import source
+from toolkit.studio import jobs, policies, source, tasks
 from toolkit.studio.source import Connection
 from toolkit.studio.widgets import guarded, plain, table
 from toolkit.workspace import Workspace
 
 _BASE: Final = "Base model"
 _BUCKET: Final = "studio"
-_SECONDS: Final = 1
 
 
 @dataclass(frozen=True)
@@ -36,38 +35,10 @@ class Request:
     job_name: str | None
 
 
-@dataclass
-class Task:
-    """A `modkit analyze` that this process has started: it uploads, splits and starts the jobs."""
-
-    request: Request
-    process: subprocess.Popen[bytes]
-    answered: IO[bytes]
-    said: IO[bytes]
-
-    def answer(self) -> dict[str, Any]:
-        """What it printed for programs, once it has ended well."""
-        self.answered.seek(0)
-        found: dict[str, Any] = json.loads(self.answered.read())
-        return found
-
-    def words(self) -> str:
-        """The last line that it said, for people."""
-        self.said.seek(0)
-        lines = self.said.read().decode("utf-8", "replace").replace("\r", "\n").strip().splitlines()
-        return lines[-1].strip() if lines else ""
-
-
 def section(workspace: Workspace | None, connection: Connection) -> None:
-    """The form, then what it would do, then doing it."""
+    """What was started, the form for more, then what it would do, then doing it."""
     st.subheader("Analyze images", anchor=False)
-    task: Task | None = st.session_state.get("task")
-    if task is not None:
-        if task.process.poll() is None:
-            st.fragment(_running, run_every=_SECONDS)(task)
-        else:
-            _ended(task)
-        return
+    tasks.section()
     request = _form(workspace, connection)
     if request is not None:
         st.session_state["checked"] = request
@@ -95,12 +66,15 @@ def _form(workspace: Workspace | None, connection: Connection) -> Request | None
             help="Manifests and results; on the local service the bucket is made if it is missing.",
         )
         left, right, name = st.columns(3)
+        start, why = _floor(workspace, local)
         floor = left.number_input(
-            "MinConfidence (%)", 0.0, 100.0, 5.0 if local else 50.0, step=5.0,
+            "MinConfidence (%)", 0.0, 100.0, start, step=5.0,
             help="Nothing below it is reported, so no lower threshold can be looked at afterwards: to tune, run low.",
         )  # fmt: skip
         model = right.selectbox("Model", [_BASE, *_adapters(connection)])
         job_name = name.text_input("Job name", placeholder="to find it again", help="Another name runs the same again.")
+        if why:
+            st.caption(why)
         if not st.form_submit_button("Check first", icon=":material/fact_check:"):
             return None
     given = _kept(workspace, uploads) if uploads else images.strip()
@@ -114,9 +88,23 @@ def _form(workspace: Workspace | None, connection: Connection) -> Request | None
     return Request(given, output.strip(), floor, _adapters(connection).get(model), job_name.strip() or None)
 
 
+def _floor(workspace: Workspace | None, local: bool) -> tuple[float, str]:
+    """The MinConfidence (percent) to begin with, and why where that comes from the policy."""
+    least = None
+    with suppress(ToolkitError):  # the Tune page says what is wrong with the policy
+        least = policies.of(workspace).min_confidence
+    if least is None:
+        return (5.0 if local else 50.0), ""
+    start = math.floor(100 * least) / 100  # the field has two decimals, and a floor above the threshold hides images
+    return start, (
+        f"MinConfidence starts at {start:g}, as the policy's lowest threshold is {written(least)}: the job reports all "
+        "that the policy asks. To look for lower thresholds, run lower."
+    )
+
+
 def _adapters(connection: Connection) -> dict[str, str]:
     """Those that can be used, by name, and their ARNs; asked once a connection, and only of a local one unasked."""
-    if not connection.local and st.session_state.get("jobs shown") != connection:
+    if not connection.local and not jobs.shown(connection):
         return {}
     key = f"adapters of {connection}"
     if key not in st.session_state:
@@ -155,8 +143,8 @@ def _check(request: Request, connection: Connection) -> None:
     st.caption(plain(f"{len(found.usable):,} images on this machine cost nothing." if connection.local else f"{cost}."))
     start, forget = st.columns([1, 3])
     if start.button("Start", type="primary", disabled=not seen.ok, icon=":material/play_arrow:", width="stretch"):
-        st.session_state["task"] = _started(request, connection)
-        st.session_state["jobs shown"], st.session_state["jobs run"] = connection, True
+        tasks.start(request.images, _arguments(request, connection))
+        jobs.show(connection)
         del st.session_state["checked"]
         st.rerun()
     if forget.button("Change it"):
@@ -164,52 +152,10 @@ def _check(request: Request, connection: Connection) -> None:
         st.rerun()
 
 
-def _started(request: Request, connection: Connection) -> Task:
+def _arguments(request: Request, connection: Connection) -> list[str]:
     options = {
         "--min-confidence": f"{request.min_confidence:g}", "--adapter": request.adapter, "--job-name": request.job_name,
         "--endpoint": connection.endpoint, "--profile": connection.profile, "--region": connection.region,
     }  # fmt: skip
     words = [f"{name}={value}" for name, value in options.items() if value is not None]
-    command = [
-        sys.executable,
-        "-m",
-        "toolkit",
-        "analyze",
-        *words,
-        "--yes",
-        "--json",
-        "--",
-        request.images,
-        request.output,
-    ]
-    # Open for as long as the task is known.
-    answered, said = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=answered, stderr=said)
-    return Task(request, process, answered, said)
-
-
-def _running(task: Task) -> None:
-    """Until all jobs of the collection have started; they then run on by themselves."""
-    if task.process.poll() is not None:
-        st.rerun()
-    said, button = st.columns([4, 1], vertical_alignment="center")
-    said.info(plain(f"Copying, splitting and starting {task.request.images}: {task.words() or '…'}"))
-    if button.button("Cancel", width="stretch"):
-        task.process.terminate()
-        task.process.wait()
-        del st.session_state["task"]
-        st.toast("Stopped. What was copied stays; starting the same again goes on from there.")
-        st.rerun()
-
-
-def _ended(task: Task) -> None:
-    if task.process.returncode == 0:
-        group = task.answer()
-        count = len(group["jobs"])
-        st.success(plain(f"{count:,} job{'s' if count != 1 else ''} started: {group['group']} finds the group again."))
-    else:
-        silent = "The start ended without a word; run `modkit analyze` in a terminal to see why."
-        st.error(plain(task.words() or silent), icon=":material/error:")
-    if st.button("Analyze something else"):
-        del st.session_state["task"]
-        st.rerun()
+    return ["analyze", *words, "--yes", "--json", "--", request.images, request.output]

@@ -16,7 +16,8 @@ from toolkit.widgets import bundle
 
 _GOAL: Final = "precision>=0.9"
 _USUAL: Final = 80.0
-_VOLUME: Final = 10_000
+VOLUME: Final = 10_000
+"""Images a day, until the user types another number."""
 
 # Plotly.js is sent once to a browser and stays there; the explorer waits for it.
 _plotly = st.components.v2.component(
@@ -46,7 +47,7 @@ class Picked:
 
     block: float
     review: float | None = None
-    volume: float = _VOLUME
+    volume: float = VOLUME
     start: int = 0
 
 
@@ -93,8 +94,7 @@ def standing(view: View, curve: ThresholdCurve) -> float:
     picked: Picked | None = st.session_state.get(_key(view, curve.label))
     if picked is not None:
         return picked.block
-    suggested = choose_threshold(curve, _GOAL).threshold
-    return _first(view, curve, None if suggested is None else short(curve, suggested)).block
+    return _first(view, curve, choose_threshold(curve, _GOAL).threshold).block
 
 
 def put(view: View, curve: ThresholdCurve, threshold: float) -> None:
@@ -103,25 +103,6 @@ def put(view: View, curve: ThresholdCurve, threshold: float) -> None:
     before: Picked = st.session_state[key]
     after = replace(before, block=threshold, review=None, start=before.start + 1)
     st.session_state[key] = st.session_state[f"start of {key}"] = after
-
-
-def volume(view: View, curve: ThresholdCurve) -> float:
-    """Images a day, as the user typed them."""
-    picked: Picked | None = st.session_state.get(_key(view, curve.label))
-    return _VOLUME if picked is None else picked.volume
-
-
-def short(curve: ThresholdCurve, exact: float) -> float:
-    """The shortest number that flags the same judged images as an exact confidence does."""
-    wanted = curve.at(exact)
-    for decimals in range(1, 6):
-        scale = float(10**decimals)
-        value = math.floor(exact * scale) / scale
-        if value >= curve.min_confidence:
-            point = curve.at(value)
-            if (point.tp, point.fp) == (wanted.tp, wanted.fp):
-                return value
-    return exact
 
 
 def _key(view: View, label: str) -> str:
@@ -141,7 +122,7 @@ def _first(view: View, curve: ThresholdCurve, suggested: float | None) -> Picked
     return Picked(
         block,
         None if review is None else min(max(review, floor), block),
-        _VOLUME if volume is None or volume < 0 else volume,
+        VOLUME if volume is None or volume < 0 else volume,
     )
 
 
@@ -168,7 +149,7 @@ def _number(text: Any) -> float | None:
 def _to_address(picked: Picked) -> None:
     st.query_params["threshold"] = written(picked.block)
     review = None if picked.review is None else written(picked.review)
-    volume = None if picked.volume == _VOLUME else f"{picked.volume:.12g}"
+    volume = None if picked.volume == VOLUME else f"{picked.volume:.12g}"
     for name, text in (("review", review), ("volume", volume)):
         if text is not None:
             st.query_params[name] = text

@@ -6,14 +6,14 @@ import streamlit as st
 
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
-from toolkit.errors import NotLabelled
-from toolkit.studio import kept, mistakes, parts, policies, threshold
+from toolkit.errors import InvalidObjective, NotLabelled, ToolkitError
+from toolkit.studio import gallery, kept, mistakes, parts, policies, threshold
 from toolkit.studio.source import Samples, View
-from toolkit.studio.threshold import short
-from toolkit.studio.widgets import PANEL, guarded, interval, percent, plain
+from toolkit.studio.widgets import PANEL, guarded, interval, link, percent, plain
 from toolkit.tuning import OBJECTIVES, Choice, choose_threshold
 
 _GOAL: Final = "precision>=0.9"
+_TAB, _TABS = "tab below the line", ("Mistakes", "Policy")
 _ON_SAMPLE: Final = "on this sample"
 _LEVELS: Final = {_ON_SAMPLE: None, "promised, 90 %": 0.9, "promised, 95 %": 0.95, "promised, 99 %": 0.99}
 
@@ -23,23 +23,40 @@ def page(view: View) -> None:
     st.title("Tune", anchor=False)
     if view.samples is None or view.truth is None or view.label is None:
         st.info(
-            "There are no labelled samples yet, so nobody can say which images are mistakes. Load some on the **Runs** "
-            "page: a CSV with the columns source_ref, label and present is enough.",
+            "There are no labelled samples yet, so nobody can say which images are mistakes. Label some images here, "
+            "or load samples: a CSV with the columns source_ref, label and present is enough.",
             icon=":material/label:",
         )
+        link("label", "Label images on the Label page", **({"label": view.label} if view.label else {}))
+        link("runs", "Load samples on the Runs page")
         return
-    asked, sure = st.columns([3, 1])
+    asked, sure = st.columns([2, 1])
     with asked:
         objective = _objective()
     with sure:
         level = _level()
-    curve = kept.curve(view.source, view.samples, view.label)
+    try:
+        curve = kept.curve(view.source, view.samples, view.label)
+        choice = choose_threshold(curve, objective, confidence_level=level)
+    except (NotLabelled, InvalidObjective) as error:
+        _without_line(view, view.label, error)
+        policies.section(view, view.samples, objective, level, threshold.VOLUME)
+        return
     if curve.unmatched:
         st.caption(f"{curve.unmatched:,} judged images have no result in this run and do not count.")
-    choice = choose_threshold(curve, objective, confidence_level=level)
     _threshold(view, view.samples, curve, choice)
     if len(view.runs) > 1:
         _runs(view, view.samples, choice)
+
+
+def _without_line(view: View, label: str, error: ToolkitError) -> None:
+    """Why there is no threshold to move, and what to do."""
+    if isinstance(error, InvalidObjective):
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    advice = "label some, or choose another label at the left."
+    st.info(plain(f"Nobody has judged {label} on images of {view.source.name}: {advice}"), icon=":material/label:")
+    link("label", "Label images for it on the Label page", label=label)
 
 
 def _level() -> float | None:
@@ -76,15 +93,23 @@ def _objective() -> str:
 @st.fragment
 def _threshold(view: View, samples: Samples, curve: ThresholdCurve, choice: Choice) -> None:
     """All that follows the threshold; the rest of the page stays as it is while it moves."""
+    picked = None
     with guarded():
-        suggested = None if choice.threshold is None else max(short(curve, choice.threshold), curve.min_confidence)
+        suggested = None if choice.threshold is None else max(choice.threshold, curve.min_confidence)
         _suggest(view, curve, choice, suggested)
         picked = threshold.pick(view, samples, curve, suggested)
         policies.put_in(view, curve, picked)
-        mistakes.section(view, samples, curve.label, picked.block)
-        parts.section(view, curve.label, picked.block)
-    with guarded():
-        policies.section(view, samples, choice, threshold.volume(view, curve))
+    gallery.start(_TAB, "below", _TABS)
+    wrong, policy = st.tabs(_TABS, key=_TAB, on_change="rerun")  # only what is open is made
+    gallery.to_address("below", _TABS[1] if policy.open else _TABS[0], _TABS[0])
+    if policy.open:
+        volume = threshold.VOLUME if picked is None else picked.volume
+        with policy, guarded():
+            policies.section(view, samples, choice.objective, choice.confidence_level, volume)
+    elif picked is not None:
+        with wrong, guarded():
+            mistakes.section(view, samples, curve.label, picked.block)
+            parts.section(view, curve.label, picked.block)
 
 
 def _suggest(view: View, curve: ThresholdCurve, choice: Choice, suggested: float | None) -> None:
@@ -125,7 +150,7 @@ def _suggestion(curve: ThresholdCurve, choice: Choice) -> None:
         st.caption(plain(f"No threshold: {choice.reason}"))
         return
     threshold, precision, recall = st.columns(3)
-    threshold.metric("Threshold", written(short(curve, point.threshold)))
+    threshold.metric("Threshold", written(point.threshold))
     threshold.caption(f"false positives: {point.fp:,}, missed: {point.fn:,}")
     precision.metric("Precision", percent(point.precision))
     precision.caption(interval(point.precision_low, point.precision_high, curve.confidence_level))

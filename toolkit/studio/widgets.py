@@ -5,14 +5,14 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, NoReturn, cast, get_args
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from toolkit.errors import ToolkitError
-from toolkit.studio import pictures
+from toolkit.studio import pictures, source
 from toolkit.studio.source import View
 
 _LOG: Final = logging.getLogger(__name__)
@@ -23,6 +23,10 @@ _JOINER: Final = "\u2060"
 
 PANEL: Final = 460
 """Width in pixels of half a page: two stand side by side on a wide screen, below each other on a narrow one."""
+PAGES: Final = "pages"
+"""Where the session keeps Streamlit's page objects, by name."""
+NEXT: Final = "open next"
+"""Where the session keeps the run that is to be shown next."""
 _TILE: Final = 140
 _FIRST: Final = 6
 _SHOWN: Final = "images shown"
@@ -48,7 +52,7 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except ToolkitError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain(source.in_words(error)), icon=":material/error:")
     except Exception:
         _LOG.exception("The studio could not show this.")
         st.error("Something went wrong here; the terminal that runs the studio shows the details.")
@@ -74,13 +78,15 @@ def interval(low: float, high: float, confidence_level: float) -> str:
     return f"{100 * low:.1f}\xa0–\xa0{percent(high)} ({100 * confidence_level:.0f}\xa0%\xa0interval)"
 
 
-def nothing_open() -> None:
-    """What to do when nothing is open."""
-    st.info(
-        "Nothing is open yet. Run `modkit demo` in a terminal and reload this page, or open a results manifest on the "
-        "**Runs** page at the left.",
-        icon=":material/folder_open:",
-    )
+def link(page: str, text: str, **address: str) -> None:
+    """A way to another page, in this tab."""
+    st.page_link(st.session_state[PAGES][page], label=text, icon=":material/arrow_forward:", query_params=address)
+
+
+def show_run(name: str) -> NoReturn:
+    """Goes to the Explore page, with this run."""
+    st.session_state[NEXT] = name
+    st.switch_page(st.session_state[PAGES]["explore"])
 
 
 def ask_shown(place: DeltaGenerator | None = None) -> Shown:

@@ -1,9 +1,11 @@
 // The threshold explorer: one label's exact curve, and a line to drag over it. It asks nobody while the line moves.
 // `mount` draws it; the hosts (Streamlit, notebooks) give it Plotly, the data and a function to call when it is let go.
 
-const BLUE = "#0072B2", ORANGE = "#D55E00", GREEN = "#009E73", GREY = "#8A8F98";
+// One meaning each, as in toolkit/plots/look.py; green, in the style sheet, is the threshold.
+const PRECISION = "#0072B2", RECALL = "#D55E00", PRESENT = "#CC79A7", GREY = "#8A8F98", ABSENT = GREY;
 const MARGIN = { l: 56, r: 16, t: 12, b: 44 };
 const VIEWS = { "all": null, "90–100": [90, 100], "99–100": [99, 100] };
+const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
 const COUNTS = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 const faded = (colour, opacity) => colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
@@ -46,15 +48,15 @@ export function nearest(thresholds, asked) {
 // A form beside the chart: what the threshold does, in numbers.
 function panel(parent, data, act) {
   const box = element(parent, "div", "panel");
-  const ask = (title, step) => {
+  const ask = (title, step, taken) => {
     const line = element(box, "label", "ask", title);
     const input = element(line, "input");
     Object.assign(input, { type: "number", step, min: 0 });
+    input.addEventListener("change", () => { delete input.dataset.shown; taken(input.value); });
     return input;
   };
-  const number = ask("Threshold (%)", "any");
+  const number = ask("Threshold (%)", "any", (text) => act.type("block", text));
   Object.assign(number, { min: data.floor, max: 100 });
-  number.addEventListener("change", () => act.type("block", number.value));
   const became = element(box, "div", "note");
   became.setAttribute("aria-live", "polite");
   const tile = (title, help) => {
@@ -75,8 +77,7 @@ function panel(parent, data, act) {
   const forecast = data.flagged && element(box, "div", "forecast");
   let volume, said;
   if (forecast) {
-    volume = ask("Images a day", 1000);
-    volume.addEventListener("change", () => act.volume(Math.max(0, Number(volume.value) || 0)));
+    volume = ask("Images a day", 1000, (text) => act.volume(Math.max(0, Number(text) || 0)));
     said = element(box, "div", "note");
     said.setAttribute("aria-live", "polite");
   }
@@ -85,11 +86,15 @@ function panel(parent, data, act) {
   check.type = "checkbox";
   reviewed.prepend(check);
   check.addEventListener("change", () => act.review(check.checked));
-  const review = ask("Review from (%)", "any");
+  const review = ask("Review from (%)", "any", (text) => act.type("review", text));
   Object.assign(review, { min: data.floor, max: 100 });
-  review.addEventListener("change", () => act.type("review", review.value));
   const band = element(box, "div", "note");
   return { review, number, became, precision, recall, counts, volume, said, check, band };
+}
+
+// Leaves alone what somebody is typing, unless there is something new to show.
+function fill(input, text) {
+  if (input.dataset.shown !== text) input.value = input.dataset.shown = text;
 }
 
 function forecastInWords(data, at, volume) {
@@ -103,23 +108,31 @@ function forecastInWords(data, at, volume) {
 }
 
 function traces(data) {
-  const line = (y, name, colour) => ({
-    x: data.threshold, y, name, mode: "lines", line: { color: colour, width: 2.5, shape: "vh" },
-  });
+  const line = (y, colour) => ({ x: data.threshold, y, mode: "lines", line: { color: colour, width: 2.5, shape: "vh" } });
   const edge = (y, colour, fill) => ({
-    x: data.threshold, y, mode: "lines", line: { width: 0, shape: "vh" }, showlegend: false,
+    x: data.threshold, y, mode: "lines", line: { width: 0, shape: "vh" },
     ...(fill ? { fill: "tonexty", fillcolor: faded(colour, 0.15) } : {}),
   });
-  const bars = (y, name, colour) => ({
-    x: data.bars.middle, y, name, type: "bar", yaxis: "y2", width: data.bars.width, marker: { color: faded(colour, 0.75) },
+  const bars = (y, colour) => ({
+    x: data.bars.middle, y, type: "bar", yaxis: "y2", width: data.bars.width, marker: { color: colour, line: { width: 0 } },
   });
   const rate = (name, colour) => [
-    edge(data[`${name}_high`], colour), edge(data[`${name}_low`], colour, true), line(data[name], name, colour),
+    edge(data[`${name}_high`], colour), edge(data[`${name}_low`], colour, true), line(data[name], colour),
   ];
   return [
-    ...rate("precision", BLUE), ...rate("recall", ORANGE),
-    bars(data.bars.present, "shows it", GREEN), bars(data.bars.absent, "does not", GREY),
+    ...rate("precision", PRECISION), ...rate("recall", RECALL),
+    bars(data.bars.present, PRESENT), bars(data.bars.absent, ABSENT),
   ];
+}
+
+// Above the chart and not in it, where the line would cross it.
+function legend(parent) {
+  const box = element(parent, "div", "legend");
+  const entry = (text, shape, colour) => { element(element(box, "span", "entry", text), "i", shape).style.background = colour; };
+  entry("precision", "stroke", PRECISION);
+  entry("recall", "stroke", RECALL);
+  entry("shows it", "square", PRESENT);
+  entry("does not", "square", ABSENT);
 }
 
 function layout(data, style, view) {
@@ -127,7 +140,7 @@ function layout(data, style, view) {
   return {
     margin: MARGIN, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: false, dragmode: false,
     barmode: "stack", font: { color: style.color, size: 13, family: style.fontFamily }, height: 420,
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" },
+    showlegend: false,
     xaxis: { ...axis, range: view ?? [data.floor, 100], title: { text: data.floor > 0 ? `threshold (%); nothing is known below ${written(data.floor)}` : "threshold (%)" }, anchor: "y2" },
     yaxis: { ...axis, domain: [0.36, 1], range: [0, 1.02], tickformat: ".0%", title: { text: "rate" } },
     yaxis2: { ...axis, domain: [0, 0.27], title: { text: "judged" }, rangemode: "tozero", nticks: 4 },
@@ -139,7 +152,9 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
   root.textContent = "";
   const host = element(root, "div", "explorer");
   const left = element(host, "div", "left");
-  const views = element(left, "div", "views");
+  const head = element(left, "div", "head");
+  legend(head);
+  const views = element(head, "div", "views");
   const chart = element(left, "div", "chart");
   const shade = element(chart, "div", "shade");
   const lines = { review: element(chart, "div", "line mk-review"), block: element(chart, "div", "line") };
@@ -149,8 +164,8 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
   const slider = element(left, "input", "slider");
   let thresholds = data.threshold;
   const state = { block: thresholds.length - 1, review: null, volume: value.volume ?? 10000, start: value.start };
-  let view = null, held = null, frame = 0, became = "";
-  Object.assign(slider, { type: "range", min: 0, max: thresholds.length - 1, step: 1 });
+  let view = null, held = null, stepped = false, frame = 0, became = "";
+  Object.assign(slider, { type: "range", step: "any" });
   slider.setAttribute("aria-label", "Threshold (confidence, %): images at or above it are flagged");
 
   const range = () => view ?? [data.floor, 100];
@@ -206,17 +221,18 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
       form[rate][1].textContent = `${span(data[`${rate}_low`][at], data[`${rate}_high`][at])} (${data.level})`;
     }
     for (const [name, place] of Object.entries(form.counts)) place.textContent = COUNTS.format(data[name][at]);
-    form.number.value = written(thresholds[at]);
+    fill(form.number, written(thresholds[at]));
     form.became.textContent = became;
     form.check.checked = state.review !== null;
     form.review.parentElement.hidden = state.review === null;
-    form.review.value = state.review === null ? "" : written(thresholds[state.review]);
+    fill(form.review, state.review === null ? "" : written(thresholds[state.review]));
     if (form.said) {
-      form.volume.value = state.volume;
+      fill(form.volume, String(state.volume));
       form.said.textContent = forecastInWords(data, at, state.volume);
     }
     form.band.textContent = state.review === null ? "" : bandInWords();
-    slider.value = at;
+    [slider.min, slider.max] = range(); // the chart's axis: the knob stands under the line
+    slider.value = thresholds[at];
     slider.setAttribute("aria-valuetext", `${written(thresholds[at])} %`);
     for (const [name, line] of Object.entries(lines)) drawLine(line, tags[name], state[name]);
     const from = within(toPixel(thresholds[at]));
@@ -239,7 +255,7 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
     if (!shown) return;
     const x = toPixel(thresholds[at]);
     line.style.transform = `translateX(${x}px)`;
-    tag.textContent = written(thresholds[at]);
+    tag.textContent = line === lines.review ? `review ${written(thresholds[at])}` : written(thresholds[at]);
     tag.classList.toggle("mk-leftward", x > chart.clientWidth - 70);
   }
   const schedule = () => { frame ||= requestAnimationFrame(paint); };
@@ -258,8 +274,19 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
   for (const ending of ["pointerup", "pointercancel"]) {
     chart.addEventListener(ending, () => { if (held) { held = null; say(); } });
   }
-  slider.addEventListener("input", () => { state.block = Number(slider.value); act.pick("block", thresholds[state.block]); });
+  slider.addEventListener("input", () => act.pick("block", Number(slider.value)));
   slider.addEventListener("change", () => say());
+  // Keys go from one threshold to the next, within what the chart shows; letting go of the key tells the host.
+  slider.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || !(event.key in STEPS)) return;
+    event.preventDefault();
+    const first = place(thresholds, range()[0]), last = thresholds.length - 1;
+    act.pick("block", thresholds[Math.min(Math.max(state.block + STEPS[event.key], first), last)]);
+    stepped = true;
+  });
+  for (const ending of ["keyup", "blur"]) {
+    slider.addEventListener(ending, () => { if (stepped) { stepped = false; say(); } });
+  }
 
   const draw = () => Plotly.react(plot, traces(data), layout(data, getComputedStyle(host), view), { displayModeBar: false, responsive: false });
   const plot = element(chart, "div", "plot");
@@ -289,7 +316,6 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
     const at = where();
     data = fresh;
     thresholds = data.threshold;
-    slider.max = thresholds.length - 1;
     draw();
     start(wanted.start === state.start ? { ...at, start: state.start } : wanted);
   }

@@ -108,7 +108,7 @@ def _flagged(results: Counted, label: str, thresholds: NDArray[np.float64], leve
 def _bars(curve: ThresholdCurve) -> dict[str, Any]:
     """Judged images with and without the label, between equal steps from the floor to 100."""
     edges = np.linspace(curve.min_confidence, 100, _BARS + 1)
-    place = np.clip(np.searchsorted(edges, curve.thresholds, side="right") - 1, 0, _BARS - 1)
+    place = np.clip(np.searchsorted(edges.astype(np.float32), curve.thresholds, side="right") - 1, 0, _BARS - 1)
     sums = np.zeros((_BARS, 2))
     np.add.at(sums, place, curve.cells[1:, :, 0])
     return {
