@@ -1,5 +1,5 @@
 import gzip
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pandas as pd
 import pytest
@@ -292,7 +292,9 @@ def test_probabilities_count_as_the_weights_that_they_are_the_inverse_of(tmp_pat
     chances = table.assign(probability=1 / table["weight"])
     for each in (chances, chances.drop(columns="weight"), table.assign(probability=[7, 0])):  # where both are, weight
         each.to_csv(tmp_path / name, index=False) if name == "t.csv" else each.to_parquet(tmp_path / name)
-        truth = tk.read_truth(tmp_path / name)
+        alone = "weight" not in each.columns
+        with pytest.warns(UserWarning, match="the column probability is taken") if alone else nullcontext():
+            truth = tk.read_truth(tmp_path / name)
         assert truth.labels == ["Gambling"]
         assert truth.weights.to_dict() == {ref(1): 2.0, ref(2): 8.0}
     assert tk.make_truth(table.drop(columns="weight").assign(probability=0.25)).weights is None  # a uniform sample
@@ -312,10 +314,9 @@ def test_a_probability_that_is_none_is_refused(wrong: object) -> None:
 def test_a_sample_without_its_weights_keeps_its_probabilities_and_is_promised_nothing(make) -> None:
     results = make.results(*({"Gambling": 50 + number % 50} if number % 3 else {} for number in range(400)))
     sample = tk.sample_for_labeling(results, 100, "Gambling").assign(present=lambda each: each["confidence"] > 70)
-    curves = [
-        tk.threshold_curve(results, tk.make_truth(table), "Gambling")
-        for table in (sample, sample.drop(columns="weight"))
-    ]
+    with pytest.warns(UserWarning, match="the column probability is taken"):
+        truths = tk.make_truth(sample), tk.make_truth(sample.drop(columns="weight"))
+    curves = [tk.threshold_curve(results, truth, "Gambling") for truth in truths]
     pd.testing.assert_frame_equal(curves[0].table, curves[1].table)
     with pytest.raises(InvalidObjective, match="nothing can be promised on weighted samples"):
         tk.choose_threshold(curves[1], "precision>=0.5", confidence_level=0.9)

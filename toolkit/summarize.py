@@ -25,15 +25,15 @@ from toolkit.curves.making import warn_of_repeated
 from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.policy import Policy, Rule, decisions_of, forecast_of
 from toolkit.results import GUESSED, Opener, Results, list_manifests
-from toolkit.results.lift import require_version, warn_of_models
+from toolkit.results.lift import require_version, untranslated, warn_of_models
 from toolkit.results.reading import (
     concat,
     floor_of,
     place_of_summary,
     put_together,
     read_each,
-    require_one_floor,
     smallest,
+    warn_of_floors,
     without_missing,
 )
 from toolkit.results.table import Floor, failures_in_words, highest, translated
@@ -117,7 +117,7 @@ class CollectionSummary:
             different models and may be of the same images, as in `summarize`.
         """
         _require_counted_alike(self, other)
-        return _require_one_guess(_sum([self, other]))
+        return _warn_of_one_guess(_sum([self, other]))
 
     @property
     def failures(self) -> str:
@@ -263,8 +263,12 @@ def summarize(
         As `read_results`.
     InvalidArgument
         `min_confidence` is out of its range, or above a confidence in a file; or the manifests may be runs of different
-        models on the same images; or a folder holds a manifest twice, as `list_manifests`; or nobody said a floor, and
-        the manifests evidently have different ones; or another taxonomy.
+        models on the same images; or a folder holds a manifest twice, as `list_manifests`; or another taxonomy.
+
+    Warns
+    -----
+    UserWarning
+        As `read_results`.
     """
     if min_confidence is not None:
         checks.within("min_confidence", min_confidence, 0, 100)
@@ -277,10 +281,9 @@ def summarize(
     first, alone = ~places.duplicated(), ~places.duplicated(keep=False)
     items = list(zip(uris, first.tolist(), alone.tolist(), strict=True))
     whole = _fold(parallel.in_batches(work, items, executor))
-    if taxonomy is None:
-        _warn_of_models(whole)
+    _warn_of_models(whole, translated=taxonomy is not None)
     floor, floor_source = floor_of(whole.min_confidence, min_confidence)
-    return _require_one_guess(
+    return _warn_of_one_guess(
         replace(whole, min_confidence=floor, floor_source=floor_source, truth=truth, policy=policy)
     )
 
@@ -491,19 +494,20 @@ def _same_weights(one: pd.Series | None, other: pd.Series | None) -> bool:
     return one is other if one is None or other is None else one.equals(other)
 
 
-def _require_one_guess(whole: CollectionSummary) -> CollectionSummary:
-    """The same; refused where its floor was guessed, and its manifests evidently have different ones."""
+def _warn_of_one_guess(whole: CollectionSummary) -> CollectionSummary:
+    """The same; warned of where its floor was guessed, and its manifests seem to have different ones."""
     if whole.floor_source == GUESSED and len(whole.answered) > 1:
         images = whole.counts[whole.counts["level"] == 1].groupby("confidence")["images"].sum()
         upto = np.append(0, images.cumsum().to_numpy())
         seen = [one.seen for one in whole.answered]
         below = upto[np.searchsorted(images.index.to_numpy(), np.array(seen, dtype=np.float32))]
-        require_one_floor([one.manifest for one in whole.answered], seen, [one.tops for one in whole.answered], below)
+        warn_of_floors([one.manifest for one in whole.answered], seen, [one.tops for one in whole.answered], below)
     return whole
 
 
-def _warn_of_models(whole: CollectionSummary) -> None:
+def _warn_of_models(whole: CollectionSummary, *, translated: bool) -> None:
     versions = sorted(set(chain.from_iterable(one.versions for one in whole.answered)))
+    versions = untranslated(versions) if translated else versions
     warn_of_models("this summary", versions, f'translate them with summarize(…, taxonomy="{taxonomy.MODEL_VERSION}")')
 
 

@@ -54,11 +54,15 @@ def warn_of_kept(kept: pd.DataFrame) -> None:
     )
 
 
+def untranslated(versions: Sequence[str]) -> list[str]:
+    """Those whose labels `lifted` does not put into the tree of model 7.0."""
+    return [version for version in versions if not version.startswith(_OLD)]
+
+
 def warn_of_models(what: str, versions: Sequence[str], remedy: str) -> None:
     """A label of an older model may be called like another one of model 7.0: that must not stay silent.
 
-    Warns (UserWarning) of answers of models with another label tree, always from this line, so that Python says of the
-    same results only once what is so of each of their labels.
+    Warns (UserWarning) of answers of models with another label tree.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 import glob
 import math
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -93,8 +94,12 @@ def read_results(
         More than half of a file's lines are broken. A single broken line is a row in `errors`.
     InvalidArgument
         `min_confidence` is out of its range, or above a confidence in a file; or the manifests are several runs of
-        different models on the same images; or a folder, prefix or glob holds a manifest twice, compressed and not; or
-        nobody said a floor, and the manifests evidently have different ones.
+        different models on the same images; or a folder, prefix or glob holds a manifest twice, compressed and not.
+
+    Warns
+    -----
+    UserWarning
+        Nobody said a floor, and the manifests seem to have different ones.
     """
     if min_confidence is not None:
         checks.within("min_confidence", min_confidence, 0, 100)
@@ -105,7 +110,7 @@ def read_results(
     parts = [one for batch in batches for one in batch]
     results = put_together(uris, parts, min_confidence)
     if min_confidence is None:
-        _require_one_guess(uris, [tables.labels for tables, _ in parts])
+        _warn_of_one_guess(uris, [tables.labels for tables, _ in parts])
     return results
 
 
@@ -202,14 +207,12 @@ def _open(session: Opener | None) -> storage.Session | None:
     return session if session is None or isinstance(session, storage.Session) else session()
 
 
-def require_one_floor(
-    uris: Sequence[str], seen: Sequence[float], tops: Sequence[int], below: NDArray[np.int64]
-) -> None:
-    """Refuses to guess one floor for manifests that evidently have different ones.
+def warn_of_floors(uris: Sequence[str], seen: Sequence[float], tops: Sequence[int], below: NDArray[np.int64]) -> None:
+    """Warns (UserWarning) that one floor was guessed for manifests that seem to have different ones.
 
-    If all had the same, the lowest confidences would be anybody's: where a manifest has none of them, and the chance of
-    that is under one in a million, its floor is another. Labels of level 1 are counted, because those below them repeat
-    their confidence.
+    If all had the same, and were alike, the lowest confidences would be anybody's: where a manifest has none of them,
+    and the chance of that is under one in a million, its floor is another, or what it shows. Labels of level 1 are
+    counted, because those below them repeat their confidence.
 
     Parameters
     ----------
@@ -221,19 +224,17 @@ def require_one_floor(
         How many labels of level 1 each has.
     below
         How many labels of level 1, of all manifests together, lie below its smallest confidence.
-
-    Raises
-    ------
-    InvalidArgument
     """
     total = sum(tops)
     chances = [_log_chance(total, own, int(lower)) for own, lower in zip(tops, below, strict=True)]
     high, low = int(np.argmin(chances)), int(np.argmin(seen))
     if chances[high] < _EVIDENT:
-        raise InvalidArgument(
+        warnings.warn(
             f"{uris[low]} reports nothing below {written(seen[low])}, and {uris[high]} nothing below "
-            f"{written(seen[high])}, so their jobs most likely had different MinConfidence; read them apart, or say it "
-            f"(min_confidence, --min-confidence) if it was one for all."
+            f"{written(seen[high])}: if their jobs had different MinConfidence, read them apart, as rates below the "
+            f"higher one would count what is not known; if it was one for all, say it (min_confidence, "
+            f"--min-confidence).",
+            stacklevel=3,
         )
 
 
@@ -243,12 +244,12 @@ def _log_chance(total: int, own: int, lower: int) -> float:
     return ways[0] - ways[1] - ways[2] + ways[3]
 
 
-def _require_one_guess(uris: Sequence[str], labels: Sequence[pd.DataFrame]) -> None:
+def _warn_of_one_guess(uris: Sequence[str], labels: Sequence[pd.DataFrame]) -> None:
     if len(uris) > 1:
         tops = [table["confidence"].to_numpy()[table["level"].to_numpy() == 1] for table in labels]
         seen = [smallest(table) for table in labels]
         below = np.searchsorted(np.sort(np.concatenate(tops)), np.array(seen, dtype=np.float32))
-        require_one_floor(uris, seen, [len(each) for each in tops], below)
+        warn_of_floors(uris, seen, [len(each) for each in tops], below)
 
 
 # -- what is meant ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from toolkit import checks, manifests, taxonomy
 from toolkit.confidence import written
 from toolkit.htmltable import described
-from toolkit.results.lift import lifted, require_version, warn_of_kept, warn_of_models
+from toolkit.results.lift import lifted, require_version, untranslated, warn_of_kept, warn_of_models
 
 NO_SUMMARY: Final = f"no {manifests.SUMMARY_NAME} beside the results"
 """Why it is not known which images failed."""
@@ -199,7 +199,7 @@ class Results:
         Warns (UserWarning) where a model answered whose labels are not those of model 7.0: curves, policies and
         comparisons all ask here. See `to_taxonomy`.
         """
-        self._warn_of_models()
+        self._told_of_models  # noqa: B018  (says it once)
         scores = np.full(self.n_images, np.nan, dtype=np.float32)
         names = [label] if isinstance(label, str) else label
         rows = self.labels[self.labels["name"].isin([taxonomy.canonical(name) for name in names])]
@@ -281,7 +281,7 @@ class Results:
             0–1), `median_confidence` (percent, over the images that have it; of an image that names the label twice,
             the higher confidence counts). Warns as `scores`.
         """
-        self._warn_of_models()
+        self._told_of_models  # noqa: B018  (says it once)
         groups = highest(self.labels).groupby("name", observed=True)
         table = pd.DataFrame(
             {
@@ -296,11 +296,15 @@ class Results:
         table = table.sort_values(["level", "images", "label"], ascending=[True, False, True], ignore_index=True)
         return table[["label", "parent", "level", "images", "share", "median_confidence"]]
 
-    def _warn_of_models(self) -> None:
-        if not self.translated:
+    @cached_property
+    def _told_of_models(self) -> bool:
+        """Warns the first time that somebody asks: what is so of each label need not be said of each."""
+        versions = untranslated(self.model_versions) if self.translated else self.model_versions
+        if versions:
             what = f"{self.sources[0]}{' …' if len(self.sources) > 1 else ''}" if self.sources else "these results"
             remedy = f'translate them with results.to_taxonomy("{taxonomy.MODEL_VERSION}")'
-            warn_of_models(what, self.model_versions, f"{remedy}, --taxonomy {taxonomy.MODEL_VERSION}")
+            warn_of_models(what, versions, f"{remedy}, --taxonomy {taxonomy.MODEL_VERSION}")
+        return bool(versions)
 
     def __repr__(self) -> str:
         flagged = self.labels["image"].nunique()

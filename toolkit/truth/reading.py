@@ -250,6 +250,12 @@ def _weights(table: pd.DataFrame, name: str) -> pd.Series | None:
         raise UnreadableManifest(f"{name}: {torn.index[torn][0]} has {two}; give an image the same in every row.")
     weights: pd.Series = each.first()
     unequal = weights.nunique() > 1 or _said_unequal(rows)
+    if unequal and given == "probability":
+        warnings.warn(
+            f"{name}: the column probability is taken for the chance with which each image was picked, and weighs it; "
+            "call the column otherwise if it says something else.",
+            stacklevel=4,
+        )
     return weights if unequal else None  # equal chances: nothing to make up for
 
 
