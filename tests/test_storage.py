@@ -280,6 +280,8 @@ def test_of_several_who_write_something_new_one_succeeds(where: str, endpoint, b
         wrote = list(pool.map(lambda n: storage.write_new(uri, b"%d" % n, session=session), range(8)))
     assert sum(wrote) == 1
     assert storage.read(uri, session=session) == b"%d" % wrote.index(True)
+    if where == "s3":  # as botocore's second try finds it where the answer to the first was lost
+        assert storage.write_new(uri, b"%d" % wrote.index(True), session=session)
     with pytest.raises(NotFound, match="writing"):
         storage.write_new("s3://nobody-has-this/one" if where == "s3" else uri + "/one", b"", session=session)
 

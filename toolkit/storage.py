@@ -440,7 +440,8 @@ def write(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | 
 
 
 def write_new(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Session | None = None) -> bool:
-    """Writes one object or file, unless something is there under this name: of several who do so at once, one succeeds.
+    """Writes one object or file, unless something else is there under this name: of several who do so at once, with
+    different data, one succeeds.
 
     An endpoint of your own may know no such condition; there it writes as `write` does.
 
@@ -462,7 +463,8 @@ def write_new(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Sessio
                 client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
             except ClientError as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] in _TAKEN:
-                    return False
+                    # Where the answer to a first try was lost, botocore's second finds what the first has written.
+                    return read_if_there(uri, session=session) == data
                 write(uri, data, session=session)
         return True
     try:

@@ -38,6 +38,13 @@ def test_pages_follow_each_other_and_a_narrower_filter_ends_at_its_last(workspac
     assert gallery(app) == f"1–{count} of {count}" if count <= 24 else gallery(app).endswith(f"of {count}")
 
 
+def test_another_label_begins_at_its_first_page(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "explore", run="adapter", label="Gambling", page="2")
+    assert app.query_params["page"] == "2"
+    app.selectbox(key="label").select("Violence").run()
+    assert "page" not in app.query_params
+
+
 def test_what_the_page_shows_stands_in_the_address(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), "--page", "explore", run="adapter", label="Gambling")
     assert set(app.query_params) == {"run", "label"}

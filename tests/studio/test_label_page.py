@@ -240,6 +240,8 @@ def test_ten_images_by_keyboard_are_kept_used_and_exported(open_page, demo):
     expect(page.get_by_text("10 of 30 judged, 5 present")).to_be_visible()
     press("z")
     expect(page.get_by_text("9 of 30 judged, 4 present")).to_be_visible()
+    expect(page.get_by_text("Taken back")).to_be_visible()
+    expect(page.get_by_test_id("stImage").first.locator("img")).to_have_css("filter", "blur(18px)")
     press("u")
     expect(page.get_by_text("10 of 30 judged, 4 present")).to_be_visible()
     log = tk.LabelLog(kept)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import secrets
 import shutil
 import threading
 import warnings
@@ -310,6 +311,7 @@ class _Run:
         }  # fmt: skip
         if begun or run.unsettled:  # it may go on, but only with the journal
             record["journal"] = {"host": platform.node(), "folder": str(self._journal.parent.resolve())}
+            record["begun"] = secrets.token_hex(8)  # no two runs that begin say the same
         return (json.dumps(record, indent=2) + "\n").encode()
 
     def _put(self, name: str, data: bytes) -> None:

@@ -182,7 +182,9 @@ def ask_elsewhere(
     try:
         while True:
             while (given := scheduler.next_batch()) is not None:
-                work = (given.entries, settings, given.limit, given.learned, session, threads, _BATCH_SECONDS)
+                # Long enough for one request, however low the limit is.
+                seconds = _BATCH_SECONDS if given.limit is None else max(_BATCH_SECONDS, 2 / given.limit)
+                work = (given.entries, settings, given.limit, given.learned, session, threads, seconds)
                 running[executor.submit(_ask_batch, *work)] = given.parts
             if not running:
                 return
@@ -231,9 +233,9 @@ def _ask_batch(
     ended_by: BaseException | None = None
     stop = threading.Event()
     timer = threading.Timer(seconds, stop.set)
-    timer.start()
     try:
         opened = session if session is None or isinstance(session, boto3.Session) else session()
+        timer.start()
         left = _ask(entries, settings, rate, outcomes.append, opened, threads, stop)
     # Ctrl-C reaches the processes of a pool too.
     except (Exception, KeyboardInterrupt) as error:

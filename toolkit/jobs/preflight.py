@@ -66,7 +66,8 @@ class Preflight:
 
 def preflight(session: boto3.Session, found: Collection, output: str, kms_key_id: str | None, sample: int) -> Preflight:
     """Looks at everything that a job needs; see `MediaAnalysis.preflight`."""
-    region = str(session.client("rekognition").meta.region_name)
+    with storage.translated("looking at what a job needs"):
+        region = str(session.client("rekognition").meta.region_name)
     chosen = _spread(found.usable, sample)
     buckets = sorted({storage.split_s3(uri)[0] for uri in [*chosen, output] if storage.is_s3(uri)})
     checks = [_credentials(session)]

@@ -71,10 +71,12 @@ def start(workspace: Workspace | None) -> None:
     desk = source.desk()
     with st.spinner("Starting the local service …"):
         service = ServiceProcess(service_folder(workspace)).start()
-    if desk.service is not None:
-        desk.service.stop()
-    desk.serve(service.endpoint_url)
-    desk.service, desk.connection, desk.aws = service, Connection(service.endpoint_url), False
+        # Here, as who leaves the page meanwhile ends this script where the block ends: the service would be lost.
+        before, desk.service = desk.service, service
+        desk.serve(service.endpoint_url)
+        desk.connection, desk.aws = Connection(service.endpoint_url), False
+        if before is not None:
+            before.stop()
 
 
 def service_folder(workspace: Workspace | None) -> Path:

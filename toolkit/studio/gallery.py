@@ -23,6 +23,7 @@ _WIDTHS: Final = (240, 150, 150, 150, 220)
 """Pixels, of the filters."""
 _ANY: Final = "any"
 _NUMBER: Final = "gallery page"
+_ABOUT: Final = "gallery about"
 _ORDERS: Final = {"most confident first": False, "least confident first": True}
 
 
@@ -61,6 +62,9 @@ def section(view: View, label: str | None) -> None:
         policy = policy_of(view)
         wanted = _ask(view, label, policy)
         rows = _rows(view, label, wanted, policy)
+        about = (view.source.name, label, wanted)
+        if st.session_state.setdefault(_ABOUT, about) != about:  # other images: the first of them come first
+            st.session_state[_ABOUT], st.session_state[_NUMBER] = about, 1
         _page(view, label, rows)
 
 

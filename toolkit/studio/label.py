@@ -14,7 +14,7 @@ from toolkit.errors import NotLabelled
 from toolkit.labelling import Judgement, LabelLog
 from toolkit.studio import exchange, kept, keyboard, pictures, project
 from toolkit.studio.source import View
-from toolkit.studio.widgets import PANEL, ask_shown, guarded, plain, shown, table, veil
+from toolkit.studio.widgets import PANEL, ask_shown, clicked, guarded, plain, shown, table, tell, told, veil
 
 FILE: Final = "labels.jsonl"
 _WIDTH: Final = 0.05
@@ -77,6 +77,7 @@ def page(view: View) -> None:
 @st.fragment
 def _everything(view: View, log: LabelLog, who: str, draw: Draw) -> None:
     """All that changes with an answer; the rest of the page stays as it is."""
+    told()
     with guarded():
         _judge(view, log, who, draw)
     with guarded():
@@ -216,7 +217,7 @@ def _ask(log: LabelLog, who: str, draw: Draw, source_ref: str, row: pd.Series) -
         if asked != _turn():
             return
         st.session_state[_TURN] = asked + 1
-        with guarded():
+        with clicked():
             if given == _SKIP:
                 _acts(who, draw).append(source_ref)
             elif given == _UNDO:
@@ -242,16 +243,16 @@ def _turn() -> int:
 def _take_back(log: LabelLog, who: str, draw: Draw) -> None:
     acts = _acts(who, draw)
     if acts and acts[-1] is not None:
-        st.toast(plain(f"No longer skipped: {acts.pop()}"))
+        tell(f"No longer skipped: {acts.pop()}")
         return
     taken = log.undo(who, label=draw.label, sample=draw.name)
     del acts[-1:]
-    st.toast("There is nothing to undo." if taken is None else plain(f"Taken back: {taken.source_ref}"))
+    tell("There is nothing to undo." if taken is None else f"Taken back: {taken.source_ref}")
 
 
 def _undo_button(log: LabelLog, who: str, draw: Draw) -> None:
     def undo() -> None:
-        with guarded():
+        with clicked():
             _take_back(log, who, draw)
 
     st.button("Undo", width=PANEL // 2, icon=":material/undo:", on_click=undo)
@@ -302,7 +303,7 @@ def _change_mind(log: LabelLog, who: str, said: pd.DataFrame, number: int) -> No
     weight = None if mine.weight is None or math.isnan(mine.weight) else mine.weight
 
     def change(answer: str) -> None:
-        with guarded():
+        with clicked():
             log.add(who, mine.source_ref, mine.label, answer, weight=weight, sample=mine.sample)
 
     for answer in ("present", "absent"):

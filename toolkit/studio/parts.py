@@ -13,7 +13,7 @@ from toolkit.slices import slices
 from toolkit.studio import kept, source
 from toolkit.studio.gallery import start, to_address
 from toolkit.studio.source import View
-from toolkit.studio.widgets import guarded, table
+from toolkit.studio.widgets import clicked, guarded, table, told
 
 _TYPE: Final = "content type"
 _TAKEN: Final = "metadata taken"
@@ -29,6 +29,7 @@ def section(view: View, label: str, threshold: float) -> None:
     if not shown:
         to_address("by", "", "")
         return
+    told()
     with st.container(border=True), guarded():
         file = _file()
         metadata = None if file is None else _read(str(file), file.stat().st_mtime_ns)
@@ -83,7 +84,7 @@ def _files() -> list[Path]:
 
 
 def _remove() -> None:
-    with guarded():
+    with clicked():
         for path in _files():
             path.unlink(missing_ok=True)
 

@@ -30,6 +30,7 @@ NEXT: Final = "open next"
 _TILE: Final = 140
 _FIRST: Final = 6
 _SHOWN: Final = "images shown"
+_TOLD: Final = "told by a click"
 VEILED: Final = "veiled"
 Shown = Literal["Blurred", "On hover", "Sharp"]
 """How images are shown."""
@@ -56,6 +57,35 @@ def guarded() -> Iterator[None]:
     except Exception:
         _LOG.exception("The studio could not show this.")
         st.error("Something went wrong here; the terminal that runs the studio shows the details.")
+
+
+@contextmanager
+def clicked() -> Iterator[None]:
+    """As `guarded`, for the callbacks of buttons, which must draw nothing.
+
+    What they draw in a fragment stands in the place of the page's first element, which is the style that blurs images.
+    """
+    try:
+        yield
+    except ToolkitError as error:
+        tell(source.in_words(error), wrong=True)
+    except Exception:
+        _LOG.exception("The studio could not do this.")
+        tell("Something went wrong here; the terminal that runs the studio shows the details.", wrong=True)
+
+
+def tell(text: str, *, wrong: bool = False) -> None:
+    """Keeps a message of a callback until `told` draws it."""
+    st.session_state[_TOLD] = (text, wrong)
+
+
+def told() -> None:
+    """Draws what the last callback had to say."""
+    text, wrong = st.session_state.pop(_TOLD, (None, False))
+    if wrong:
+        st.error(plain(text), icon=":material/error:")
+    elif text is not None:
+        st.toast(plain(text))
 
 
 def percent(rate: float) -> str:
