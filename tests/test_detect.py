@@ -668,6 +668,24 @@ def test_a_worker_hands_over_what_it_has_and_the_rest_is_dealt_again(local, tmp_
     assert max(later - earlier for earlier, later in itertools.pairwise(in_journal)) < 1.5
 
 
+@pytest.mark.parametrize(("tps", "opening"), [(4, 0), (50, 0.5)])
+def test_a_batch_is_never_too_short_for_an_image(
+    local, photos, tmp_path, monkeypatch, tps: float, opening: float
+) -> None:
+    from toolkit.detect import work
+
+    monkeypatch.setattr(work, "_BATCH_SECONDS", 0.2)  # less than a request's share of the rate, or than a session takes
+    endpoint, _ = local
+
+    def session() -> storage.Session:
+        time.sleep(opening)
+        return tk.connect(endpoint)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        run = tk.detect(photos, tmp_path / "out", tps=tps, session=session, executor=executor, progress=False)
+    assert (run.images, run.failed) == (13, 1)
+
+
 @pytest.mark.parametrize("kind", [concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor])
 @pytest.mark.slow
 def test_ctrl_c_waits_for_a_slow_batch_no_longer_than_its_time(kind, local, tmp_path) -> None:

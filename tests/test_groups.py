@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pandas as pd
 import pytest
 from botocore.stub import Stubber
@@ -17,7 +18,7 @@ from PIL import Image
 
 import toolkit as tk
 from toolkit import storage
-from toolkit.errors import InvalidArgument, JobFailed, NotFound, RequestRefused, UnreadableManifest
+from toolkit.errors import InvalidArgument, JobFailed, NotFound, RequestRefused, Unreachable, UnreadableManifest
 from toolkit.prices import Prices, Tier
 from toolkit.service import LocalService
 from toolkit.service.limits import Limits
@@ -372,3 +373,12 @@ def test_the_commands_do_the_same(endpoint, client, bucket, refs, tmp_path) -> N
     assert wrong.returncode == 2
     assert "NO   bucket nobody-has-this" in wrong.stdout
     assert "checks failed." in wrong.stderr
+
+
+def test_preflight_without_a_region_is_one_sentence(monkeypatch, tmp_path) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    session = boto3.Session("id", "secret")
+    with pytest.raises(Unreachable, match="no AWS region"):
+        tk.MediaAnalysis(session).preflight(["s3://bucket/a.jpg"], "s3://bucket/out/")

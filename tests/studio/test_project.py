@@ -1,6 +1,8 @@
 """What users opened is kept in the project's folder: after a restart the same link shows the same."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,27 @@ def test_what_was_opened_is_there_after_a_restart(workspace, open_app: Open, res
     press(open_app("--dir", folder, "--page", "runs"), "Close")
     restart()
     assert path not in open_app("--dir", folder).query_params.values()
+
+
+def test_a_service_is_not_lost_where_its_page_is_left_while_it_starts(workspace, open_app: Open, monkeypatch):
+    class Left(BaseException):
+        """As Streamlit ends a script, at the next thing that it draws."""
+
+    @contextmanager
+    def spinner(_: str) -> Iterator[None]:
+        yield
+        raise Left
+
+    open_app("--dir", str(workspace.folder))
+    monkeypatch.setattr(connection.st, "spinner", spinner)
+    with pytest.raises(Left):
+        connection.start(workspace)
+    desk = source.desk()
+    try:
+        assert desk.connection.endpoint == desk.served == desk.service.endpoint_url
+        assert connection.listens(desk.service.endpoint_url)
+    finally:
+        desk.service.stop()
 
 
 def test_a_project_that_was_handed_on_connects_to_no_stranger(workspace, open_app: Open, restart):

@@ -19,6 +19,12 @@ def test_a_report_needs_a_run_and_a_label(workspace, open_app: Open):
     assert "Choose at least one run" in shown(app)
 
 
+def test_a_report_begins_with_labels_that_somebody_reported_or_judged(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter")
+    labels = next(box for box in app.multiselect if box.label == "Labels")
+    assert set(labels.value) == {"Gambling", "Violence"}
+
+
 def test_an_objective_that_cannot_be_read_is_one_sentence(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter")
     next(box for box in app.text_input if box.label.startswith("What the thresholds")).set_value("nonsense")

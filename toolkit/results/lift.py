@@ -54,6 +54,11 @@ def warn_of_kept(kept: pd.DataFrame) -> None:
     )
 
 
+def foreign(versions: Sequence[str]) -> list[str]:
+    """Those whose labels are not those of model 7.0."""
+    return [version for version in versions if version.partition(".")[0] != _CURRENT]
+
+
 def untranslated(versions: Sequence[str]) -> list[str]:
     """Those whose labels `lifted` does not put into the tree of model 7.0."""
     return [version for version in versions if not version.startswith(_OLD)]
@@ -73,10 +78,10 @@ def warn_of_models(what: str, versions: Sequence[str], remedy: str) -> None:
     remedy
         How to translate what model 6 said.
     """
-    others = [version for version in versions if version.partition(".")[0] != _CURRENT]
+    others = foreign(versions)
     if not others:
         return
-    if not all(version.startswith(_OLD) for version in others):
+    if untranslated(others):
         remedy = "look at the results of each model by themselves"
     warnings.warn(
         f"{what}: answered by model {' and '.join(versions)}; labels of {' and '.join(others)} are not those of "

@@ -49,7 +49,7 @@ def page(view: View) -> None:
         st.html(_SLIDE)
     else:
         st.title("Compare", anchor=False)
-    if len(view.runs) < 2 or view.label is None:
+    if len(view.runs) < 2:
         st.info(
             "There is one run only. Open another one of the same images on the **Runs** page, or analyze them once "
             "more with an adapter.",
@@ -110,7 +110,7 @@ def comparison(view: View) -> tuple[Source, Source, tuple[float, float]] | None:
 
     None where there is nothing to compare: one run only, no samples, or samples that were not picked uniformly.
     """
-    if len(view.runs) < 2 or view.samples is None or view.truth is None or view.label is None:
+    if len(view.runs) < 2 or view.samples is None or view.truth is None:
         return None
     by_name, usual = {run.name: run for run in view.runs}, _usual_runs(view)
     names = [st.session_state.get(key, name) for key, name in zip(("base", "candidate"), usual, strict=True)]

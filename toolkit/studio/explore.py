@@ -30,10 +30,7 @@ def page(view: View) -> None:
     st.title("Explore", anchor=False)
     _adapter(view)
     _counts(view)
-    if view.label is None:
-        st.info("No label was reported on any image, so there is no confidence to look at.")
-    else:
-        _distribution(view, view.label)
+    _distribution(view, view.label)
     with guarded():
         _labels(view)
     _errors(view.results)

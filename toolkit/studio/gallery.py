@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -55,7 +54,7 @@ def to_address(name: str, value: str, usual: str) -> None:
 
 
 @st.fragment
-def section(view: View, label: str | None) -> None:
+def section(view: View, label: str) -> None:
     """Filters, and a page of tiles; the rest of the page stays as it is."""
     st.subheader("Images", anchor=False)
     with guarded():
@@ -68,14 +67,14 @@ def section(view: View, label: str | None) -> None:
         _page(view, label, rows)
 
 
-def _ask(view: View, label: str | None, policy: Policy | None) -> Filter:
+def _ask(view: View, label: str, policy: Policy | None) -> Filter:
     floor = float(view.results.min_confidence)
     types = kept.types(view.source)
     row = st.container(horizontal=True)  # wraps: a narrow page cuts off no word
     confidence, answer, decision, kind, order = (row.container(width=width) for width in _WIDTHS)
-    low, high = (floor, 100.0) if label is None else _range(confidence, view, label, floor)
+    low, high = _range(confidence, view, label, floor)
     said = decided = typed = _ANY
-    if label is not None and kept.judged_any(view.source, view.samples, label):
+    if kept.judged_any(view.source, view.samples, label):
         said = box(answer, "People say", [_ANY, *ANSWERS], "people say", "said")
     if policy is not None:
         decided = box(decision, "The policy says", [_ANY, *DECISIONS], "policy says", "decision")
@@ -135,7 +134,7 @@ def policy_of(view: View) -> Policy | None:
     return policy if policy.rules else None
 
 
-def _rows(view: View, label: str | None, wanted: Filter, policy: Policy | None) -> "pd.Series[int]":
+def _rows(view: View, label: str, wanted: Filter, policy: Policy | None) -> "pd.Series[int]":
     of = (view.source, view.samples) if view.samples else (view.source,)
     rules = kept.rules_of(policy) if policy and wanted.decision else None
 
@@ -149,7 +148,7 @@ def _rows(view: View, label: str | None, wanted: Filter, policy: Policy | None) 
     return kept.keep("gallery", of, (label, wanted, rules), compute)
 
 
-def _page(view: View, label: str | None, rows: "pd.Series[int]") -> None:
+def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
     if rows.empty:
         st.info("No image is all of this; widen the filters above.", icon=":material/filter_alt_off:")
         return
@@ -169,9 +168,7 @@ def _page(view: View, label: str | None, rows: "pd.Series[int]") -> None:
     shown = ask_shown(bar)
     here = rows.iloc[first : first + _PAGE].to_numpy()
     images = view.results.images.iloc[here]
-    scores = np.full(len(here), np.nan)
-    if label is not None:
-        scores = kept.keep("scores", (view.source,), label, lambda: view.results.scores(label))[here]
+    scores = kept.keep("scores", (view.source,), label, lambda: view.results.scores(label))[here]
     tiles = pictures.tiles(view, images["source_ref"].tolist(), blur=shown == "Blurred")
     wall = st.container(horizontal=True, key=veil(shown, "gallery"))
     for row, source_ref, score, picture in zip(here, images["source_ref"], scores, tiles, strict=True):

@@ -66,9 +66,6 @@ def page(view: View) -> None:
     if view.workspace is None:
         project.offer("Labels are kept in a project, and none is open.")
         return
-    if view.label is None:
-        st.info("No label is chosen: choose one at the left.", icon=":material/label:")
-        return
     log = LabelLog(view.workspace.path(FILE))
     who, draw = _settings(view.label, view.results.min_confidence)
     _everything(view, log, who, draw)

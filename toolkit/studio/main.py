@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from toolkit import plots, taxonomy
 from toolkit.results import Results
+from toolkit.results.lift import foreign, untranslated
 from toolkit.studio import compare, connection, explore, label, project, report, runs, source, tune
 from toolkit.studio.source import Connection, Desk, Source, View
 from toolkit.studio.widgets import NEXT, PAGES, VEILED, guarded, link, plain
@@ -135,19 +136,18 @@ def _choose(workspace: Workspace | None, found: dict[str, Source]) -> View:
     with guarded():
         samples = source.samples_of(workspace)
         truth = source.load_samples(samples) if samples else None
-    names = source.labels(results, truth)
+    names = source.every_label(results, truth)
     said = "is neither in this run nor in the labelled samples"
-    label = _select("Label", "label", names, said) if names else None
+    label = _select("Label", "label", names, said)
     return View(found[name], results, samples, truth, label, workspace, tuple(found.values()))
 
 
 def _say_models(results: Results) -> None:
     """Policies and labelled samples name the labels of model 7; what another says may be called the same."""
-    current = taxonomy.MODEL_VERSION.partition(".")[0]
-    others = [version for version in results.model_versions if version.partition(".")[0] != current]
+    others = foreign(results.model_versions)
     if not others:
         return
-    if all(version.startswith("6.") for version in others):
+    if not untranslated(others):
         said = f"Model {', '.join(others)} answered; its labels are shown as those of {taxonomy.MODEL_VERSION}."
         st.sidebar.caption(plain(said))
     else:

@@ -154,7 +154,7 @@ def _table(view: View, name: str) -> pd.DataFrame:
     if name == "decisions":
         policy = _policy(view)
         return policy.decide(view.results) if policy is not None else pd.DataFrame()
-    if view.samples is None or view.label is None:
+    if view.samples is None:
         return pd.DataFrame()
     if name == "flips":
         return _flips(view)
@@ -175,7 +175,7 @@ def _flips(view: View) -> pd.DataFrame:
 def _compared(view: View) -> dict[tuple[str, str], Comparison]:
     """What the Compare page shows, by the names of the two runs; nothing where it has nothing to compare."""
     compared = compare.comparison(view)
-    if compared is None or view.samples is None or view.label is None:
+    if compared is None or view.samples is None:
         return {}
     base, candidate, at = compared
     return {(base.name, candidate.name): kept.comparison(base, candidate, view.samples, view.label, at)}

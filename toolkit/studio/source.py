@@ -142,7 +142,7 @@ class View:
     samples, truth
         Labelled samples; None where there are none, or where they cannot be read.
     label
-        The moderation label under the eyes; None where the run and the samples name none.
+        The moderation label under the eyes.
     workspace
         Holds copies of pictures; None where none is open.
     runs
@@ -153,7 +153,7 @@ class View:
     results: Results
     samples: Samples | None
     truth: Truth | None
-    label: str | None
+    label: str
     workspace: Workspace | None
     runs: tuple[Source, ...]
 
@@ -290,15 +290,17 @@ def keep_upload(name: str, data: bytes) -> Samples:
 
 
 def labels(results: Results, truth: Truth | None) -> list[str]:
-    """Labels to choose from: those that people found and the run reported, the most frequent first, then the others.
-
-    Those that nobody has found yet, too: people may label the first images of one that no model knows.
-    """
+    """Labels to speak of: those that people found and the run reported, the most frequent first, then the others."""
     reported = results.label_names()
     found = truth.present_labels if truth else []
     judged = truth.labels if truth else []
     first = [label for label in found if label in reported]
-    return list(dict.fromkeys([*first, *reported, *found, *judged, *taxonomy.PARENTS]))
+    return list(dict.fromkeys([*first, *reported, *found, *judged]))
+
+
+def every_label(results: Results, truth: Truth | None) -> list[str]:
+    """Labels to choose from; those that nobody has found yet come last, for who labels the first images of one."""
+    return list(dict.fromkeys([*labels(results, truth), *taxonomy.PARENTS]))
 
 
 def session(connection: Connection) -> storage.Session:

@@ -21,13 +21,13 @@ _LEVELS: Final = {_ON_SAMPLE: None, "promised, 90 %": 0.9, "promised, 95 %": 0.9
 def page(view: View) -> None:
     """Draws the page."""
     st.title("Tune", anchor=False)
-    if view.samples is None or view.truth is None or view.label is None:
+    if view.samples is None or view.truth is None:
         st.info(
             "There are no labelled samples yet, so nobody can say which images are mistakes. Label some images here, "
             "or load samples: a CSV with the columns source_ref, label and present is enough.",
             icon=":material/label:",
         )
-        link("label", "Label images on the Label page", **({"label": view.label} if view.label else {}))
+        link("label", "Label images on the Label page", label=view.label)
         link("runs", "Load samples on the Runs page")
         return
     asked, sure = st.columns([2, 1])
