@@ -117,6 +117,20 @@ def test_two_samples_of_one_collection_have_not_shifted(make) -> None:
     assert np.mean(np.array(p_values) < 0.1) < 0.3
 
 
+@pytest.mark.parametrize("images", [20, 100, 300])
+def test_in_small_runs_chance_alone_is_not_read_as_a_shift(images: int) -> None:
+    random = np.random.default_rng(images)
+    read = {"usual": 0, "shift": 0}
+    for _ in range(100):
+        runs = [np.where(random.random(n) < 0.5, random.uniform(50, 100, n), None) for n in (images, 2 * images)]
+        (row,) = tk.drift(*map(run_of, runs)).labels.to_dict("records")
+        read["usual"] += row["psi"] >= 0.1
+        read["shift"] += row["shift"] in ("moderate", "large")
+        assert (row["shift"] == "unclear") == (0.1 <= row["psi"] < row["chance"])
+    assert read["shift"] <= 10
+    assert images == 300 or read["usual"] > 50
+
+
 def test_below_the_higher_floor_nothing_is_compared(make) -> None:
     before, after = results(make, "b", [20, 30, 90, None], floor=10), results(make, "a", [None, None, 90, None])
     found = tk.drift(before, after)

@@ -1,5 +1,6 @@
 """Options and arguments that several commands take."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -74,11 +75,21 @@ def read_run(results: str, min_confidence: float | None, taxonomy: str | None, s
         found = tk.read_results(results, min_confidence=run.min_confidence, session=session)
         return in_taxonomy(replace(found, floor_source="job"), taxonomy)
     found = tk.read_results(results, min_confidence=min_confidence, session=session)
-    if found.floor_source == GUESSED and len(found.sources) == 1:
-        floor = floor_beside(found.sources[0], session=session)
+    if found.floor_source == GUESSED:
+        floor = _floor_beside(found.sources, session)
         if floor is not None and floor <= found.min_confidence:
             found = replace(found, min_confidence=floor, floor_source="job")
     return in_taxonomy(found, taxonomy)
+
+
+def _floor_beside(sources: Sequence[str], session: storage.Session) -> float | None:
+    """The one floor that `detect.json` beside each of these manifests tells; None where they do not agree."""
+    floors: set[float | None] = set()
+    for source in sources:
+        floors.add(floor_beside(source, session=session))
+        if None in floors or len(floors) > 1:
+            return None
+    return floors.pop()
 
 
 def in_taxonomy(found: tk.Results, taxonomy: str | None) -> tk.Results:

@@ -222,8 +222,12 @@ def _why_useless(curve: ThresholdCurve, bound: Bound, rates: NDArray[np.float64]
     """Why no threshold serves a bound even on the sample."""
     if bound.allowed(curve).any():
         return f"the thresholds that reach it find none of the {curve.positives} images with {curve.label}."
-    best = rates.max() if bound.at_least else rates.min()
-    return f"{bound.rate} is {_told(best, bound)} at best on this sample; more labels will not help."
+    best = int(rates.argmax() if bound.at_least else rates.argmin())
+    low, high = curve.rows([best])[[f"{bound.rate}_low", f"{bound.rate}_high"]].iloc[0]
+    told = f"{bound.rate} is {_told(rates[best], bound)} at best on this sample"
+    if (high < bound.limit) if bound.at_least else (low > bound.limit):
+        return f"{told}; more labels will not help."
+    return f"{told}, and may be {low:.3f} to {high:.3f}; label more images to see, or loosen the bound."
 
 
 def _told(rate: float, bound: Bound) -> str:
