@@ -27,7 +27,7 @@ class Drift:
     ----------
     labels
         One row a label, the largest shift first: `label`, `before` and `after` (share of the images with the label,
-        0–1), `psi` (population stability index), `chance` (the index exceeds it one time in twenty where nothing shifted),
+        0–1), `psi` (population stability index), `chance` (which one in twenty exceeds where nothing shifted),
         `shift` (none below 0.1, unclear below `chance`, moderate below 0.25, else large), `ks` (Kolmogorov–Smirnov
         statistic, 0–1) and its `p_value`.
     decisions
