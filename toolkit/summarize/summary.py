@@ -1,47 +1,28 @@
-"""What thousands of manifests say together, without all of their rows ever being in one place.
+"""What any number of manifests say together: counts that add up exactly, in any order, and what follows from them."""
 
-Each manifest is reduced where it is read to counts: how many images have each confidence of each label, how many of
-the judged ones with that confidence have it rightly, how many a policy would block. Counts add up exactly, in whatever
-order and on however many machines, and from them come the same distributions, curves and forecasts as from the rows.
-"""
-
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial, reduce
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
-from os import PathLike
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit import checks, parallel, taxonomy
+from toolkit import checks, taxonomy
 from toolkit.confidence import written
 from toolkit.curves import Interval, ThresholdCurve, curve_of_scores
 from toolkit.curves.making import warn_of_repeated
 from toolkit.errors import InvalidArgument, NotLabelled
-from toolkit.policy import Policy, Rule, decisions_of, forecast_of
-from toolkit.results import GUESSED, Opener, Results, list_manifests
-from toolkit.results.lift import require_version, untranslated, warn_of_models
-from toolkit.results.reading import (
-    concat,
-    floor_of,
-    place_of_summary,
-    put_together,
-    read_each,
-    smallest,
-    warn_of_floors,
-    without_missing,
-)
-from toolkit.results.table import Floor, failures_in_words, highest, translated
+from toolkit.policy import Policy, Rule, forecast_of
+from toolkit.results import GUESSED
+from toolkit.results.reading import concat, warn_of_floors
+from toolkit.results.table import Floor, failures_in_words
 from toolkit.truth import Truth
 
-_LABEL: Final = ["name", "parent", "level"]
+LABEL: Final = ["name", "parent", "level"]
+"""Columns that tell a label in `CollectionSummary.counts`."""
 _JUDGED: Final = ["label", "confidence", "present", "weight"]
-_UNKNOWN: Final = -1
 
 
 class Answered(NamedTuple):
@@ -117,7 +98,7 @@ class CollectionSummary:
             different models and may be of the same images, as in `summarize`.
         """
         _require_counted_alike(self, other)
-        return _warn_of_one_guess(_sum([self, other]))
+        return warn_of_one_guess(added([self, other]))
 
     @property
     def failures(self) -> str:
@@ -175,7 +156,7 @@ class CollectionSummary:
                 f"(labelled: {judged.index[0]}); the source_ref of both must be written the same way."
             )
         each = rows.loc[rows.index.repeat(rows["images"])]
-        there = self.seen[_images_of(self.truth).get_indexer(judged.index)]
+        there = self.seen[images_of(self.truth).get_indexer(judged.index)]
         repeated = len(each) - int(there.sum())
         warn_of_repeated(label, repeated, len(each))
         return curve_of_scores(
@@ -215,217 +196,21 @@ class CollectionSummary:
         )
 
 
-def summarize(
-    sources: str | PathLike[str] | Sequence[str | PathLike[str]],
-    truth: Truth | None = None,
-    policy: Policy | None = None,
-    *,
-    min_confidence: float | None = None,
-    taxonomy: str | None = None,
-    session: Opener | None = None,
-    executor: Executor | None = None,
-) -> CollectionSummary:
-    """Reads and reduces any number of manifests; what comes back fits in memory however many they are.
-
-    Runs of different models on the same images are refused, because every image would count once a model. Names of
-    images are not compared one by one, as `read_results` does: two manifests are refused if more than one model
-    answered in them (model version, or ARN of an adapter) and, in the order of characters, the names in one begin
-    before the names in the other end. That finds every image that two models answered in different manifests, and
-    refuses some runs that share no image. Lines of the same manifest always all count.
-
-    Parameters
-    ----------
-    sources
-        As in `read_results`: paths, S3 URIs, globs, folders, prefixes.
-    truth
-        Labelled samples, for curves.
-    policy
-        For forecasts.
-    min_confidence
-        The floor of the runs in percent; None takes the smallest confidence seen, and the summary says so.
-    taxonomy
-        "7.0" translates what model 6.1 said, as `Results.to_taxonomy`; labels without a counterpart are kept as they
-        are. None leaves all labels as they are, and warns (UserWarning) where they are not those of model 7.0.
-    session
-        For S3; for an executor with other processes, a function that makes one (`functools.partial(tk.connect, …)`).
-    executor
-        Any `concurrent.futures.Executor`, such as `distributed.Client(…).get_executor()`; None takes threads of
-        this process.
-
-    Returns
-    -------
-    CollectionSummary
-        The same to the last digit, wherever the work was done.
-
-    Raises
-    ------
-    NotFound, Unreachable, RequestRefused, UnreadableManifest
-        As `read_results`.
-    InvalidArgument
-        `min_confidence` is out of its range, or above a confidence in a file; or the manifests may be runs of different
-        models on the same images; or a folder holds a manifest twice, as `list_manifests`; or another taxonomy.
-
-    Warns
-    -----
-    UserWarning
-        As `read_results`.
-    """
-    if min_confidence is not None:
-        checks.within("min_confidence", min_confidence, 0, 100)
-    uris = list_manifests(sources, session=session)
-    if taxonomy is not None:
-        require_version(taxonomy)
-    work = partial(_reduce, asked=_Asked.of(truth), policy=policy, translate=taxonomy is not None, session=session)
-    # Manifests of one folder share its summary, which counts once.
-    places = pd.Index([place_of_summary(uri) for uri in uris])
-    first, alone = ~places.duplicated(), ~places.duplicated(keep=False)
-    items = list(zip(uris, first.tolist(), alone.tolist(), strict=True))
-    whole = _fold(parallel.in_batches(work, items, executor))
-    _warn_of_models(whole, translated=taxonomy is not None)
-    floor, floor_source = floor_of(whole.min_confidence, min_confidence)
-    return _warn_of_one_guess(
-        replace(whole, min_confidence=floor, floor_source=floor_source, truth=truth, policy=policy)
-    )
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What a worker has to know of the truth: three values by judged image (sorted) and label."""
-
-    images: pd.Index
-    labels: list[str]
-    said: NDArray[np.int8]
-    weights: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, truth: Truth | None) -> "_Asked":
-        if truth is None:
-            return cls(pd.Index([], dtype="str"), [], np.zeros((0, 0), dtype=np.int8), np.zeros(0))
-        images = _images_of(truth)
-        known = _known(truth)
-        said = np.full((len(images), len(known)), _UNKNOWN, dtype=np.int8)
-        for column, judged in enumerate(known.values()):
-            said[images.get_indexer(judged.index), column] = judged
-        weights = truth.weights_of(images.to_series())
-        return cls(images, list(known), said, np.ones(len(images)) if weights is None else weights)
-
-
-def _known(truth: Truth) -> dict[str, pd.Series]:
-    """What is known of every label of which anything is, by itself or through the tree."""
-    kin = {name for label in truth.labels for name in (label, *taxonomy.ancestors(label), *taxonomy.descendants(label))}
-    found = {}
-    for label in sorted(kin):
-        with suppress(NotLabelled):  # one above another that is absent: nothing follows for it
-            found[label] = truth.of(label)
-    return found
-
-
-def _images_of(truth: Truth) -> pd.Index:
-    images: pd.Index = pd.Index(np.unique(truth.table["source_ref"].to_numpy(object)), dtype="str")
-    return images
-
-
-def _reduce(
-    items: Sequence[tuple[str, bool, bool]],
-    asked: _Asked,
-    policy: Policy | None,
-    translate: bool,
-    session: Opener | None,
-) -> CollectionSummary:
-    """What a worker does: some manifests in, each with whether it is the first beside its summary, and the only one;
-    counts out.
-    """
-    parts = []
-    read = read_each([uri for uri, _, _ in items], session)
-    for (uri, first, alone), (tables, failed) in zip(items, read, strict=True):
-        if failed is not None and not alone:
-            failed = without_missing(failed) if first else failed.iloc[:0]
-        results = put_together([uri], [(tables, failed)])
-        if translate:
-            results, _ = translated(results)
-        # Of models one warning tells, for all the manifests together.
-        parts.append(_counted(replace(results, translated=True), asked, policy))
-    return _sum(parts)
-
-
-def _counted(results: Results, asked: _Asked, policy: Policy | None) -> CollectionSummary:
-    decisions = pd.Series(dtype="int64")
-    if policy is not None:  # whether the run can speak about it is asked once, of all the manifests together
-        decisions = decisions_of(policy.rules, results)["decision"].astype("str").value_counts()
-    place = asked.images.get_indexer(pd.Index(results.images["source_ref"]))
-    seen = np.zeros(len(asked.images), dtype=bool)
-    seen[place[place >= 0]] = True
-    return CollectionSummary(
-        n_images=results.n_images,
-        n_flagged=int(results.labels["image"].nunique()),
-        counts=highest(results.labels)[[*_LABEL, "confidence"]].assign(images=1),
-        judged=_judged(results, asked, place),
-        seen=seen,
-        decisions=decisions,
-        errors=results.errors["code"].value_counts(),
-        errors_known=results.errors_known,
-        min_confidence=smallest(results.labels),
-        floor_source=GUESSED,
-        answered=_answered(results),
-    )
-
-
-def _answered(results: Results) -> tuple[Answered, ...]:
-    if not results.n_images:
-        return ()
-    versions = results.images[["model_version", "project_version"]].drop_duplicates().astype("str").fillna("")
-    models = sorted({f"{model} {adapter}".strip() for model, adapter in versions.itertuples(index=False)} - {""})
-    names = results.images["source_ref"]
-    where, known = ", ".join(results.sources), tuple(results.model_versions)
-    tops = int((highest(results.labels)["level"] == 1).sum())
-    return (Answered(names.min(), names.max(), tuple(models), where, known, smallest(results.labels), tops),)
-
-
-def _judged(results: Results, asked: _Asked, place: NDArray[np.intp]) -> pd.DataFrame:
-    """One row a judged image and label."""
-    rows = np.flatnonzero(place >= 0)
-    said = asked.said[place[rows]]
-    image, label = np.nonzero(said != _UNKNOWN)
-    scores = np.full(said.shape, np.nan, dtype=np.float32)
-    for column, name in enumerate(asked.labels):
-        scores[:, column] = results.scores(name)[rows]
-    return pd.DataFrame(
-        {
-            "label": pd.Categorical.from_codes(label, categories=pd.Index(asked.labels, dtype="str")),
-            "confidence": scores[image, label],
-            "present": said[image, label] == 1,
-            "weight": asked.weights[place[rows[image]]],
-            "images": 1,
-        }
-    )
-
-
 # -- adding up --------------------------------------------------------------------------------------------------------
 
 
-def _fold(parts: Iterable[CollectionSummary]) -> CollectionSummary:
-    """Adds up as in merge sort, like with like: each count is touched a few times, not once a part."""
-    piles: list[tuple[int, CollectionSummary]] = []
-    for part in parts:
-        size = 1
-        while piles and piles[-1][0] == size:
-            part, size = _sum([piles.pop()[1], part]), 2 * size
-        piles.append((size, part))
-    return reduce(lambda right, left: _sum([left, right]), (part for _, part in reversed(piles)))
-
-
-def _sum(parts: Sequence[CollectionSummary]) -> CollectionSummary:
+def added(parts: Sequence[CollectionSummary]) -> CollectionSummary:
     """The counts of all parts; sorted, so that the order of the parts leaves no trace in what is computed from them."""
     answered = tuple(sorted(chain.from_iterable(part.answered for part in parts)))
     _require_one_model(answered)
     return CollectionSummary(
         n_images=sum(part.n_images for part in parts),
         n_flagged=sum(part.n_flagged for part in parts),
-        counts=_total([part.counts for part in parts], [*_LABEL, "confidence"]),
+        counts=_total([part.counts for part in parts], [*LABEL, "confidence"]),
         judged=_total([part.judged for part in parts], _JUDGED),
         seen=np.logical_or.reduce([part.seen for part in parts]),
-        decisions=_added([part.decisions for part in parts]),
-        errors=_added([part.errors for part in parts]),
+        decisions=_added_counts([part.decisions for part in parts]),
+        errors=_added_counts([part.errors for part in parts]),
         errors_known=all(part.errors_known for part in parts),
         min_confidence=min(part.min_confidence for part in parts),
         floor_source=parts[0].floor_source,
@@ -444,7 +229,7 @@ def _total(tables: Sequence[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
     return whole.groupby(keys, dropna=False, observed=True)["images"].sum().reset_index()
 
 
-def _added(counts: Sequence[pd.Series]) -> pd.Series:
+def _added_counts(counts: Sequence[pd.Series]) -> pd.Series:
     whole: pd.Series = pd.concat(counts).groupby(level=0).sum()
     return whole
 
@@ -454,6 +239,12 @@ def _median(histogram: pd.Series) -> float:
     upto, total = histogram.cumsum().to_numpy(), int(histogram.sum())
     middle = np.searchsorted(upto, [(total - 1) // 2, total // 2], side="right")
     return float(histogram.index.to_numpy()[middle].mean(dtype=np.float64))
+
+
+def images_of(truth: Truth) -> pd.Index:
+    """The images that people judged, sorted; in this order `CollectionSummary.seen` counts them."""
+    images: pd.Index = pd.Index(np.unique(truth.table["source_ref"].to_numpy(object)), dtype="str")
+    return images
 
 
 # -- what does not add up ---------------------------------------------------------------------------------------------
@@ -494,7 +285,7 @@ def _same_weights(one: pd.Series | None, other: pd.Series | None) -> bool:
     return one is other if one is None or other is None else one.equals(other)
 
 
-def _warn_of_one_guess(whole: CollectionSummary) -> CollectionSummary:
+def warn_of_one_guess(whole: CollectionSummary) -> CollectionSummary:
     """The same; warned of where its floor was guessed, and its manifests seem to have different ones."""
     if whole.floor_source == GUESSED and len(whole.answered) > 1:
         images = whole.counts[whole.counts["level"] == 1].groupby("confidence")["images"].sum()
@@ -503,12 +294,6 @@ def _warn_of_one_guess(whole: CollectionSummary) -> CollectionSummary:
         below = upto[np.searchsorted(images.index.to_numpy(), np.array(seen, dtype=np.float32))]
         warn_of_floors([one.manifest for one in whole.answered], seen, [one.tops for one in whole.answered], below)
     return whole
-
-
-def _warn_of_models(whole: CollectionSummary, *, translated: bool) -> None:
-    versions = sorted(set(chain.from_iterable(one.versions for one in whole.answered)))
-    versions = untranslated(versions) if translated else versions
-    warn_of_models("this summary", versions, f'translate them with summarize(…, taxonomy="{taxonomy.MODEL_VERSION}")')
 
 
 def _require_one_model(answered: Sequence[Answered]) -> None:
