@@ -76,6 +76,9 @@ def test_awss_minimum_is_counted_on_the_base_models_mistakes(make: Maker) -> Non
     (tested, _) = tk.shortfalls(few, tk.ground_truth(_truth((ref(1), "Gambling", True))), base=base, threshold=5.0)
     assert tested == "1 test images of at least 20"
     assert "were not counted, as no run of it was given" in tk.shortfalls(training)[0]
+    others = tk.ground_truth(_truth((ONE, "Gambling", True)))
+    with pytest.raises(InvalidArgument, match=r"\(base, --base\) analyzed none of the training images; give one that"):
+        tk.shortfalls(others, base=base)
     many = tk.ground_truth(_truth(*((ref(n), "Gambling", True) for n in range(10_001))))
     assert tk.shortfalls(many, base=base)[0] == "10,001 images, and an adapter takes 10,000"
 
@@ -108,6 +111,7 @@ def test_an_adapter_is_found_by_name_trained_once_more_evaluated_and_deleted(tra
     second.wait(progress=False)
     assert tk.find_adapter(name, session=session).arn == second.arn
     assert tk.find_adapter(f"{name}/v1", session=session).arn == first.arn
+    assert tk.find_adapter(first.arn, session=session).version == "v1"
     evaluation = second.evaluation()
     assert (evaluation.at_input.threshold, evaluation.labels) == (60, ("Gambling",))
     assert len(tk.plots.evaluation(evaluation.table(), "Gambling").data) == 4
@@ -224,6 +228,8 @@ def test_ctrl_c_leaves_the_training_running_and_says_how_to_come_back(trained, e
     ended = _modkit(endpoint, "adapter", "wait", f"{name}/v2", "--json")
     assert (ended.returncode, json.loads(ended.stdout)["status"]) == (0, "TRAINING_COMPLETED")
     assert "v2" in _modkit(endpoint, "adapter", "wait", name).stdout
+    arn = json.loads(ended.stdout)["arn"]
+    assert arn in _modkit(endpoint, "adapter", "wait", arn).stdout
     assert "no such adapter" in _modkit(endpoint, "adapter", "wait", "nobody").stderr
 
 
@@ -232,7 +238,11 @@ def test_a_base_run_that_reported_nothing_has_the_floor_that_is_known_of_it(
 ) -> None:
     _, name = trained
     (tmp_path / "base").mkdir()
-    lines = [result_line(number, {}) for number in range(3)]
+    response = {"ModerationLabels": [], "ModerationModelVersion": "7.0"}
+    lines = [
+        manifests.to_line({"source-ref": f"s3://{bucket}/ellipse-{number}.jpg", manifests.RESULT_KEY: response})
+        for number in range(3)
+    ]
     (tmp_path / "base" / "results.jsonl").write_text("".join(lines))
 
     def train(version: str, *more: str) -> subprocess.CompletedProcess[str]:
@@ -247,7 +257,19 @@ def test_a_base_run_that_reported_nothing_has_the_floor_that_is_known_of_it(
     assert train("v2", "--base-min-confidence", "5").returncode == 0
     (tmp_path / "base" / "detect.json").write_text('{"version": 1, "min_confidence": 5.0}')
     assert train("v3").returncode == 0
+    other = train("v4", "--base-min-confidence", "20")
+    assert other.returncode == 2
+    assert "base: its MinConfidence was 5, as its workspace or detect.json tells, and not 20; leave" in other.stderr
     (tmp_path / "base" / "detect.json").write_text('{"version": 1, "min_confidence": 60.0}')
     too_high = train("v4")
     assert too_high.returncode == 2
     assert "this run reported nothing below 60; rerun the job with MinConfidence 50 or lower" in too_high.stderr
+    (tmp_path / "base" / "results.jsonl").write_text(result_line(1, {"Gambling": 40.0}))
+    for name_of, lowest in (("low", 5), ("high", 50)):
+        (tmp_path / "two" / name_of).mkdir(parents=True)
+        lines = [result_line(number, {"Gambling": lowest + number}) for number in range(45)]
+        (tmp_path / "two" / name_of / "results.jsonl").write_text("".join(lines))
+    warned = train("v4", "--base", str(tmp_path / "two"))
+    assert "if it was one for all, say it (min_confidence, --base-min-confidence)." in warned.stderr
+    too_low = train("v4", "--base-min-confidence", "45")
+    assert f"--base {tmp_path / 'base'}: min_confidence is 45, but confidences down to 40 were" in too_low.stderr

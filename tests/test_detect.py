@@ -31,10 +31,19 @@ from PIL import Image
 
 import toolkit as tk
 from toolkit import collection, manifests, storage
+from toolkit.detect import floor_beside
 from toolkit.detect.ask import Entry, Outcome, Settings
 from toolkit.detect.quota import account_tps
 from toolkit.detect.rate import Learned, Rate
-from toolkit.errors import InvalidArgument, NotFound, RequestRefused, ToolkitError, Unreachable
+from toolkit.errors import (
+    InvalidArgument,
+    JobFailed,
+    NotFound,
+    RequestRefused,
+    ToolkitError,
+    Unreachable,
+    UnreadableManifest,
+)
 from toolkit.service.faults import Fault
 from toolkit.service.limits import Throttle
 
@@ -414,6 +423,124 @@ def test_a_run_whose_results_were_removed_says_what_keeps_it_closed(endpoint, ph
     assert tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint), progress=False).requests == 13
 
 
+def test_a_run_whose_summary_was_removed_says_so(endpoint, photos, tmp_path) -> None:
+    detect = functools.partial(tk.detect, photos, tmp_path / "run", session=tk.connect(endpoint), progress=False)
+    summary = Path(detect().summary_uri)
+    kept = summary.read_bytes()
+    summary.unlink()
+    with pytest.raises(NotFound, match=r"manifest-summary.json: is gone, though .*; put it back, or remove") as said:
+        detect()
+    summary.write_bytes(kept)
+    assert detect().requests == 0
+    summary.unlink()
+    for name in re.findall(r"(\S+) and (\S+) to ask about all images again", str(said.value))[0]:
+        Path(name).unlink()
+    assert detect().requests == 13
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        *[(damage, "is damaged; remove it and run the same again: what was answered is kept in") for damage in (
+            b"", b"{}", b"null", b"[]", b'"x"', b"\xff", b'{"version": 1}', b'{"version": null, "identity": "x"}',
+        )],
+        (b'{"version": 2}', "of version 2, and this toolkit reads version 1; update the toolkit, or name another"),
+        (None, "Is a directory; check the path"),
+    ],
+)  # fmt: skip
+def test_a_damaged_record_strands_no_journal(damage: bytes | None, said: str, local, photos, tmp_path) -> None:
+    endpoint, door = local
+    detect = functools.partial(tk.detect, photos, tmp_path / "run", session=tk.connect(endpoint), progress=False)
+    _begun(door, 4, photos, tmp_path / "run", session=tk.connect(endpoint))
+    record, journal = tmp_path / "run" / "detect.json", tmp_path / "run" / "detect.journal"
+    record.unlink()
+    record.mkdir() if damage is None else record.write_bytes(damage)
+    with pytest.raises(NotFound if damage is None else UnreadableManifest, match=rf"detect.json: {said}") as raised:
+        detect()
+    assert (str(journal) in str(raised.value)) == ("is damaged" in said)
+    record.rmdir() if damage is None else record.unlink()
+    assert detect().requests == 9
+
+
+def test_a_floor_is_taken_only_from_a_record_that_this_toolkit_reads(tmp_path) -> None:
+    for record, floor in (('{"version": 1, "min_confidence": 5}', 5), ('{"version": 2, "min_confidence": 5}', None)):
+        (tmp_path / "detect.json").write_text(record)
+        assert floor_beside(str(tmp_path / "results.jsonl")) == floor
+
+
+def test_a_damaged_record_without_a_journal_asks_for_one_or_for_another_output(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session, journal = tk.connect(endpoint), tmp_path / "journal"
+    _begun(door, 4, photos, tmp_path / "run", journal=journal, session=session)
+    (tmp_path / "run" / "detect.json").write_bytes(b"")
+    with pytest.raises(UnreadableManifest, match=r"name the folder of its journal, .*\(--journal.*another output"):
+        tk.detect(photos, tmp_path / "run", session=session)
+    with pytest.raises(UnreadableManifest, match="remove it and run the same again"):
+        tk.detect(photos, tmp_path / "run", journal=journal, session=session)
+    (tmp_path / "run" / "detect.json").unlink()
+    assert tk.detect(photos, tmp_path / "run", journal=journal, session=session, progress=False).requests == 9
+
+
+def test_a_run_that_another_one_has_just_ended_is_not_paid_for_again(local, tmp_path, monkeypatch) -> None:
+    endpoint, door = local
+    session = _own_bucket(endpoint, "twogoon")
+    refs = [f"s3://twogoon/{number}.jpg" for number in range(3)]
+    storage.write(refs[0], picture(0), session=session)
+    detect = functools.partial(tk.detect, refs, tmp_path / "run", session=session, progress=False)
+    assert detect().unsettled == 2
+    for number in (1, 2):
+        storage.write(refs[number], picture(number), session=session)
+    run, journal = sys.modules["toolkit.detect.run"], sys.modules["toolkit.detect.journal"].Journal
+
+    def late(*settings: Any) -> Any:
+        """Opens the journal after another run has gone on and ended."""
+        monkeypatch.setattr(run, "Journal", journal)
+        assert detect().requests == 2
+        return journal(*settings)
+
+    monkeypatch.setattr(run, "Journal", late)
+    begun = len(door.times)
+    with pytest.raises(InvalidArgument, match="another run has just begun there; run the same again once it has ended"):
+        detect()
+    assert len(door.times) - begun == 2
+    assert not list((tmp_path / "run").glob("detect.journal*"))
+    assert (detect().requests, detect().results().n_images) == (0, 3)
+
+
+def test_a_folder_may_be_named_in_several_ways_and_be_moved(local, photos, tmp_path, monkeypatch) -> None:
+    endpoint, door = local
+    session = tk.connect(endpoint)
+    monkeypatch.chdir(tmp_path)
+    _begun(door, 4, "photos", "run", session=session)  # 00 to 03
+    (photos / "00.jpg").unlink()
+    (photos / "01.jpg").write_bytes(picture(50))
+    monkeypatch.chdir("photos")
+    with pytest.warns(UserWarning, match="1 images that were answered"):
+        run = tk.detect(photos, "../run", session=session, progress=False)
+    assert (run.images, run.requests) == (13, 10)  # not about 02 and 03, and not about 00, which is gone
+    there = [str(photos / f"{number:02}.jpg") for number in range(1, 12)]
+    assert run.results().images["source_ref"].tolist() == [*there, "photos/00.jpg"]
+    monkeypatch.chdir(tmp_path)
+    photos.rename(tmp_path / "moved")
+    assert (tmp_path / "run" / "detect.json").is_file()
+    _begun(door, 4, "moved", "other", session=session)
+    monkeypatch.chdir("moved")
+    assert tk.detect(".", "../other", session=session, progress=False).requests == 8
+    assert tk.detect("../moved/", tmp_path / "other", session=session, progress=False).requests == 0
+
+
+def test_other_files_of_the_same_names_are_other_images(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session = tk.connect(endpoint)
+    _begun(door, 4, photos, tmp_path / "run", session=session)
+    (tmp_path / "others").mkdir()
+    for path in photos.iterdir():
+        (tmp_path / "others" / path.name).write_bytes(picture(99))
+    with pytest.raises(InvalidArgument, match="holds a run of other images or settings that has not ended"):
+        tk.detect(tmp_path / "others", tmp_path / "run", session=session, progress=False)
+    assert tk.detect(photos, tmp_path / "run", session=session, progress=False).requests == 9
+
+
 def test_a_denied_output_is_not_taken_for_an_empty_one(local, photos, tmp_path) -> None:
     endpoint, door = local
     session = _own_bucket(endpoint, "denied")
@@ -567,6 +694,20 @@ def test_an_executor_asks_with_its_share_of_the_rate(kind, endpoint: str, photos
         )
     assert (run.images, run.failed, run.requests) == (13, 1, 13)
     assert run.results().images["source_ref"].is_monotonic_increasing
+
+
+def test_a_worker_that_dies_is_said_in_one_sentence(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    _begun(door, 4, photos, tmp_path / "run", session=tk.connect(endpoint))
+    session = functools.partial(tk.connect, endpoint)
+    detect = functools.partial(tk.detect, photos, tmp_path / "run", session=session, tps=40, progress=False)
+    with (
+        concurrent.futures.ProcessPoolExecutor(1, initializer=os._exit, initargs=(1,)) as executor,
+        pytest.raises(JobFailed, match=r"a worker of the executor has died; .* is in the journal: run the same again"),
+    ):
+        detect(executor=executor)
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        assert detect(executor=executor).requests == 9
 
 
 def test_a_line_that_no_request_can_hold_is_that_image_s_error(local, tmp_path) -> None:

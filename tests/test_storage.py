@@ -1,5 +1,6 @@
 import inspect
 import re
+import resource
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -284,6 +285,24 @@ def test_of_several_who_write_something_new_one_succeeds(where: str, endpoint, b
         assert storage.write_new(uri, b"%d" % wrote.index(True), session=session)
     with pytest.raises(NotFound, match="writing"):
         storage.write_new("s3://nobody-has-this/one" if where == "s3" else uri + "/one", b"", session=session)
+
+
+def test_a_full_disk_leaves_nothing_of_what_is_new(tmp_path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # no file may have a byte
+    try:
+        with pytest.raises(NotFound, match=r"writing .*check the path and the space on the disk"):
+            storage.write_new(tmp_path / "new", b"data")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+    assert storage.write_new(tmp_path / "new", b"data")
+
+
+def test_a_folder_is_not_taken_for_nothing(tmp_path) -> None:
+    (tmp_path / "one").mkdir()
+    with pytest.raises(NotFound, match="Is a directory"):
+        storage.read_if_there(tmp_path / "one")
 
 
 def test_an_endpoint_that_knows_no_condition_is_written_to_all_the_same(endpoint, bucket, monkeypatch) -> None:

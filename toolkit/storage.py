@@ -8,7 +8,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -381,7 +381,7 @@ def read_if_there(uri: str | os.PathLike[str], *, session: boto3.Session | None 
     Raises
     ------
     NotFound
-        Access is denied, so that nobody can say whether it is there.
+        Access is denied, so that nobody can say whether it is there; or a folder is.
     Unreachable, RequestRefused
         As `read`.
     """
@@ -390,6 +390,8 @@ def read_if_there(uri: str | os.PathLike[str], *, session: boto3.Session | None 
     except Denied as error:
         raise _unknown(uri) from error
     except NotFound:
+        if not is_s3(uri) and Path(uri).exists():  # a folder, or a disk that fails
+            raise
         return None
 
 
@@ -469,12 +471,23 @@ def write_new(uri: str | os.PathLike[str], data: bytes, *, session: boto3.Sessio
         return True
     try:
         Path(uri).parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError), Path(uri).open("xb") as file:
-            file.write(data)
-            return True
+        return _write_new_file(Path(uri), data)
     except OSError as error:
         raise _unwritten(uri, error) from error
-    return False
+
+
+def _write_new_file(path: Path, data: bytes) -> bool:
+    try:
+        file = path.open("xb")
+    except FileExistsError:
+        return False
+    try:
+        with file:
+            file.write(data)
+    except BaseException:  # such as a full disk: nothing is better than half of it
+        path.unlink()
+        raise
+    return True
 
 
 def _unwritten(uri: str | os.PathLike[str], error: Exception) -> NotFound:

@@ -186,7 +186,7 @@ def find_adapter(name: str, *, session: boto3.Session | None = None) -> Adapter:
     Parameters
     ----------
     name
-        Of its project, which takes the newest version that can be used; or `project/version`.
+        Of its project, which takes the newest version that can be used; or `project/version`, or the version's ARN.
     session
         None is boto3's default.
 
@@ -198,7 +198,7 @@ def find_adapter(name: str, *, session: boto3.Session | None = None) -> Adapter:
     """
     project, _, version = name.partition("/")
     known = list(list_adapters(session))
-    named = [a for a in known if a.name == project and version in ("", a.version)]
+    named = [a for a in known if name == a.arn or (a.name == project and version in ("", a.version))]
     usable = [adapter for adapter in named if adapter.status in USABLE]
     if usable:
         return max(usable, key=lambda adapter: adapter.arn.rpartition("/")[2])  # ends with the time of its making

@@ -162,6 +162,8 @@ def shortfalls(
     ------
     BelowFloor
         The run says nothing at this threshold.
+    InvalidArgument
+        The run analyzed none of the training images.
     """
     found = []
     images = len(training.table) + (0 if testing is None else len(testing.table))
@@ -173,6 +175,10 @@ def shortfalls(
     if base is None:
         found.append(f"the base model's mistakes were not counted, as no run of it was given ({need} on a label)")
         return found
+    if not training.table["source_ref"].isin(base.images["source_ref"]).any():
+        raise InvalidArgument(
+            "the run of the base model (base, --base) analyzed none of the training images; give one that did."
+        )
     for label in training.labels:
         wrong, missed = _mistakes(training, base, label, threshold)
         if wrong < MIN_FALSE_POSITIVES and missed < MIN_FALSE_NEGATIVES:

@@ -1,6 +1,7 @@
 """`modkit adapter …`: the custom moderation models of an account."""
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from toolkit.service.lifecycle import AdapterStatus, mark_adapter
 
 app = typer.Typer(help="Custom moderation models: train, wait, list, evaluate, delete.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name of the adapter (of its project), or name/version.")]
+Name = Annotated[str, typer.Argument(help="Name of the adapter (of its project), name/version, or ARN.")]
 Labels = Annotated[
     list[str] | None,
     typer.Option("--label", help="Level-1 label to train; can be repeated. Default: those that are present."),
@@ -134,7 +135,7 @@ def wait_(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Wait until an adapter is trained: one version (name/version), or the newest of that name."""
+    """Wait until an adapter is trained: one version (name/version, or its ARN), or the newest of that name."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     adapter = max(_named(name, session), key=lambda one: one.arn.rpartition("/")[2])  # ends with the time of its making
     adapter.wait()
@@ -143,7 +144,9 @@ def wait_(
 
 @app.command()
 def evaluate(
-    source: Annotated[str, typer.Argument(help="An adapter's name, or its evaluation: a path or S3 URI (.json).")],
+    source: Annotated[
+        str, typer.Argument(help="An adapter's name or ARN, or its evaluation: a path or S3 URI (.json).")
+    ],
     label: Annotated[str | None, typer.Option(help="One label only.")] = None,
     threshold: Annotated[float | None, typer.Option(min=5, max=100, help="One threshold only (5, 10, …).")] = None,
     html: Annotated[Path | None, typer.Option(help="Also draw it, into this file.", metavar="FILE.html")] = None,
@@ -187,7 +190,7 @@ def delete(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Delete an adapter: one version (name/version), or the project with all its versions. There is no way back."""
+    """Delete an adapter: one version (name/version, or its ARN), or the project with all of them. No way leads back."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     if not yes:
         typer.confirm(f"Delete {name}? There is no way back.", abort=True, err=True)
@@ -224,9 +227,26 @@ def mark(
 def _base(
     base: str, min_confidence: float | None, taxonomy: str | None, threshold: float, session: storage.Session
 ) -> tk.Results:
-    """The base model's run. Raises as `read_run`, and InvalidArgument where its floor is unknown, and matters."""
-    run = read_run(base, min_confidence, taxonomy, session)
-    if run.floor_source == GUESSED and run.min_confidence > threshold:
+    """The base model's run.
+
+    Raises as `read_run`, and InvalidArgument where its floor is unknown, and matters, or is not what the caller says.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as heard:
+            run = read_run(base, min_confidence, taxonomy, session)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"--base {base}: {error}") from error
+    for one in heard:  # here --min-confidence is the adapter's
+        warnings.warn(str(one.message).replace("--min-confidence", "--base-min-confidence"), stacklevel=2)
+    if min_confidence is not None:
+        with warnings.catch_warnings(action="ignore"):  # said already
+            told = read_run(base, None, taxonomy, session)
+        if told.floor_source != GUESSED and told.min_confidence != min_confidence:
+            raise InvalidArgument(
+                f"--base {base}: its MinConfidence was {written(told.min_confidence)}, as its workspace or detect.json "
+                f"tells, and not {written(min_confidence)}; leave --base-min-confidence out."
+            )
+    elif run.floor_source == GUESSED and run.min_confidence > threshold:
         seen = f"nothing below {written(run.min_confidence)}" if run.label_names() else "nothing"
         raise InvalidArgument(
             f"{base}: reported {seen}, and nobody said what its MinConfidence was; say it (--base-min-confidence)."
@@ -250,8 +270,8 @@ def _taken(adapter: tk.Adapter) -> str:
 
 
 def _named(name: str, session: storage.Session) -> list[tk.Adapter]:
-    """The versions of that name, or the one that `name/version` names. Raises NotFound where there is none."""
-    found = [one for one in tk.list_adapters(session) if name in {one.name, f"{one.name}/{one.version}"}]
+    """The versions of that name, or the one that `name/version` or an ARN names. Raises NotFound without any."""
+    found = [one for one in tk.list_adapters(session) if name in {one.name, f"{one.name}/{one.version}", one.arn}]
     if not found:
         raise NotFound(f"{name}: no such adapter in this account and region; `modkit adapter list` shows them.")
     return found

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from toolkit.detect.ask import Outcome
 from toolkit.errors import InvalidArgument, NotFound, ToolkitError
-from toolkit.manifests import LineError
+from toolkit.manifests import LineError, to_line
 
 FILE_NAME: Final = "detect.journal"
 HERE: Final = "."
@@ -19,26 +19,45 @@ HERE: Final = "."
 # that loses its power may lose the last seconds.
 #
 # An outcome stands under its image, not under the image's place in the collection, which may have changed by the time
-# the run goes on; `line` is the place that it has this time.
+# the run goes on; `line` is the place that it has this time, with the source-ref by which it is called this time.
 _SCHEMA: Final = """
 PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
 CREATE TABLE IF NOT EXISTS run (settings TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS place (output TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outcome (
-    image TEXT PRIMARY KEY, source_ref TEXT NOT NULL, result TEXT, error TEXT, final INTEGER NOT NULL
+    image TEXT PRIMARY KEY, name TEXT NOT NULL, source_ref TEXT NOT NULL, result TEXT, error TEXT,
+    final INTEGER NOT NULL
 );
-CREATE TEMP TABLE line (number INTEGER PRIMARY KEY, image TEXT NOT NULL, source_ref TEXT NOT NULL);
+CREATE TEMP TABLE line (number INTEGER PRIMARY KEY, image TEXT NOT NULL, name TEXT NOT NULL, source_ref TEXT NOT NULL);
 CREATE TEMP TABLE left_out (number INTEGER PRIMARY KEY, error TEXT NOT NULL);
 CREATE TEMP VIEW known AS
-    SELECT number, line.source_ref, result, error, final FROM line JOIN outcome USING (image)
-        WHERE number NOT IN (SELECT number FROM left_out)
-    UNION ALL SELECT number, source_ref, NULL, error, 1 FROM line JOIN left_out USING (number);
+    SELECT number, line.source_ref, outcome.source_ref AS asked_as, result, error, final
+        FROM line JOIN outcome USING (image) WHERE number NOT IN (SELECT number FROM left_out)
+    UNION ALL SELECT number, source_ref, NULL, NULL, error, 1 FROM line JOIN left_out USING (number);
 """
 # The old answer about a file that has changed since is left out: the file is still in the collection.
 _ADD_GONE: Final = """
-INSERT INTO line (image, source_ref)
-    SELECT image, source_ref FROM outcome WHERE result NOT NULL AND source_ref NOT IN (SELECT source_ref FROM line)
+INSERT INTO line (image, name, source_ref)
+    SELECT image, name, source_ref FROM outcome WHERE result NOT NULL AND name NOT IN (SELECT name FROM line)
 """
+
+
+class Image(NamedTuple):
+    """One image of a collection, as a journal knows it.
+
+    Attributes
+    ----------
+    identity
+        What tells it from all others, and from an earlier state of itself.
+    name
+        What an earlier state of it has, too.
+    source_ref
+        What it is called this time.
+    """
+
+    identity: str
+    name: str
+    source_ref: str
 
 
 class Journal:
@@ -53,8 +72,7 @@ class Journal:
     output
         Where the run's results go; a journal with outcomes for another place is refused.
     images
-        Of the collection, in order: what tells one from all others and from an earlier state of itself, and its
-        source-ref. A journal with outcomes for none of them is refused.
+        Of the collection, in order. A journal with outcomes for none of them is refused.
 
     Attributes
     ----------
@@ -72,7 +90,7 @@ class Journal:
         It cannot be written, or is not a journal.
     """
 
-    def __init__(self, path: Path, settings: str, output: str, images: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, path: Path, settings: str, output: str, images: Iterable[Image]) -> None:
         self._path = path
         self._lock = threading.Lock()
         try:
@@ -80,7 +98,7 @@ class Journal:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0)
             self._file.executescript(_SCHEMA)
             self._file.execute("BEGIN")
-            self._file.executemany("INSERT INTO line (image, source_ref) VALUES (?, ?)", images)
+            self._file.executemany("INSERT INTO line (image, name, source_ref) VALUES (?, ?, ?)", images)
             self.new = not self._asked("SELECT EXISTS (SELECT 1 FROM outcome)")
             elsewhere = self._elsewhere(output)
             same = not elsewhere and self._is_same(settings)
@@ -117,7 +135,7 @@ class Journal:
         """Whether the outcomes are for these settings, and some of them for these images. Without any, all is open."""
         if self.new:
             return True
-        shared = self._asked("SELECT EXISTS (SELECT 1 FROM line JOIN outcome USING (source_ref))")
+        shared = self._asked("SELECT EXISTS (SELECT 1 FROM line JOIN outcome USING (image))")
         return bool(shared and self._asked("SELECT settings FROM run") == settings)
 
     def _asked(self, question: str) -> Any:
@@ -152,7 +170,7 @@ class Journal:
         """
         error = None if outcome.error is None else _described(outcome.error)
         self._put(
-            "INSERT OR REPLACE INTO outcome SELECT image, source_ref, ?, ?, ? FROM line WHERE number = ?",
+            "INSERT OR REPLACE INTO outcome SELECT image, name, source_ref, ?, ?, ? FROM line WHERE number = ?",
             (outcome.result, error, int(outcome.final), outcome.entry.line),
         )
 
@@ -175,9 +193,11 @@ class Journal:
         return {line for (line,) in self._file.execute("SELECT number FROM known WHERE final")}
 
     def results(self) -> Iterator[str]:
-        """Lines of the results manifest, in the order of the images."""
-        found = self._file.execute("SELECT result FROM known WHERE result NOT NULL ORDER BY number")
-        yield from (text for (text,) in found)
+        """Lines of the results manifest, in the order of the images, which all are called as they are this time."""
+        found = self._file.execute(
+            "SELECT result, source_ref, asked_as FROM known WHERE result NOT NULL ORDER BY number"
+        )
+        yield from (line if now == then else _renamed(line, now) for line, now, then in found)
 
     def errors(self) -> list[LineError]:
         """Images without a result, in order."""
@@ -199,6 +219,10 @@ class Journal:
         self.close()
         for path in self._path.parent.glob(f"{self._path.name}*"):
             path.unlink(missing_ok=True)
+
+
+def _renamed(line: str, source_ref: str) -> str:
+    return to_line(json.loads(line) | {"source-ref": source_ref})
 
 
 def _described(error: LineError) -> str:

@@ -1,37 +1,30 @@
 """A whole collection through DetectModerationLabels."""
 
 import hashlib
-import json
-import platform
-import secrets
-import shutil
 import threading
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
 
 import boto3
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from toolkit import checks, collection, constraints, manifests, storage
+from toolkit import checks, collection, constraints, storage
 from toolkit.collection import Collection, Images
 from toolkit.detect.ask import Entry, Outcome, Settings
 from toolkit.detect.journal import FILE_NAME as JOURNAL_NAME
-from toolkit.detect.journal import HERE, Journal
+from toolkit.detect.journal import Journal
 from toolkit.detect.outcome import DetectRun
+from toolkit.detect.output import Output
 from toolkit.detect.quota import DEFAULT_TPS, account_tps
 from toolkit.detect.work import ask_elsewhere, ask_here
-from toolkit.errors import InvalidArgument, NotFound, ToolkitError
+from toolkit.errors import InvalidArgument
 from toolkit.results import Opener
-
-RUN_NAME: Final = "detect.json"
-DEFAULT_MIN_CONFIDENCE: Final = 50.0
 
 
 def detect(
@@ -95,12 +88,14 @@ def detect(
     ------
     NotFound
         There are no images; or the output cannot be written, or not be read, so that nobody can say what it holds; or
-        the run has ended, and its results were removed.
+        the run has ended, and its results or its summary were removed.
     InvalidArgument
         A setting is out of its range; the output or the journal is another run's, or another one has just begun; or the
         journal of this one is somewhere else.
-    Unreachable, RequestRefused
-        The run cannot go on. What was answered is kept.
+    UnreadableManifest
+        `detect.json` in the output is damaged, or of a newer version.
+    Unreachable, RequestRefused, JobFailed
+        The run cannot go on (JobFailed: a worker of the executor has died). What was answered is kept.
 
     Examples
     --------
@@ -111,54 +106,28 @@ def detect(
     opened = session if session is None or isinstance(session, boto3.Session) else session()
     found = images if isinstance(images, Collection) else collection.collect(images, session=opened)
     path = (Path(journal) if journal is not None else _journal_folder(str(output))) / JOURNAL_NAME
-    run = _Run(str(output), found, settings, path, opened)
-    if (ended := run.ended()) is not None:
+    target = Output(str(output), found, settings, path, opened)
+    if (ended := target.ended()) is not None:
         return ended
-    with Journal(path, run.settings, run.place, run.images()) as kept:
+    ask = (
+        partial(ask_here, session=opened, concurrency=concurrency)
+        if executor is None
+        else partial(ask_elsewhere, session=session, executor=executor, workers=workers, concurrency=concurrency)
+    )
+    with Journal(path, target.settings, target.place, target.images()) as kept:
         if kept.gone:
             warnings.warn(_gone(kept.gone), stacklevel=2)
-        run.begin(kept)
-        done = kept.done()
-        for line, problem in found.problems.items():
-            if line not in done:
-                kept.leave_out(problem)
-                done.add(line)
-        todo = [Entry(line, ref) for line, ref in enumerate(found.refs, start=1) if line not in done]
+        target.begin(kept)
+        todo = _left(found, kept)
         limit = tps if tps is not None else _limit(opened)
         with _tally(kept, len(found) + kept.gone, progress) as tally:
-            if executor is None:
-                ask_here(todo, settings, limit, tally.deliver, session=opened, concurrency=concurrency)
-            else:
-                ask_elsewhere(
-                    todo, settings, limit, tally.deliver, session=session, executor=executor, workers=workers,
-                    concurrency=concurrency,
-                )  # fmt: skip
-        outcome = run.write(kept, tally.requests)
-        if not outcome.unsettled:
+            ask(todo, settings, limit, tally.deliver)
+        run = target.write(kept, tally.requests)
+        if not run.unsettled:
             kept.remove()
             if journal is None and storage.is_s3(str(output)):
-                with suppress(OSError):  # other runs keep theirs beside it
-                    path.parent.rmdir()
-                    path.parent.parent.rmdir()
-    return outcome
-
-
-def floor_beside(results: str, *, session: boto3.Session | None = None) -> float | None:
-    """MinConfidence, percent, of the run that left a results manifest, as `detect.json` beside it tells; None without.
-
-    Parameters
-    ----------
-    results
-        Path or S3 URI of the manifest.
-    session
-        For S3; None is boto3's default.
-    """
-    if not results.endswith(manifests.RESULTS_NAME):
-        return None
-    with suppress(ToolkitError, ValueError, KeyError, TypeError):  # another program's file, or none
-        record = storage.read(results.removesuffix(manifests.RESULTS_NAME) + RUN_NAME, session=session)
-        return float(json.loads(record)["min_confidence"])
-    return None
+                _remove_folder(path.parent)
+    return run
 
 
 def _checked(settings: Settings, tps: float | None, concurrency: int | None, workers: int) -> Settings:
@@ -175,6 +144,19 @@ def _checked(settings: Settings, tps: float | None, concurrency: int | None, wor
     except constraints.ConstraintBroken as error:
         raise InvalidArgument(f"{str(error).rstrip('.')}; check the adapter's ARN (modkit adapter list).") from error
     return settings
+
+
+def _left(found: Collection, journal: Journal) -> list[Entry]:
+    """The images to ask about; those with a problem are left out in the journal."""
+    done = journal.done()
+    for line, problem in found.problems.items():
+        if line not in done:
+            journal.leave_out(problem)
+    return [
+        Entry(line, ref)
+        for line, ref in enumerate(found.refs, start=1)
+        if line not in done and line not in found.problems
+    ]
 
 
 def _limit(session: boto3.Session | None) -> float | None:
@@ -195,176 +177,11 @@ def _journal_folder(output: str) -> Path:
     return Path("modkit-detect", hashlib.sha256(output.rstrip("/").encode()).hexdigest()[:16])
 
 
-# -- what is written --------------------------------------------------------------------------------------------------
-
-
-class _Run:
-    """A collection, what is asked about it, and the place for what comes of it."""
-
-    def __init__(
-        self, output: str, found: Collection, settings: Settings, journal: Path, session: boto3.Session | None
-    ) -> None:
-        self._output = output
-        self._found = found
-        self._floor = DEFAULT_MIN_CONFIDENCE if settings.min_confidence is None else float(settings.min_confidence)
-        self._project_version = settings.project_version
-        self._journal = journal
-        self._session = session
-        self._goes_on = False
-        self.place = _place(output, journal.parent)
-        self.settings = json.dumps([self._floor, self._project_version])
-        self.identity = _identity(self.settings, self.images())
-
-    def images(self) -> Iterator[tuple[str, str]]:
-        """What tells each image from all others, and its source-ref: a file on this machine by its size and time too.
-
-        One that stands there several times is several images.
-        """
-        seen: Counter[str] = Counter()
-        for ref in self._found.refs:
-            seen[ref] += 1
-            stamp = _stamp(ref) if self._found.folder is not None else ""
-            yield f"{ref}\n{stamp}\n{seen[ref]}", ref
-
-    def ended(self) -> DetectRun | None:
-        """The run, if it ended earlier and nothing is left to ask about; None if it has to be run.
-
-        Raises
-        ------
-        InvalidArgument
-            The output holds something else, or the journal of what it holds is somewhere else.
-        NotFound
-            What the output holds cannot be known, or its results were removed.
-        """
-        begun = self._journal.exists()
-        record = storage.join(self._output, RUN_NAME)
-        text = storage.read_if_there(record, session=self._session)
-        if text is None:
-            results = storage.join(self._output, manifests.RESULTS_NAME)
-            if not begun and storage.exists(results, session=self._session):
-                raise self._taken()
-            return None
-        try:
-            known = json.loads(text)
-            if "journal" in known:
-                if begun:
-                    self._goes_on = True
-                    return None
-                raise InvalidArgument(_elsewhere(self._output, known["journal"]["folder"], known["journal"]["host"]))
-            identity, counts = known["identity"], (known["images"], known["failed"], 0, known["unsettled"])
-        except (ValueError, KeyError, TypeError):
-            raise self._taken() from None
-        if identity != self.identity:
-            raise self._taken()
-        outcome = self._outcome(*counts)
-        if not storage.exists(outcome.results_uri, session=self._session):
-            raise NotFound(
-                f"{outcome.results_uri}: is gone, though {RUN_NAME} beside it says that this run has ended; put it "
-                f"back, or remove {record} to ask about all images again."
-            )
-        return outcome
-
-    def _taken(self) -> InvalidArgument:
-        return InvalidArgument(
-            f"{self._output}: holds results of other images or settings; name another output for this run."
-        )
-
-    def begin(self, journal: Journal) -> None:
-        """Says in the output where the journal is, before the first image is paid for. Raises as `storage.write`.
-
-        Raises
-        ------
-        InvalidArgument
-            Another run has begun there since this one looked.
-        """
-        record = self._record(self._outcome(0, 0, 0, 0), begun=True)
-        if self._goes_on:
-            self._put(RUN_NAME, record)
-        elif not storage.write_new(storage.join(self._output, RUN_NAME), record, session=self._session):
-            if journal.new:  # else it would stand for a run that has begun
-                journal.remove()
-            raise InvalidArgument(
-                f"{self._output}: another run has just begun there; run the same again once it has ended, or name "
-                f"another output."
-            )
-
-    def write(self, journal: Journal, requests: int) -> DetectRun:
-        """Summary, results and the run's own record, in this order: results never stand without the summary."""
-        errors = journal.errors()
-        images = len(self._found) + journal.gone
-        self._put(manifests.SUMMARY_NAME, manifests.Summary(images, tuple(errors)).to_json())
-        self._put_lines(manifests.RESULTS_NAME, journal)
-        outcome = self._outcome(images, len(errors), requests, journal.unsettled())
-        self._put(RUN_NAME, self._record(outcome, begun=False))
-        return outcome
-
-    def _outcome(self, images: int, failed: int, requests: int, unsettled: int) -> DetectRun:
-        return DetectRun(
-            self._output, self._floor, self._project_version, images, failed, requests, unsettled,
-            session=self._session,
-        )  # fmt: skip
-
-    def _record(self, run: DetectRun, *, begun: bool) -> bytes:
-        record: dict[str, Any] = {
-            "version": 1, "identity": self.identity, "images": run.images, "failed": run.failed,
-            "unsettled": run.unsettled, "min_confidence": run.min_confidence, "project_version": run.project_version,
-        }  # fmt: skip
-        if begun or run.unsettled:  # it may go on, but only with the journal
-            record["journal"] = {"host": platform.node(), "folder": str(self._journal.parent.resolve())}
-            record["begun"] = secrets.token_hex(8)  # no two runs that begin say the same
-        return (json.dumps(record, indent=2) + "\n").encode()
-
-    def _put(self, name: str, data: bytes) -> None:
-        storage.write(storage.join(self._output, name), data, session=self._session)
-
-    def _put_lines(self, name: str, journal: Journal) -> None:
-        """Line by line, as a collection's results need not fit in memory."""
-        part = journal.folder / f".{name}.part"
-        target = storage.join(self._output, name)
-        try:
-            with part.open("w", encoding="utf-8") as file:
-                file.writelines(journal.results())
-            if storage.is_s3(target):
-                storage.upload_files([(part, target)], session=self._session)
-            else:
-                shutil.move(part, target)
-        except OSError as error:
-            raise NotFound(f"writing {target}: {error.strerror or error}; check the space on the disk.") from error
-        finally:
-            part.unlink(missing_ok=True)
-
-
-def _place(output: str, journal: Path) -> str:
-    """What a journal calls its output."""
-    if storage.is_s3(output):
-        return output.rstrip("/")
-    folder = Path(output).resolve()
-    return HERE if folder == journal.resolve() else str(folder)
-
-
-def _elsewhere(output: str, folder: str, host: str) -> str:
-    return (
-        f"{output}: holds a run that has not ended, and its answers are in the journal in {folder} on {host}; go on "
-        f"there, with --journal {folder} (journal=…), or name another output (if the journal is lost, remove "
-        f"{storage.join(output, RUN_NAME)} to ask about all images again)."
-    )
-
-
-def _identity(settings: str, images: Iterable[tuple[str, str]]) -> str:
-    """What tells one run that has ended from another."""
-    whole = hashlib.sha256(settings.encode())
-    for image, _ in images:
-        whole.update(f"{image}\n".encode())
-    return whole.hexdigest()
-
-
-def _stamp(path: str) -> str:
-    """What changes when a file does; empty where there is none any more."""
-    try:
-        state = Path(path).stat()
-    except OSError:
-        return ""
-    return f"{state.st_size} {state.st_mtime_ns}"
+def _remove_folder(journal: Path) -> None:
+    """Of a journal that nobody chose a folder for; other runs may keep theirs beside it."""
+    with suppress(OSError):
+        journal.rmdir()
+        journal.parent.rmdir()
 
 
 # -- while it runs ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from statistics import fmean
@@ -16,6 +16,7 @@ import boto3
 from toolkit import storage
 from toolkit.detect.ask import Asker, Entry, Outcome, Settings, ask_many
 from toolkit.detect.rate import Learned, Rate
+from toolkit.errors import JobFailed
 from toolkit.results import Opener
 
 _BATCH_SECONDS: Final = 10.0
@@ -168,6 +169,8 @@ def ask_elsewhere(
 
     Raises
     ------
+    JobFailed
+        A worker has died, and the executor with it.
     Exception
         As `ask_many`, or what the executor raises; after what is out has come back.
     """
@@ -194,6 +197,11 @@ def ask_elsewhere(
                 if back.error is not None:
                     raise back.error
                 scheduler.take_back(parts, back)
+    except BrokenExecutor as error:
+        raise JobFailed(
+            "a worker of the executor has died; every answer that had come back is in the journal: run the same again, "
+            "with a new executor, to go on."
+        ) from error
     finally:
         _bring_home(running, deliver)
 

@@ -1,0 +1,224 @@
+"""The place for what comes of a run: which run may have it, and what is written there."""
+
+import hashlib
+import json
+import platform
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import boto3
+
+from toolkit import manifests, storage
+from toolkit.collection import Collection
+from toolkit.detect.ask import Settings
+from toolkit.detect.journal import HERE, Image, Journal
+from toolkit.detect.outcome import DetectRun
+from toolkit.detect.record import FILE_NAME as RECORD_NAME
+from toolkit.detect.record import JournalPlace, Record
+from toolkit.errors import InvalidArgument, NotFound
+
+DEFAULT_MIN_CONFIDENCE: Final = 50.0
+
+
+class Output:
+    """A folder or prefix, with the collection and the settings of the run that is to leave its results there.
+
+    Parameters
+    ----------
+    output
+        Folder, or `s3://bucket/prefix/`.
+    found
+        What is asked about.
+    settings
+        Of every request.
+    journal
+        Path of the journal's file.
+    session
+        For S3; None is boto3's default.
+
+    Attributes
+    ----------
+    place
+        What a journal calls this output.
+    settings
+        What a journal calls the settings.
+    """
+
+    def __init__(
+        self, output: str, found: Collection, settings: Settings, journal: Path, session: boto3.Session | None
+    ) -> None:
+        self._output = output
+        self._found = found
+        self._floor = DEFAULT_MIN_CONFIDENCE if settings.min_confidence is None else float(settings.min_confidence)
+        self._project_version = settings.project_version
+        self._journal = journal
+        self._session = session
+        self._known: bytes | None = None
+        self.place = _place(output, journal.parent)
+        self.settings = json.dumps([self._floor, self._project_version])
+        self._identity = self._identified()
+
+    def images(self) -> Iterator[Image]:
+        """The images, in order. One that stands there several times is several images.
+
+        A file is known by its path in the collection's folder, which may be named in several ways, and be moved, and by
+        its size and time.
+        """
+        folder = self._found.folder
+        seen: Counter[str] = Counter()
+        for ref in self._found.refs:
+            name, stamp = (ref, "") if folder is None else (Path(ref).relative_to(folder).as_posix(), _stamp(ref))
+            seen[name] += 1
+            yield Image(f"{name}\n{stamp}\n{seen[name]}", name, ref)
+
+    def _identified(self) -> str:
+        """What tells this run from others, once it has ended."""
+        whole = hashlib.sha256(self.settings.encode())
+        for image in self.images():
+            whole.update(f"{image.identity}\n".encode())
+        return whole.hexdigest()
+
+    def ended(self) -> DetectRun | None:
+        """The run, if it ended earlier and nothing is left to ask about; None if it has to be run.
+
+        Raises
+        ------
+        InvalidArgument
+            The output holds something else, or the journal of what it holds is somewhere else.
+        NotFound
+            What the output holds cannot be known, or some of it was removed.
+        UnreadableManifest
+            `detect.json` there is damaged, or of a newer version.
+        """
+        begun = self._journal.exists()
+        self._known = storage.read_if_there(self._in(RECORD_NAME), session=self._session)
+        if self._known is None:
+            if not begun and storage.exists(self._in(manifests.RESULTS_NAME), session=self._session):
+                raise self._taken()
+            return None
+        record = Record.parse(self._known, self._in(RECORD_NAME), self._mending(begun))
+        if record.journal is not None:
+            if begun or self._journal.exists():  # by now
+                return None
+            raise self._elsewhere(record.journal)
+        if record.identity != self._identity:
+            raise self._taken()
+        self._require_files()
+        return self._outcome(record.images, record.failed, 0, record.unsettled)
+
+    def _require_files(self) -> None:
+        """Raises NotFound if somebody removed some of what the run left."""
+        uris = [self._in(name) for name in (manifests.RESULTS_NAME, manifests.SUMMARY_NAME)]
+        there = [uri for uri in uris if storage.exists(uri, session=self._session)]
+        for uri in uris:
+            if uri not in there:
+                rest = " and ".join([self._in(RECORD_NAME), *there])
+                raise NotFound(
+                    f"{uri}: is gone, though {RECORD_NAME} beside it says that this run has ended; put it back, or "
+                    f"remove {rest} to ask about all images again."
+                )
+
+    def begin(self, journal: Journal) -> None:
+        """Says where the journal is, before the first image is paid for. Raises as `storage.write`.
+
+        Raises
+        ------
+        InvalidArgument
+            Another run has begun or ended there since this one looked.
+        """
+        uri, record = self._in(RECORD_NAME), self._record(self._outcome(0, 0, 0, 0), begun=True)
+        if self._known is None:
+            unchanged = storage.write_new(uri, record, session=self._session)
+        elif unchanged := storage.read_if_there(uri, session=self._session) == self._known:
+            storage.write(uri, record, session=self._session)
+        if not unchanged:
+            if journal.new:  # else it would stand for a run that has begun
+                journal.remove()
+            raise InvalidArgument(
+                f"{self._output}: another run has just begun there; run the same again once it has ended, or name "
+                f"another output."
+            )
+
+    def write(self, journal: Journal, requests: int) -> DetectRun:
+        """Summary, results and the run's own record, in this order: results never stand without the summary."""
+        errors = journal.errors()
+        images = len(self._found) + journal.gone
+        summary = manifests.Summary(images, tuple(errors)).to_json()
+        storage.write(self._in(manifests.SUMMARY_NAME), summary, session=self._session)
+        self._write_results(journal)
+        outcome = self._outcome(images, len(errors), requests, journal.unsettled())
+        storage.write(self._in(RECORD_NAME), self._record(outcome, begun=False), session=self._session)
+        return outcome
+
+    def _write_results(self, journal: Journal) -> None:
+        """Line by line, as a collection's results need not fit in memory."""
+        part = journal.folder / f".{manifests.RESULTS_NAME}.part"
+        target = self._in(manifests.RESULTS_NAME)
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                file.writelines(journal.results())
+            if storage.is_s3(target):
+                storage.upload_files([(part, target)], session=self._session)
+            else:
+                shutil.move(part, target)
+        except OSError as error:
+            raise NotFound(f"writing {target}: {error.strerror or error}; check the space on the disk.") from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _in(self, name: str) -> str:
+        return storage.join(self._output, name)
+
+    def _outcome(self, images: int, failed: int, requests: int, unsettled: int) -> DetectRun:
+        return DetectRun(
+            self._output, self._floor, self._project_version, images, failed, requests, unsettled,
+            session=self._session,
+        )  # fmt: skip
+
+    def _record(self, run: DetectRun, *, begun: bool) -> bytes:
+        here = JournalPlace(platform.node(), str(self._journal.parent.resolve()))
+        return Record(
+            self._identity, run.images, run.failed, run.unsettled, run.min_confidence, run.project_version,
+            here if begun or run.unsettled else None,  # it may go on, but only with the journal
+        ).to_json()  # fmt: skip
+
+    def _taken(self) -> InvalidArgument:
+        return InvalidArgument(
+            f"{self._output}: holds results of other images or settings; name another output for this run."
+        )
+
+    def _elsewhere(self, journal: JournalPlace) -> InvalidArgument:
+        return InvalidArgument(
+            f"{self._output}: holds a run that has not ended, and its answers are in the journal in {journal.folder} "
+            f"on {journal.host}; go on there, with --journal {journal.folder} (journal=…), or name another output (if "
+            f"the journal is lost, remove {self._in(RECORD_NAME)} to ask about all images again)."
+        )
+
+    def _mending(self, begun: bool) -> str:
+        """What to do about a damaged record."""
+        if begun:
+            return f"remove it and run the same again: what was answered is kept in {self._journal}"
+        return (
+            f"if its run has not ended, name the folder of its journal, which is not in {self._journal.parent} "
+            f"(--journal, journal=…), else name another output"
+        )
+
+
+def _place(output: str, journal: Path) -> str:
+    """What a journal calls its output."""
+    if storage.is_s3(output):
+        return output.rstrip("/")
+    folder = Path(output).resolve()
+    return HERE if folder == journal.resolve() else str(folder)
+
+
+def _stamp(path: str) -> str:
+    """What changes when a file does; empty where there is none any more."""
+    try:
+        state = Path(path).stat()
+    except OSError:
+        return ""
+    return f"{state.st_size} {state.st_mtime_ns}"
