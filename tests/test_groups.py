@@ -22,6 +22,7 @@ from toolkit.errors import InvalidArgument, JobFailed, NotFound, RequestRefused,
 from toolkit.prices import Prices, Tier
 from toolkit.service import LocalService
 from toolkit.service.limits import Limits
+from toolkit.storage import objects
 
 
 @pytest.fixture
@@ -310,7 +311,7 @@ def test_a_group_that_may_not_be_read_is_not_overwritten(client, bucket, refs, m
         raise storage.Denied(f"reading {uri}: access denied.")
 
     written: list[str] = []
-    monkeypatch.setattr(storage, "read", denied)
+    monkeypatch.setattr(objects, "read", denied)
     monkeypatch.setattr(storage, "write", lambda uri, *_, **__: written.append(uri))
     with pytest.raises(NotFound, match="cannot be known"):
         client.analyze(refs, f"s3://{bucket}/denied/")

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 import toolkit as tk
 from toolkit import storage
 from toolkit.cli.main import app
+from toolkit.storage import uploads
 
 ACTIONS = {
     "s3": {
@@ -67,13 +68,13 @@ def called(monkeypatch) -> set[str]:
     """The actions that are called from here on, and those that an upload would call on a bad day."""
     seen: set[str] = set()
     call = BaseClient._make_api_call
-    manager = storage.create_transfer_manager
+    manager = uploads.create_transfer_manager
 
-    def uploads(*arguments):
+    def uploading(*arguments):
         seen.update(_uploading())
         return manager(*arguments)
 
-    monkeypatch.setattr(storage, "create_transfer_manager", uploads)
+    monkeypatch.setattr(uploads, "create_transfer_manager", uploading)
 
     def recorded(client, operation, parameters):
         seen.add(_action(client.meta.service_model.service_name, operation))
