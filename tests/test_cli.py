@@ -72,16 +72,36 @@ def test_the_floor_of_a_saved_run_is_known_to_its_workspace(run, make) -> None:
     assert (answer["min_confidence"], answer["floor_source"]) == (90, "smallest confidence seen")
 
 
-def test_the_floor_of_several_runs_is_what_each_of_them_tells(make, tmp_path) -> None:
-    for part in ("one", "two"):
-        (tmp_path / "runs" / part).mkdir(parents=True)
-        make.write([result_line(0, {"Gambling": 70})], "x.jsonl").rename(tmp_path / "runs" / part / "results.jsonl")
-        (tmp_path / "runs" / part / "detect.json").write_text('{"version": 1, "min_confidence": 20.0}')
-    summary = json.loads(modkit("summary", tmp_path / "runs", "--json").stdout)
+def test_the_floor_of_several_runs_is_what_all_of_them_tell(make, tmp_path) -> None:
+    runs = {part: tmp_path / "runs" / part for part in ("one", "two")}
+    for number, folder in enumerate(runs.values()):
+        folder.mkdir(parents=True)
+        lines = [
+            result_line(n, {"Gambling": 70 + 25 * number + n / 1000}) for n in range(number * 500, number * 500 + 500)
+        ]
+        make.write(lines, "x.jsonl").rename(folder / "results.jsonl")
+        (folder / "detect.json").write_text('{"version": 1, "min_confidence": 20.0}')
+    done = modkit("summary", tmp_path / "runs", "--json")
+    summary = json.loads(done.stdout)
     assert (summary["min_confidence"], summary["floor_source"]) == (20, "job")
-    (tmp_path / "runs" / "two" / "detect.json").write_text('{"version": 1, "min_confidence": 30.0}')
+    assert "different MinConfidence" not in done.stderr  # though the second seems to have another floor
+    contradicted = modkit("summary", tmp_path / "runs", "--min-confidence", 30)
+    assert "its MinConfidence was 20, as its workspace or detect.json tells, and not 30" in one_sentence(contradicted)
+    (runs["two"] / "detect.json").write_text('{"version": 1, "min_confidence": 80.0}')
+    assert "one says nothing below 80 and another goes down to 20" in one_sentence(modkit("summary", tmp_path / "runs"))
+    (runs["one"] / "detect.json").unlink()
+    apart = modkit("summary", tmp_path / "runs")
+    assert apart.returncode == 2
+    assert "nothing below 80 and another goes down to 70" in apart.stderr
+    (runs["two"] / "detect.json").write_text('{"version": 1, "min_confidence": -5}')
     summary = json.loads(modkit("summary", tmp_path / "runs", "--json").stdout)
     assert (summary["min_confidence"], summary["floor_source"]) == (70, "smallest confidence seen")
+
+
+def test_a_saved_run_has_one_floor_however_it_is_named(run) -> None:
+    tk.Workspace(run, {"base": tk.Run("results.jsonl", 20.0)}, "truth.csv").save()
+    for name in (run / "results.jsonl", run, f"{run}/*.jsonl"):
+        assert json.loads(modkit("summary", name, "--json").stdout)["min_confidence"] == 20
 
 
 def test_summary_says_that_failures_are_unknown_where_no_summary_is(run) -> None:
@@ -166,7 +186,7 @@ def test_drift_says_what_the_library_says(run, make) -> None:
     command = ("drift", run / "results.jsonl", later, "--policy", run / "p.json", "--min-confidence", 50)
     answer = json.loads(modkit(*command, "--json").stdout)
     (row,) = answer["labels"]
-    assert (row["before"], row["after"], row["shift"], row["ks"]) == (4 / 6, 1, "unclear", 1)  # of six images
+    assert (row["before"], row["after"], row["shift"], row["ks"]) == (4 / 6, 1, "large", 1)
     assert (answer["decisions"]["allow"]["block"], len(answer["flips"])) == (4, 4)
     assert "4 images would be decided differently" in modkit(*command).stdout
 

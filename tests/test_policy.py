@@ -80,7 +80,9 @@ def test_a_policy_that_was_changed_after_it_was_saved_is_refused(tmp_path, befor
         tk.Policy.load(tmp_path / "p.json")
 
 
-@pytest.mark.parametrize("value", [pd.Timestamp(0), Path("a"), np.int64(3), {1, 2}, {(1, 2): 3}, "\ud800"])
+@pytest.mark.parametrize(
+    "value", [pd.Timestamp(0), Path("a"), np.int64(3), {1, 2}, {(1, 2): 3}, "\ud800", float("nan")]
+)
 def test_a_provenance_that_json_cannot_hold_is_refused(tmp_path, value: object) -> None:
     with pytest.raises(InvalidPolicy, match="not written, as the provenance holds something that JSON cannot"):
         tk.Policy({}, {"why": [value]}).save(tmp_path / "p.json")
@@ -181,6 +183,11 @@ def test_a_policy_knows_where_it_comes_from(make, tmp_path) -> None:
     assert told["truth"] == {"source": "two.csv", "images": 400, "judgements": 800}
     assert told["objectives"][0]["objective"] == "f1"
     assert datetime.fromisoformat(told["chosen"]) <= datetime.now(UTC)
+    assert "confidence_level" not in told
+    both = dict.fromkeys(("Gambling", "Alcohol"), "precision>=0.1")
+    told = tk.choose_policy(results, truth, both, confidence_level=0.9).policy.provenance
+    assert told["confidence_level"] == 0.9
+    assert [each["confidence_level"] for each in told["objectives"]] == [pytest.approx(0.95)] * 2
 
 
 def test_a_policy_file_that_is_not_there_is_said_so(tmp_path) -> None:

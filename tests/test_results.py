@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import multiprocessing
+import os
 import re
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -662,3 +663,27 @@ def test_a_last_line_that_ends_in_blanks_is_not_lost(make) -> None:
     lines = path.read_text().rstrip("\n")
     path.write_text(lines + " " * (16 * 1024**2 - len(lines)))  # as long as the buffer of the scan
     assert tk.read_results(path).n_images == 3
+
+
+@pytest.mark.parametrize("byte", ["x", "{", "1", "\0"])
+def test_a_file_of_one_byte_is_no_empty_run(make, byte: str) -> None:
+    with pytest.raises(UnreadableManifest, match="1 of 1 lines cannot be read"):
+        tk.read_results(make.write([byte], "one.jsonl"))
+
+
+def test_what_is_no_file_is_said(make) -> None:
+    os.mkfifo(make.folder / "pipe")
+    with pytest.raises(InvalidArgument, match="a pipe or a device; save what it gives in a file"):
+        tk.read_results(make.folder / "pipe")
+    for several in ([object()], [1.5]):
+        with pytest.raises(InvalidArgument, match="no path or URI; name manifests, or read a job alone"):
+            tk.read_results(several)
+    with pytest.raises(InvalidArgument, match="no path or URI"):
+        tk.summarize(object())
+
+
+def test_a_damaged_summary_can_be_done_without(make) -> None:
+    make.write([result_line(0, {"Gambling": 70})])
+    (make.folder / manifests.SUMMARY_NAME).write_text("{}")
+    with pytest.raises(UnreadableManifest, match=r"or damaged; fetch the job's manifest-summary\.json again"):
+        tk.read_results(make.folder / "results.jsonl", min_confidence=50)

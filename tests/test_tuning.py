@@ -337,12 +337,10 @@ def test_a_reason_says_that_labels_will_not_help_only_where_the_best_rate_surely
         assert not any(reached(bound, each) for each in rates)
         assert not reached(bound, best)
         assert best == pytest.approx(rates.max() if bound.at_least else rates.min(), abs=0.001)
-        row = curve.table.iloc[int(rates.argmax() if bound.at_least else rates.argmin())]
-        assert not reached(bound, row[f"{rate}_{'high' if bound.at_least else 'low'}"])
+        assert not any(reached(bound, end) for end in curve.table[f"{rate}_{'high' if bound.at_least else 'low'}"])
     elif "label more images to see" in reason:
         assert not any(reached(bound, each) for each in rates)
-        low, high = map(float, re.search(r"may be (\S+) to (\S+);", reason).groups())
-        assert low - 0.001 <= limit <= high + 0.001
+        assert reached(bound, float(re.search(r"may be (\S+) at", reason)[1]) + (0.001 if bound.at_least else -0.001))
     elif "at best" in reason:  # it reaches the limit, and no more
         assert "too near to it" in reason
         assert any(reached(bound, each) for each in rates)
@@ -367,8 +365,14 @@ def test_one_sure_answer_that_is_right_is_not_called_hopeless() -> None:
     assert "precision is 0.800 at best on this sample, too near to it" in level.reason
     below = tk.curve_of_scores("A", [80.0] * 2500, [True] * 1999 + [False] * 501)
     promised = tk.choose_threshold(below, "precision>=0.8", confidence_level=0.95)
-    assert "precision is 0.7996 at best on this sample, and may be 0.783 to 0.815; label more" in promised.reason
+    assert "precision is 0.7996 at best on this sample, and may be 0.815 at 80; label more images" in promised.reason
     assert "the nearest is precision 0.7996 at 80" in tk.choose_threshold(below, "precision>=0.8").reason
     hopeless = tk.curve_of_scores("A", [80.0] * 2500, [True] * 1900 + [False] * 600)
     promised = tk.choose_threshold(hopeless, "precision>=0.8", confidence_level=0.95)
     assert "precision is 0.760 at best on this sample; more labels will not help." in promised.reason
+    # The one surest image is wrong: nothing is known yet of what lies as high.
+    scores, there = [95.0] + [80.0] * 100 + [np.nan] * 50, [False] + [True] * 60 + [False] * 40 + [False] * 50
+    for level in (0.01, 0.95):
+        unknown = tk.curve_of_scores("A", scores, there, confidence_level=level)
+        promised = tk.choose_threshold(unknown, "precision>=0.9", confidence_level=0.95)
+        assert "precision is 0.594 at best on this sample, and may be 0.975 at 95; label more" in promised.reason

@@ -27,9 +27,9 @@ class Drift:
     ----------
     labels
         One row a label, the largest shift first: `label`, `before` and `after` (share of the images with the label,
-        0–1), `psi` (population stability index), `chance` (which one in twenty exceeds where nothing shifted),
-        `shift` (none below 0.1, unclear below `chance`, moderate below 0.25, else large), `ks` (Kolmogorov–Smirnov
-        statistic, 0–1) and its `p_value`.
+        0–1), `psi` (population stability index), `shift` (none below 0.1; else unclear where `p_value` is 0.05 or more,
+        as in small runs chance alone makes a large index; else moderate below 0.25, and large), `ks`
+        (Kolmogorov–Smirnov statistic, 0–1) and its `p_value`.
     decisions
         Images by decision before (rows) and after (columns), of those in both runs; None without a policy.
     flips
@@ -79,9 +79,7 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     Notes
     -----
     The index [1]_ is the sum over the bins of (a - b) ln(a / b), where b and a are the shares of the images in a bin
-    before and after; half an image is added to each bin, so that an empty one does not make it infinite. Without a
-    shift it is about (1 / n + 1 / m) times a chi-squared variable, of one degree of freedom less than there are bins,
-    where n and m are the numbers of images: in runs of a hundred it mostly exceeds 0.1 by chance. The
+    before and after; half an image is added to each bin, so that an empty one does not make it infinite. The
     Kolmogorov–Smirnov test is the two-sample one with its asymptotic p-value; images on which the label was not
     reported are tied below the floor, which makes the p-value an upper bound. One of twenty labels has a p-value below
     0.05 by chance.
@@ -90,6 +88,7 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     ----------
     .. [1] B. Yurdakul (2018). Statistical Properties of Population Stability Index. Western Michigan University.
     """
+    checks.whole("bins", bins)
     checks.within("bins", bins, 2, 100)
     if not (before.n_images and after.n_images):
         raise InvalidArgument("one of the two runs has no images; compare runs that have some.")
@@ -102,13 +101,13 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     floor = max(before.min_confidence, after.min_confidence)
     labels = dict.fromkeys([*before.label_names(), *after.label_names()])
     table = pd.DataFrame(
-        [_shift(label, before, after, floor, int(bins)) for label in labels],
-        columns=["label", "before", "after", "psi", "chance", "ks", "p_value"],
+        [_shift(label, before, after, floor, bins) for label in labels],
+        columns=["label", "before", "after", "psi", "ks", "p_value"],
     )
     psi = table["psi"]
-    below = [psi < _MODERATE, psi < table["chance"], psi < _LARGE]
-    reading = np.select(below, ["none", "unclear", "moderate"], "large")
-    table.insert(5, "shift", reading)
+    readings = [psi < _MODERATE, table["p_value"] >= _BY_CHANCE, psi < _LARGE]
+    reading = np.select(readings, ["none", "unclear", "moderate"], "large")
+    table.insert(4, "shift", reading)
     table = table.sort_values(["psi", "label"], ascending=[False, True], ignore_index=True)
     decisions, flips = (None, None) if policy is None else _decided(before, after, policy)
     return Drift(table, decisions, flips, floor)
@@ -116,19 +115,16 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
 
 def _shift(
     label: str, before: Counted, after: Counted, floor: float, bins: int
-) -> tuple[str, float, float, float, float, float, float]:
+) -> tuple[str, float, float, float, float, float]:
     histograms = [run.histogram(label) for run in (before, after)]
     histograms = [each[each.index >= np.float32(floor)] for each in histograms]
     totals = [before.n_images, after.n_images]
     one, two = (float(each.sum()) / total for each, total in zip(histograms, totals, strict=True))
     ks = _ks(histograms, totals)
-    return label, one, two, *_psi(histograms, totals, bins), ks, _p_value(ks, totals)
+    return label, one, two, _psi(histograms, totals, bins), ks, _p_value(ks, totals)
 
 
-def _psi(histograms: list[pd.Series], totals: list[int], bins: int) -> tuple[float, float]:
-    """The index, and what it exceeds with probability `_BY_CHANCE` where there is no shift."""
-    from scipy.stats import chi2  # loads slowly, and few who import the toolkit compare runs
-
+def _psi(histograms: list[pd.Series], totals: list[int], bins: int) -> float:
     edges = _edges(histograms, totals, bins)
     shares = []
     for histogram, total in zip(histograms, totals, strict=True):
@@ -136,8 +132,7 @@ def _psi(histograms: list[pd.Series], totals: list[int], bins: int) -> tuple[flo
         reported: Floats = np.bincount(place, histogram.to_numpy(float), minlength=len(edges) + 1).astype(float)
         counts = np.append(reported, total - reported.sum()) + 0.5
         shares.append(counts / counts.sum())
-    index = np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0]))
-    return float(index), float(chi2.isf(_BY_CHANCE, len(shares[0]) - 1) * (1 / totals[0] + 1 / totals[1]))
+    return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
 
 
 def _edges(histograms: list[pd.Series], totals: list[int], bins: int) -> NDArray[np.float32]:
@@ -180,7 +175,7 @@ def _ks(histograms: list[pd.Series], totals: list[int]) -> float:
 
 
 def _p_value(ks: float, totals: list[int]) -> float:
-    from scipy.stats import kstwo
+    from scipy.stats import kstwo  # loads slowly, and few who import the toolkit compare runs
 
     return float(kstwo.sf(ks, max(1, round(totals[0] * totals[1] / sum(totals)))))
 

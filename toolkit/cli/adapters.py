@@ -11,7 +11,8 @@ from rich.text import Text
 import toolkit as tk
 from toolkit import manifests, storage
 from toolkit.cli import output
-from toolkit.cli.options import Endpoint, Json, Profile, Region, Taxonomy, TruthFile, read_run
+from toolkit.cli.options import Endpoint, Json, Profile, Region, Taxonomy, TruthFile
+from toolkit.cli.runs import read_run
 from toolkit.confidence import written
 from toolkit.errors import InvalidArgument, NotFound
 from toolkit.report import write_figures
@@ -227,29 +228,19 @@ def mark(
 def _base(
     base: str, min_confidence: float | None, taxonomy: str | None, threshold: float, session: storage.Session
 ) -> tk.Results:
-    """The base model's run.
-
-    Raises as `read_run`, and InvalidArgument where its floor is unknown, and matters, or is not what the caller says.
-    """
+    """The base model's run. Raises as `read_run`, and InvalidArgument where its floor is unknown, and matters."""
+    option = "--base-min-confidence"
     try:
         with warnings.catch_warnings(record=True) as heard:
-            run = read_run(base, min_confidence, taxonomy, session)
+            run = read_run(base, min_confidence, taxonomy, session, option)
     except InvalidArgument as error:
         raise InvalidArgument(f"--base {base}: {error}") from error
     for one in heard:  # here --min-confidence is the adapter's
-        warnings.warn(str(one.message).replace("--min-confidence", "--base-min-confidence"), stacklevel=2)
-    if min_confidence is not None:
-        with warnings.catch_warnings(action="ignore"):  # said already
-            told = read_run(base, None, taxonomy, session)
-        if told.floor_source != GUESSED and told.min_confidence != min_confidence:
-            raise InvalidArgument(
-                f"--base {base}: its MinConfidence was {written(told.min_confidence)}, as its workspace or detect.json "
-                f"tells, and not {written(min_confidence)}; leave --base-min-confidence out."
-            )
-    elif run.floor_source == GUESSED and run.min_confidence > threshold:
+        warnings.warn(str(one.message).replace("--min-confidence", option), stacklevel=2)
+    if run.floor_source == GUESSED and run.min_confidence > threshold:
         seen = f"nothing below {written(run.min_confidence)}" if run.label_names() else "nothing"
         raise InvalidArgument(
-            f"{base}: reported {seen}, and nobody said what its MinConfidence was; say it (--base-min-confidence)."
+            f"{base}: reported {seen}, and nobody said what its MinConfidence was; say it ({option})."
         )
     return run
 

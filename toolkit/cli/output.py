@@ -221,10 +221,10 @@ def show_comparison(console: Console, found: Comparison) -> None:
 
 def show_drift(console: Console, found: Drift) -> None:
     """Label by label, the largest shift first; then what a policy would decide differently."""
-    columns = ["label", "before", "after", "stability index", "by chance", "shift", "KS", "p"]
+    columns = ["label", "before", "after", "stability index", "shift", "KS", "p"]
     rows = [
-        [row["label"], f"{row['before']:.2%}", f"{row['after']:.2%}", f"{row['psi']:.3f}",
-         f"{row['chance']:.3f}", row["shift"], f"{row['ks']:.3f}", f"{row['p_value']:.3g}"]
+        [row["label"], f"{row['before']:.2%}", f"{row['after']:.2%}", f"{row['psi']:.3f}", row["shift"],
+         f"{row['ks']:.3f}", f"{row['p_value']:.3g}"]
         for row in found.labels.to_dict("records")
     ]  # fmt: skip
     title = f"From one run to the next, from {written(found.min_confidence)} up"

@@ -20,9 +20,8 @@ from toolkit.cli.options import (
     ResultsFile,
     Taxonomy,
     TruthFile,
-    evidence,
-    read_run,
 )
+from toolkit.cli.runs import evidence, read_run
 from toolkit.confidence import written
 from toolkit.errors import InvalidPolicy
 from toolkit.policy import decisions_of

@@ -17,10 +17,8 @@ from toolkit.cli.options import (
     ResultsFile,
     Taxonomy,
     TruthFile,
-    evidence,
-    in_taxonomy,
-    read_run,
 )
+from toolkit.cli.runs import evidence, in_taxonomy, read_run
 from toolkit.errors import InvalidPolicy, InvalidSample, NotLabelled
 from toolkit.policy import policy_of
 

@@ -68,7 +68,7 @@ def threshold_curve(
     .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
     .. [2] M. P. Fay (1999). Communications in Statistics – Theory and Methods 28(9), 2141–2160.
     """
-    label = label if isinstance(label, str) else list(label)
+    label = label if isinstance(label, str) else list(dict.fromkeys(label))
     known, present = truth.matched(label, results.images["source_ref"])
     judged = truth.of(label).index
     name = label if isinstance(label, str) else " or ".join(label)

@@ -111,5 +111,6 @@ def floor_beside(results: str, *, session: boto3.Session | None = None) -> float
     # Another program's file, a newer toolkit's, or none.
     with suppress(ToolkitError, ValueError, KeyError, TypeError):
         known = json.loads(storage.read(results.removesuffix(manifests.RESULTS_NAME) + FILE_NAME, session=session))
-        return float(known["min_confidence"]) if known["version"] == VERSION else None
+        floor = float(known["min_confidence"])
+        return floor if known["version"] == VERSION and 0 <= floor <= 100 else None
     return None

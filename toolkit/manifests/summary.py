@@ -118,5 +118,6 @@ def parse_summary(raw: bytes | str, name: str = "summary") -> Summary:
         return Summary(total, errors + (_UNNAMED,) * max(0, invalid - len(errors)))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UnreadableManifest(
-            f"{name}: not the summary of a media analysis job; point at the job's {SUMMARY_NAME}."
+            f"{name}: not the summary of a media analysis job, or damaged; fetch the job's {SUMMARY_NAME} again, or "
+            f"remove it (which images failed is not known then)."
         ) from error

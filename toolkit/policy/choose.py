@@ -119,10 +119,12 @@ def choose_policy(
         (label, band): choose_threshold(curves[label], objective, confidence_level=each)
         for (label, band), objective in wanted.items()
     }
-    return PolicyChoice(policy_of(choices, results, truth), choices, confidence_level)
+    return PolicyChoice(policy_of(choices, results, truth, confidence_level), choices, confidence_level)
 
 
-def policy_of(choices: Mapping[tuple[str, str], Choice], results: Results, truth: Truth) -> Policy:
+def policy_of(
+    choices: Mapping[tuple[str, str], Choice], results: Results, truth: Truth, confidence_level: float | None = None
+) -> Policy:
     """The policy that thresholds make, with where they come from.
 
     Parameters
@@ -131,10 +133,15 @@ def policy_of(choices: Mapping[tuple[str, str], Choice], results: Results, truth
         (label, band) to what was chosen; band is block or review.
     results, truth
         What they were chosen on.
+    confidence_level
+        With which probability all of them hold on new data at once; None where that is not promised.
     """
     rules = {label: _rule(label, choices) for label, _ in choices}
     found = {label: rule for label, rule in rules.items() if rule is not None}
-    return Policy(found, _provenance(results, truth, choices))
+    provenance = _provenance(results, truth, choices)
+    return Policy(
+        found, provenance if confidence_level is None else provenance | {"confidence_level": confidence_level}
+    )
 
 
 def _wanted(objectives: Objectives, truth: Truth) -> dict[tuple[str, str], str]:

@@ -1,7 +1,15 @@
 """What a model said about a collection of images."""
 
 from toolkit.results.adapter import read_adapter_output
-from toolkit.results.reading import MISSING_LINE, HasResults, Opener, list_manifests, read_results
+from toolkit.results.reading import (
+    MISSING_LINE,
+    FloorsDiffer,
+    HasResults,
+    Opener,
+    list_manifests,
+    read_results,
+    smallest,
+)
 from toolkit.results.scan import UNREADABLE_LINE
 from toolkit.results.table import GUESSED, NO_SUMMARY, Counted, Results, histogram_of
 
@@ -11,6 +19,7 @@ __all__ = [
     "NO_SUMMARY",
     "UNREADABLE_LINE",
     "Counted",
+    "FloorsDiffer",
     "HasResults",
     "Opener",
     "Results",
@@ -18,4 +27,5 @@ __all__ = [
     "list_manifests",
     "read_adapter_output",
     "read_results",
+    "smallest",
 ]

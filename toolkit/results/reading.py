@@ -11,13 +11,13 @@ from fnmatch import fnmatchcase
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import duckdb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import union_categoricals
+from pandas.api.types import is_list_like, union_categoricals
 
 from toolkit import checks, manifests, parallel, storage
 from toolkit.confidence import written
@@ -43,6 +43,10 @@ MISSING_LINE: Final = "MISSING_LINE"
 _MISSING: Final = "the summary counts one more analyzed line than there are; the results may be cut off."
 
 
+class FloorsDiffer(UserWarning):
+    """One floor was guessed for manifests that seem to have different ones."""
+
+
 @runtime_checkable
 class HasResults(Protocol):
     """A job, a group of jobs, a run: whatever can hand over its own results."""
@@ -65,11 +69,11 @@ def read_results(
     source
         A results manifest, as a path or S3 URI (`.jsonl` or `.jsonl.gz`); a glob of them (`out/*/results.jsonl`; in S3
         `*` also matches `/`); a folder or an `s3://bucket/prefix/`, of which every `results.jsonl` (or `.jsonl.gz`) is
-        read, however deep; several of all these; or a job. A file may also hold responses of DetectModerationLabels,
-        one a line; those that do not name their image in `source-ref` are called after their line in the file. Of an
-        adapter output manifest, this reads what the adapter said (see `read_adapter_output`). The summary that stands
-        beside a manifest is read too; where there is none, or none that may be read, it is not known which images
-        failed, and `errors_known` is False.
+        read, however deep (but not behind links to other folders); several of all these; or a job. A file may also hold
+        responses of DetectModerationLabels, one a line; those that do not name their image in `source-ref` are called
+        after their line in the file. Of an adapter output manifest, this reads what the adapter said (see
+        `read_adapter_output`). The summary that stands beside a manifest is read too; where there is none, or none that
+        may be read, it is not known which images failed, and `errors_known` is False.
     min_confidence
         The floor of the run in percent, 0–100. A job knows its own. For bare files, None takes the smallest
         confidence seen, and the result says so. It says what the job was, and leaves nothing out: a file with
@@ -98,8 +102,8 @@ def read_results(
 
     Warns
     -----
-    UserWarning
-        Nobody said a floor, and the manifests seem to have different ones.
+    FloorsDiffer
+        Nobody said a floor, and the manifests seem to have different ones; a UserWarning.
     """
     if min_confidence is not None:
         checks.within("min_confidence", min_confidence, 0, 100)
@@ -145,7 +149,11 @@ def list_manifests(source: Source | Sequence[Source], *, session: Opener | None 
         same images, which would count twice. Both are read where each is named.
     Unreachable, RequestRefused
     """
-    sources: list[Source] = [source] if isinstance(source, (str, PathLike)) else list(source)
+    alone = isinstance(source, (str, PathLike)) or not is_list_like(source)
+    sources: Sequence[Any] = [source] if alone else list(source)  # type: ignore[arg-type]
+    for one in sources:
+        if not isinstance(one, (str, PathLike)):
+            raise InvalidArgument(f"{one!r}: no path or URI; name manifests, or read a job alone (read_results(job)).")
     if not sources:
         raise NotFound("no results manifest given; name at least one.")
     found = [uri for one in sources for uri in _named(one, session)]
@@ -208,7 +216,7 @@ def _open(session: Opener | None) -> storage.Session | None:
 
 
 def warn_of_floors(uris: Sequence[str], seen: Sequence[float], tops: Sequence[int], below: NDArray[np.int64]) -> None:
-    """Warns (UserWarning) that one floor was guessed for manifests that seem to have different ones.
+    """Warns (FloorsDiffer) that one floor was guessed for manifests that seem to have different ones.
 
     If all had the same, and were alike, the lowest confidences would be anybody's: where a manifest has none of them,
     and the chance of that is under one in a million, its floor is another, or what it shows. Labels of level 1 are
@@ -234,6 +242,7 @@ def warn_of_floors(uris: Sequence[str], seen: Sequence[float], tops: Sequence[in
             f"{written(seen[high])}: if their jobs had different MinConfidence, read them apart, as rates below the "
             f"higher one would count what is not known; if it was one for all, say it (min_confidence, "
             f"--min-confidence).",
+            FloorsDiffer,
             stacklevel=3,
         )
 
@@ -283,8 +292,10 @@ def _found_here(name: str) -> Iterator[str]:
     for match in matches:
         if Path(match).is_dir():
             yield from _found_here(match)
-        else:
+        elif Path(match).is_file():
             yield match
+        else:
+            raise InvalidArgument(f"reading {match}: not a file, but a pipe or a device; save what it gives in a file.")
 
 
 def _found_in_s3(uri: str, session: Opener | None) -> Iterator[str]:

@@ -278,9 +278,11 @@ def _named(refs: pa.ChunkedArray, path: Path, name: str) -> pa.ChunkedArray:
 
 
 def _require_end(path: Path) -> None:
-    # DuckDB loses a last line that ends in blanks, and not in a newline, where its buffer ends.
+    # DuckDB loses a last line that ends in blanks, and not in a newline, where its buffer ends; and a file of one byte.
+    size = path.stat().st_size
+    _require(size != 1)
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 1))
+        file.seek(max(0, size - 1))
         _require(file.read(1) not in (b" ", b"\t", b"\r"))
 
 

@@ -1,7 +1,8 @@
 """Choosing a threshold, and saying why, or why there is none."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from toolkit.errors import InvalidObjective
 from toolkit.htmltable import described
 from toolkit.tuning.guarantee import Rows, enough, fewest, guaranteed, nearest
 from toolkit.tuning.objective import Bound, Cost, Objective, read_objective
+
+_SURE: Final = 0.95
+"""Confidence with which a rate must miss a bound at every threshold before more labels are called useless."""
 
 
 @dataclass(frozen=True)
@@ -222,12 +226,15 @@ def _why_useless(curve: ThresholdCurve, bound: Bound, rates: NDArray[np.float64]
     """Why no threshold serves a bound even on the sample."""
     if bound.allowed(curve).any():
         return f"the thresholds that reach it find none of the {curve.positives} images with {curve.label}."
-    best = int(rates.argmax() if bound.at_least else rates.argmin())
-    low, high = curve.rows([best])[[f"{bound.rate}_low", f"{bound.rate}_high"]].iloc[0]
-    told = f"{bound.rate} is {_told(rates[best], bound)} at best on this sample"
-    if (high < bound.limit) if bound.at_least else (low > bound.limit):
+    best = rates.max() if bound.at_least else rates.min()
+    told = f"{bound.rate} is {_told(best, bound)} at best on this sample"
+    sure = replace(curve, confidence_level=max(curve.confidence_level, _SURE)).table
+    ends = sure[f"{bound.rate}_{'high' if bound.at_least else 'low'}"].to_numpy()
+    row = int(ends.argmax() if bound.at_least else ends.argmin())
+    if (ends[row] < bound.limit) if bound.at_least else (ends[row] > bound.limit):
         return f"{told}; more labels will not help."
-    return f"{told}, and may be {low:.3f} to {high:.3f}; label more images to see, or loosen the bound."
+    at = f"{ends[row]:.3f} at {written(sure['threshold'].iloc[row])}"
+    return f"{told}, and may be {at}; label more images to see, or loosen the bound."
 
 
 def _told(rate: float, bound: Bound) -> str:
