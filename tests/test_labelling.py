@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,3 +202,21 @@ def test_what_is_disputed_is_what_a_truth_does_not_know_though_nobody_is_unsure_
         assert known == {image for image, answers in said.items() if answers in ({"present"}, {"absent"})}
     runs = (disputed["source_ref"] != disputed["source_ref"].shift()).sum()
     assert runs == disputed["source_ref"].nunique()
+
+
+def test_the_file_is_read_once_for_as_long_as_it_stays_as_it_is(tmp_path, monkeypatch) -> None:
+    path, reads = tmp_path / "labels.jsonl", []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: reads.append(self) or read(self))
+    log = tk.LabelLog(path)
+    log.add("ann", "1.jpg", "Gambling", "present")
+    for _ in range(2):
+        assert (len(log.judgements("Gambling")), log.truth("Gambling").n_images) == (1, 1)
+        assert log.disputes("Gambling").empty
+    assert len(reads) == 1
+    tk.LabelLog(path).add("bob", "1.jpg", "Gambling", "absent")  # by another
+    assert log.disputes("Gambling")["who"].tolist() == ["ann", "bob"]
+    assert log.undo("bob").source_ref == "1.jpg"
+    assert log.disputes("Gambling").empty
+    path.unlink()
+    assert log.judgements().empty

@@ -341,6 +341,23 @@ def test_reliability_draws_the_table_and_leaves_out_empty_bins() -> None:
     assert "hollow" not in said(tk.plots.reliability(bins(40, 50), "Gambling"))
 
 
+def test_a_label_that_no_judged_image_has_still_shows_its_distribution(make) -> None:
+    results = make.results({"Gambling": 90}, {"Gambling": 80}, {})
+    truth = make.truth("Gambling", [None, None, 0])
+    tk.write_report(make.folder / "r.html", {"run": results}, truth, labels=["Gambling"])
+    page = (make.folder / "r.html").read_text()
+    assert "Reported on no judged image" in page
+    assert "Gambling: confidence of 2 images" in page
+
+
+def test_one_image_is_not_called_images(make) -> None:
+    results = make.results({"Gambling": 90}, {})
+    assert "confidence of 1 image 1 more" in said(tk.plots.distribution(results, "Gambling"))
+    assert "1 image with the label, 1 without" in said(
+        tk.plots.tradeoff(tk.threshold_curve(results, make.truth("Gambling", [1, 0]), "Gambling"))
+    )
+
+
 def test_the_four_outcomes_are_the_point() -> None:
     point = curve_of([90, 80, 70, 60, 50], [1, 0, 1, 0, 0]).at(65)
     cells = np.ravel(tk.plots.confusion(point, "Gambling").data[0].text)
@@ -348,7 +365,23 @@ def test_the_four_outcomes_are_the_point() -> None:
     assert [cell.split("<br>")[1] for cell in cells] == [
         "100.0% of the row", "0.0% of the row", "33.3% of the row", "66.7% of the row",
     ]  # fmt: skip
-    assert [cell.split("<br>")[2] for cell in cells] == ["caught", "missed", "false alarm", "let through rightly"]
+    assert [cell.split("<br>")[2] for cell in cells] == [
+        "✓ caught", "✗ missed", "✗ false alarm", "✓ let through rightly",
+    ]  # fmt: skip
+
+
+def test_right_and_wrong_outcomes_have_colours_of_their_own_however_few_images_they_are() -> None:
+    point = curve_of([90] * 999 + [10] + [90] + [10] * 999, [1] * 1000 + [0] * 1000).at(50)
+    cells = tk.plots.confusion(point, "Gambling").data[0]
+    stops = [at for at, _ in cells.colorscale]
+    share = (np.ravel(cells.z) - cells.zmin) / (cells.zmax - cells.zmin)
+    red, blue = (
+        np.interp(share, stops, [int(colour[place : place + 2], 16) for _, colour in cells.colorscale])
+        for place in (1, 5)
+    )
+    caught, missed, alarm, left = blue - red
+    assert min(caught, left) > 50
+    assert max(missed, alarm) < -50
 
 
 def test_the_four_outcomes_say_when_their_shares_are_weighted() -> None:

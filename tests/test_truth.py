@@ -1,4 +1,5 @@
 import gzip
+import json
 from contextlib import nullcontext, suppress
 
 import pandas as pd
@@ -384,3 +385,44 @@ def test_a_label_under_one_present_and_one_absent_is_unknown() -> None:
     assert truth.of("Drinking").to_dict() == {ref(2): False}
     assert truth.of("Alcoholic Beverages").to_dict() == {ref(2): False}
     assert truth.of("Alcohol").to_dict() == {ref(1): False, ref(2): False}  # itself was judged
+
+
+@given(wide)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+def test_a_manifest_of_several_labels_says_what_is_known_of_all_of_them_and_nothing_else(tmp_path, judged) -> None:
+    truth = tk.make_truth(rows(*((n, label, p) for n, labels in judged.items() for label, p in labels.items())))
+    whole = {ref(n): labels for n, labels in judged.items() if None not in labels.values()}
+    if not whole and "Gambling" in truth.labels:
+        with pytest.raises(NotLabelled, match="known of all of Alcohol, Gambling"):
+            tk.annotations(truth)
+        return
+    for labels in (truth.labels, ["Alcohol"]):
+        made = tk.annotations(truth, labels)
+        made.write(tmp_path / "t.manifest")
+        again = tk.read_truth(tmp_path / "t.manifest")
+        assert again.labels == labels
+        for label in labels:
+            expected = truth.of(label)
+            kept = expected[expected.index.isin(list(whole))] if "Gambling" in labels else expected
+            pd.testing.assert_series_equal(again.of(label), kept)
+        assert made.left_out == len(judged) - again.n_images
+
+
+def test_a_line_of_a_manifest_of_several_labels_has_all_that_the_format_asks_for() -> None:
+    (line,) = tk.annotations(tk.make_truth(rows((1, "Gambling", 1), (1, "Alcohol", 0)))).to_lines()
+    record = json.loads(line)
+    said = record["moderation-labels-metadata"]
+    assert (record["source-ref"], record["moderation-labels"]) == (ref(1), [1])
+    assert said.pop("creation-date")[:2] == "20"
+    assert said == {
+        "class-map": {"0": "Alcohol", "1": "Gambling"},
+        "confidence-map": {"1": 1.0},
+        "human-annotated": "yes",
+        "job-name": "labeling-job/moderation-labels",
+        "type": "groundtruth/image-classification-multilabel",
+    }
+
+
+def test_a_manifest_of_several_labels_says_that_it_has_no_weights() -> None:
+    truth = tk.make_truth(weighted((1, "Gambling", 1, 2.0), (2, "Gambling", 0, 8.0)))
+    assert "without their weights" in tk.annotations(truth).in_words

@@ -29,12 +29,13 @@ from toolkit.sampling import positives_needed, sample_for_labeling
 from toolkit.slices import slices
 from toolkit.storage import connect
 from toolkit.summarize import CollectionSummary, summarize
-from toolkit.truth import Truth, make_truth, read_truth
+from toolkit.truth import Annotations, Truth, annotations, make_truth, read_truth
 from toolkit.tuning import Choice, choose_threshold
 from toolkit.workspace import Run, Workspace
 
 __all__ = [
     "Adapter",
+    "Annotations",
     "Choice",
     "Collection",
     "CollectionSummary",
@@ -58,6 +59,7 @@ __all__ = [
     "ToolkitError",
     "Truth",
     "Workspace",
+    "annotations",
     "choose_policy",
     "choose_threshold",
     "collect",

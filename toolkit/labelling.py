@@ -53,6 +53,15 @@ class Judgement:
     sample: str = ""
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What the file said when it had this stamp: each person's judgements, and all of them in a table, by time."""
+
+    stamp: tuple[int, int] | None
+    stacks: dict[str, list[Judgement]]
+    table: pd.DataFrame
+
+
 class LabelLog:
     """The log of a workspace; nothing in it is ever changed, an undo is a line of its own.
 
@@ -75,6 +84,7 @@ class LabelLog:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._known: _Known | None = None
 
     def add(
         self, who: str, source_ref: str, label: str, answer: str, *, weight: float | None = None, sample: str = ""
@@ -129,7 +139,7 @@ class LabelLog:
         """
         within = {} if label is None else {"label": taxonomy.canonical(label)}
         within |= {} if sample is None else {"sample": sample}
-        stack = self._stacks().get(who.strip(), [])
+        stack = self._read().stacks.get(who.strip(), [])
         last = _last(stack, within)
         if last is None:
             return None
@@ -149,8 +159,7 @@ class LabelLog:
         UnreadableManifest
             A line is broken. A last line that a crash cut off is none.
         """
-        every = [each for stack in self._stacks().values() for each in stack]
-        table = pd.DataFrame([vars(each) for each in every], columns=_COLUMNS).sort_values("when", kind="stable")
+        table = self._read().table
         if label is not None:
             table = table[table["label"] == taxonomy.canonical(label)]
         if who is not None:
@@ -238,6 +247,24 @@ class LabelLog:
         images = table.groupby("source_ref", sort=False)
         disputed = table[images["answer"].transform("nunique") > 1]
         return disputed.iloc[disputed.groupby("source_ref", sort=False).ngroup().argsort(kind="stable")]
+
+    def _read(self) -> "_Known":
+        """What the file says, read again where it has changed."""
+        stamp = self._stamp()
+        if self._known is None or self._known.stamp != stamp:
+            stacks = self._stacks()
+            every = [vars(each) for stack in stacks.values() for each in stack]
+            table = pd.DataFrame(every, columns=_COLUMNS).sort_values("when", kind="stable")
+            self._known = _Known(stamp, stacks, table)
+        return self._known
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """Changes whenever the file does; None where there is none, or it cannot be had."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size
 
     def _stacks(self) -> dict[str, list[Judgement]]:
         """Each person's judgements, without those that they took back."""

@@ -206,6 +206,8 @@ def _one(
                 _html(plots.distribution(results, label, truth, threshold=choice.threshold)),
                 _html(plots.tradeoff(curve, choice)),
             ]
+        elif label in results.label_names():
+            found["figures"] = [_html(plots.distribution(results, label))]
     else:
         found["figures"] = [_html(plots.distribution(results, label))]
     return found

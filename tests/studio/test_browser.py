@@ -101,3 +101,63 @@ def test_screenshots(open_page, width, theme):
         seen.see_pictures()
         assert seen.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         seen.page.screenshot(path=ARTIFACTS / f"studio-{name.lower()}-{width}-{theme}.png")
+
+
+def test_back_and_forward_go_through_what_was_done_one_thing_at_a_time(open_page):
+    seen = open_page("/tune?run=adapter&label=Gambling&threshold=73", viewport={"width": 1440, "height": 1800})
+    page, slider = seen.page, seen.page.locator(".mk-slider")
+    expect(slider).to_have_attribute("aria-valuetext", "73 %")
+    seen.settle()
+    seen.see_pictures()
+    length = page.evaluate("history.length")
+
+    def done(address: str) -> None:
+        expect(page).to_have_url(re.compile(address))
+        seen.settle()
+        seen.see_pictures()
+
+    slider.focus()
+    slider.press("End")
+    done("threshold=100")
+    page.get_by_role("tab", name="Policy").click()
+    done("below=Policy")
+    assert page.evaluate("history.length") == length + 2
+    page.go_back()
+    done("threshold=100$")
+    expect(page.get_by_role("tab", name="Mistakes")).to_have_attribute("aria-selected", "true")
+    page.go_back()
+    done("threshold=73")
+    expect(slider).to_have_attribute("aria-valuetext", "73 %")
+    expect(seen.count("Flagged, wrongly")).to_have_text(str(flagged_wrongly(73)))
+    page.go_forward()
+    done("threshold=100$")
+    expect(slider).to_have_attribute("aria-valuetext", "100 %")
+    page.get_by_text("Review band below it").click()
+    done("threshold=100&review=75$")
+    volume = page.get_by_label("Images a day")
+    volume.fill("500")
+    volume.press("Enter")
+    done("volume=500")
+    page.go_back()
+    done("review=75$")
+    expect(volume).to_have_value("10000")
+    page.get_by_role("combobox", name="Label").fill("Violence")
+    page.keyboard.press("Enter")
+    done("label=Violence")
+    page.go_back()
+    done("label=Gambling")
+    expect(page.get_by_role("combobox", name="Label")).to_have_value("Gambling")
+    expect(page.get_by_label("Review from (%)").filter(visible=True)).to_have_value("75")
+    expect(slider).to_have_count(1)  # the other label's is gone
+    expect(slider).to_have_attribute("aria-valuetext", "100 %")
+    seen.settle()
+    seen.see_pictures()
+
+
+def test_where_there_is_no_room_beside_the_chart_the_numbers_stand_above_it(open_page):
+    seen = open_page("/tune?run=adapter&label=Gambling", viewport={"width": 1024, "height": 900})
+    numbers, chart = (seen.page.locator(name).bounding_box() for name in (".mk-panel", ".mk-chart"))
+    assert numbers["y"] + numbers["height"] <= chart["y"]
+    assert chart["width"] > 450
+    seen.settle()
+    seen.see_pictures()

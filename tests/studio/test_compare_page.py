@@ -267,3 +267,45 @@ def test_samples_with_weights_say_what_to_do_and_still_show_the_curves(workspace
     assert "label images with the strategy **uniform** on the [Label page](label?strategy=uniform" in shown(app)
     assert len(app.get("plotly_chart")) == 1
     assert counts(app)["Precision"]
+
+
+def test_a_label_that_nobody_judged_leads_to_labelling_it(workspace, open_app: Open):
+    for present in ({}, {"present": "1"}):
+        app = open_app("--dir", str(workspace.folder), "--page", "compare", label="Pills", **present)
+        assert not app.error
+        assert "Nobody has judged Pills on images of adapter and base: label some" in shown(app)
+        (way,) = [each.proto for each in app.get("page_link") if each.proto.page == "label"]
+        assert way.query_string == "label=Pills"
+
+
+def test_a_run_in_the_address_that_is_not_here_is_said(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "compare", label="Gambling", base="june")
+    assert "Base june is not open here" in shown(app)
+    assert "Shown instead: adapter." in shown(app)
+    app.selectbox(key="base").select("base").run()
+    assert "june" not in shown(app)
+
+
+def test_an_image_that_is_cut_off_is_said_once(workspace, open_app: Open, endpoint):
+    app = open_app("--dir", str(workspace.folder), "--page", "compare", "--endpoint", endpoint, label="Gambling")
+    whole = picture(3)
+    app.file_uploader(key="try").upload("mine.jpg", whole[: len(whole) // 2]).run()
+    assert len(app.error) == 1
+
+
+def test_a_presentation_begins_at_its_top(open_page):
+    seen = open_page("/compare?base=base&candidate=adapter&label=Gambling", viewport={"width": 1440, "height": 700})
+    page = seen.page
+    button = page.get_by_role("button", name="Show it to a room")
+    button.scroll_into_view_if_needed()
+    page.mouse.move(900, 400)
+    page.mouse.wheel(0, 300)
+    seen.settle()
+    seen.see_pictures()
+    where = "document.querySelector('[data-testid=stMain]').scrollTop"
+    assert page.evaluate(where) > 0
+    button.click()
+    expect(page.get_by_role("button", name="Leave the presentation")).to_be_visible()
+    page.wait_for_function(f"{where} === 0")
+    seen.settle()
+    seen.see_pictures()

@@ -141,3 +141,29 @@ def test_the_number_of_flagged_images_says_by_what(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), run="adapter", label="Gambling")
     assert counts(app)["Flagged"] == str(sum(score(number) >= 80 for number in range(N)))
     assert "from the policy's block thresholds up." in " ".join(caption.value for caption in app.caption)
+
+
+def test_the_image_in_detail_stands_in_the_address_until_it_is_closed(open_page):
+    seen = open_page("/explore?run=adapter&label=Gambling&page=2", viewport={"width": 1440, "height": 2200})
+    page, dialog = seen.page, seen.page.get_by_role("dialog")
+    seen.see_pictures()
+    page.get_by_role("button", name="Details").nth(1).click()
+    expect(page).to_have_url(re.compile("image=s3"))
+    name = dialog.get_by_text(re.compile(r"s3://demo-images/image-\d\d\.jpg")).inner_text()
+    seen.settle()
+    seen.see_pictures()
+    page.reload()
+    expect(dialog.get_by_text(name)).to_be_visible()
+    seen.settle()
+    seen.see_pictures()
+    page.keyboard.press("Escape")
+    expect(dialog).not_to_be_visible()
+    expect(page).not_to_have_url(re.compile("image="))
+    seen.settle()
+    seen.see_pictures()
+
+
+def test_an_image_in_the_address_that_is_not_in_the_run_is_said(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), run="adapter", image="s3://elsewhere/1.jpg")
+    assert "The image s3://elsewhere/1.jpg is not in this run." in shown(app)
+    assert "image" not in app.query_params

@@ -326,3 +326,24 @@ def test_a_typed_threshold_between_those_in_the_browser_is_taken_exactly(monkeyp
     monkeypatch.setattr("streamlit.session_state", kept)
     take("here", Picked(70.12345, start=3))
     assert kept == dict.fromkeys(("here", "start of here"), Picked(70.12345, start=4))
+
+
+def test_an_emptied_number_of_images_a_day_is_none_given(open_page):
+    seen = open_page("/tune?run=adapter&label=Gambling&volume=500", viewport={"width": 1440, "height": 1200})
+    volume = seen.page.get_by_label("Images a day")
+    expect(volume).to_have_value("500")
+    volume.fill("")
+    volume.press("Enter")
+    expect(seen.page).not_to_have_url(re.compile("volume="))
+    expect(volume).to_have_value("10000")
+    expect(seen.page.locator(".mk-panel")).not_to_contain_text("Flags 0 a day")
+    seen.settle()
+    seen.see_pictures()
+
+
+def test_where_nothing_is_counted_no_interval_is_named(open_page):
+    seen = open_page("/tune?run=base&label=Gambling", viewport={"width": 1440, "height": 1200})
+    expect(seen.page.locator(".mk-tile").first).to_contain_text("nothing to count")
+    expect(seen.page.locator(".mk-tile").first).not_to_contain_text("interval")
+    seen.settle()
+    seen.see_pictures()

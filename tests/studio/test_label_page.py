@@ -1,6 +1,7 @@
 """The Label page: ten images by keyboard, found again after a reload, used for tuning, taken out in every format."""
 
 import io
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -157,15 +158,18 @@ def test_labels_from_a_file_can_be_used_and_exported(workspace, open_app: Open):
     press(app, "Take in")
     present = sum(map(is_gambling, range(N)))
     assert f"{N} images known: {present} present, {N - present} absent." in said(app)
-    assert app.get("download_button")
+    assert [each.label for each in app.get("download_button")] == [
+        "CSV", "Parquet", "SageMaker Ground Truth", "Adapter training manifest",
+    ]  # fmt: skip
     press(app, "Present (P)")
     box = app.selectbox(key="judgements")
     assert len(box.options) == 2
     box.select_index(0).run()
-    assert "1 images known: 1 present, 0 absent." in said(app)
+    assert "1 image known: 1 present, 0 absent." in said(app)
     app.selectbox(key="judgements").select_index(1).run()
     press(app, "Tune with these")
     assert not app.error
+    assert app.title[0].value == "Tune"
     assert tk.read_truth(workspace.folder / "labelled.csv").n_images == N
 
 
@@ -183,7 +187,7 @@ def test_known_positives_are_of_this_run_agreed_and_also_from_the_samples(worksp
     assert f"{len(present) - 1} images of this run are known" in said(app)
     tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
     app.run()
-    assert "1 images of this run are known" in said(app)
+    assert "1 image of this run is known" in said(app)
 
 
 @pytest.mark.parametrize(
@@ -272,8 +276,8 @@ def test_ten_images_by_keyboard_are_kept_used_and_exported(open_page, demo):
     assert rows["present"].sum() == 4
     assert (rows["weight"] >= 1).all()
     page.get_by_role("button", name="Tune with these").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tune")
     expect(page.get_by_text("use these labels now")).to_be_visible()
-    page.get_by_role("link", name="Tune").click()
     expect(page.locator(".mk-cell").filter(has_text="Missed")).to_be_visible()
     assert tk.read_truth(demo.folder / "labelled.csv").weights is not None
     seen.settle()
@@ -281,3 +285,31 @@ def test_ten_images_by_keyboard_are_kept_used_and_exported(open_page, demo):
     page.get_by_role("link", name="Runs").click()
     page.get_by_role("button", name="Back to the workspace's samples").click()
     expect(page.get_by_text("test.csv: 40 images")).to_be_visible()
+
+
+def test_how_far_a_file_is_taken_in_is_shown(workspace, open_app: Open, monkeypatch):
+    told: list[str] = []
+
+    class Bar:
+        def progress(self, share: float, text: str) -> None:
+            assert 0 <= share <= 1
+            told.append(text)
+
+    app = open_label(open_app, workspace, who="ann")
+    monkeypatch.setattr(exchange, "_STEP", N)
+    monkeypatch.setattr(exchange.st, "progress", lambda _: Bar())
+    app.file_uploader[0].upload("mine.csv", (workspace.folder / "test.csv").read_bytes())
+    press(app, "Take in")
+    assert told[:2] == [f"Taking in the labels: {done} of {2 * N}" for done in (0, N)]
+
+
+def test_an_answer_has_the_log_read_once(workspace, open_app: Open, monkeypatch):
+    app, reads, read = open_label(open_app, workspace, who="ann"), [], Path.read_bytes
+
+    def counted(path: Path) -> bytes:
+        reads.extend([path] if path.name == "labels.jsonl" else [])
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    press(app, "Present (P)")
+    assert len(reads) == 1

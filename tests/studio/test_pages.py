@@ -14,7 +14,7 @@ from moto import mock_aws
 from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
-from tests.studio.conftest import HOSTILE, PREFIX, N, Open, make_workspace, picture
+from tests.studio.conftest import APP, HOSTILE, PREFIX, N, Open, make_workspace, picture
 from toolkit import storage
 from toolkit.confidence import written
 from toolkit.studio import kept, mistakes, pictures, source
@@ -541,3 +541,40 @@ def test_answers_of_an_older_model_are_shown_in_the_tree_of_this_one(tmp_path, o
         told = " ".join(each.value for each in [*app.sidebar.caption, *app.warning])
         assert said in told
         assert app.selectbox(key="label").value == ("Explicit" if version == "6.1" else "Illustrated Explicit Nudity")
+
+
+@pytest.mark.parametrize("page", ["explore", "tune", "report"])
+def test_a_damaged_policy_is_said_once_on_every_page_that_uses_it(workspace, open_app: Open, page):
+    workspace.path("policy.json").write_text("no policy")
+    app = open_app("--dir", str(workspace.folder), "--page", page, run="adapter", label="Gambling", below="Policy")
+    said = [shown(app), *(each.value for each in [*app.caption, *app.text, *app.markdown])]
+    assert re.sub(r"\\(.)", r"\1", " ".join(said)).count("not a policy file") == 1
+    assert len(app.error) == 1
+    assert "not a policy file; until it is put right or moved away, " in shown(app)
+    assert not app.exception
+
+
+def test_a_rule_that_flags_nothing_is_said_where_the_policy_is(workspace, open_app: Open):
+    tk.Policy({"Gambling": tk.Rule(block=80.0), "Gamblign": tk.Rule(block=70.0)}).save(workspace.path("policy.json"))
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", run="adapter", label="Gambling", below="Policy")
+    assert "Gamblign is neither in the taxonomy nor reported in this run" in shown(app)
+    assert "did you mean Gambling?" in shown(app)
+    assert not app.error
+
+
+def test_a_run_in_a_service_that_has_ended_is_one_box_that_starts_it(workspace, open_app: Open):
+    gone = source.Connection("http://127.0.0.1:9")
+    open_app("--dir", str(workspace.folder))
+    source.desk().served = gone.endpoint
+    source.desk().sources["there"] = source.Source("there", "s3://studio/results.jsonl", connection=gone)
+    app = open_app_again("--dir", str(workspace.folder), run="there")
+    assert "in the project's local service, which does not run" in shown(app)
+    assert not app.error
+    assert any(button.label == "Start the local service" for button in app.button)
+
+
+def open_app_again(*arguments: str, **address: str) -> AppTest:
+    """Another tab of the same studio: what was opened is still there."""
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    app.query_params.update(address)
+    return app.run()

@@ -95,7 +95,7 @@ def test_a_new_job_starts_at_the_next_min_confidence_of_the_policy(workspace, op
     def floor() -> float:
         app = open_app("--dir", str(workspace.folder), "--page", "runs")
         box = next(box for box in app.number_input if box.label == "MinConfidence (%)")
-        assert ("policy" in " ".join(caption.value for caption in app.caption)) == (box.value != 50)
+        assert ("as the policy" in " ".join(caption.value for caption in app.caption)) == (box.value != 50)
         return box.value
 
     assert floor() == 50

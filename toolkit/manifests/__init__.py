@@ -40,7 +40,7 @@ from toolkit.manifests.results import (
     result_record,
     usual_level,
 )
-from toolkit.manifests.sagemaker import Annotation, parse_annotation_line
+from toolkit.manifests.sagemaker import Annotation, annotation_record, parse_annotation_line
 from toolkit.manifests.summary import SUMMARY_NAME, LineError, Summary, parse_summary
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "Summary",
     "ThresholdEvaluation",
     "adapter_output_record",
+    "annotation_record",
     "ground_truth_record",
     "is_image_name",
     "level_of",

@@ -1,7 +1,8 @@
 """Output of labelling jobs of SageMaker Ground Truth: image classification, single- and multi-label."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from toolkit.manifests.lines import parse_object, source_ref_of
@@ -9,6 +10,7 @@ from toolkit.manifests.lines import parse_object, source_ref_of
 _METADATA: Final = "-metadata"
 _SINGLE: Final = "groundtruth/image-classification"
 _MULTI: Final = "groundtruth/image-classification-multilabel"
+_ATTRIBUTE: Final = "moderation-labels"
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,35 @@ class Annotation:
         The classes that were given to it; None where the annotation failed, which is no judgement at all.
     exclusive
         Whether exactly one class was to be chosen.
+    offered
+        The classes that the line names, given or not.
     """
 
     source_ref: str
     classes: tuple[str, ...] | None
     exclusive: bool
+    offered: tuple[str, ...] = ()
+
+
+def annotation_record(
+    source_ref: str, offered: Sequence[str], chosen: Sequence[int], created: datetime
+) -> dict[str, Any]:
+    """One line of a manifest for several labels: which of those offered were chosen, by their places.
+
+    All that were offered stand in the line, so that one that nobody chose is known to be absent.
+    """
+    return {
+        "source-ref": source_ref,
+        _ATTRIBUTE: list(chosen),
+        f"{_ATTRIBUTE}{_METADATA}": {
+            "class-map": {str(number): name for number, name in enumerate(offered)},
+            "confidence-map": {str(number): 1.0 for number in chosen},
+            "human-annotated": "yes",
+            "creation-date": created.strftime("%Y-%m-%dT%H:%M:%S.%f"),
+            "job-name": f"labeling-job/{_ATTRIBUTE}",
+            "type": _MULTI,
+        },
+    }
 
 
 def parse_annotation_line(raw: bytes | str) -> Annotation:
@@ -51,7 +77,10 @@ def parse_annotation_line(raw: bytes | str) -> Annotation:
     if metadata.get("failure-reason") is not None:
         return Annotation(source_ref, None, kind == _SINGLE)
     if kind == _MULTI:
-        return Annotation(source_ref, _several(record.get(attribute), metadata.get("class-map")), exclusive=False)
+        names: Any = metadata.get("class-map")
+        given = _several(record.get(attribute), names)  # refuses names that are none
+        offered = tuple(name for name in names.values() if isinstance(name, str) and name)
+        return Annotation(source_ref, given, exclusive=False, offered=offered)
     if kind != _SINGLE:
         raise ValueError(f'"{attribute}" is of type {kind!r}, not an image classification')
     name = metadata.get("class-name")

@@ -14,6 +14,7 @@ from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.errors import InvalidArgument
 from toolkit.plots import look
 from toolkit.tuning import Choice
+from toolkit.words import counted
 
 Curves = ThresholdCurve | Mapping[str, ThresholdCurve]
 
@@ -371,4 +372,4 @@ def _counts(curves: Mapping[str, ThresholdCurve]) -> str:
 
 
 def _judged(curve: ThresholdCurve) -> str:
-    return f"{curve.positives:,} images with the label, {curve.negatives:,} without"
+    return f"{counted(curve.positives, 'image')} with the label, {curve.negatives:,} without"

@@ -14,6 +14,7 @@ from toolkit.errors import InvalidArgument
 from toolkit.plots import look
 from toolkit.results import Counted, Results, histogram_of
 from toolkit.truth import Truth
+from toolkit.words import counted
 
 _UNJUDGED: Final = look.faded(look.GREY, 0.45)
 _GROUPS: Final = (("label is there", look.PRESENT), ("label is not there", look.ABSENT), ("not judged", _UNJUDGED))
@@ -85,7 +86,7 @@ def distribution(
     _finish(figure, results, label, threshold, reported)
     return look.dress(
         figure,
-        f"{label}: confidence of {reported:,} images",
+        f"{label}: confidence of {counted(reported, 'image')}",
         f"{results.n_images - reported:,} more were not reported "
         f"(below {written(results.min_confidence)}, or not at all)",
     ).update_layout(barmode="stack", bargap=0, yaxis={"title": "images", "rangemode": "tozero"})

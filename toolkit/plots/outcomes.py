@@ -11,12 +11,19 @@ from toolkit.compare import Comparison
 from toolkit.confidence import written
 from toolkit.curves import OperatingPoint
 from toolkit.plots import look
+from toolkit.words import counted
 
 _FEW: Final = 10
 """A bin of fewer images is drawn hollow."""
 
 _ROOMY: Final = 12
 """Up to so many bins, each can bear a number."""
+
+# Wrong from -2 to -1, right from 1 to 2: both can be told apart where hardly an image is in a field.
+_RIGHT_AND_WRONG: Final = [
+    [0, look.pale(look.ORANGE, 0.6)], [0.25, look.pale(look.ORANGE, 0.25)],
+    [0.75, look.pale(look.BLUE, 0.25)], [1, look.pale(look.BLUE, 0.6)],
+]  # fmt: skip
 
 # All are the thresholds' doing: their colour, the stronger the more is done.
 _DECISIONS: Final = {"allow": 0.15, "review": 0.35, "block": 0.6}
@@ -59,7 +66,7 @@ def reliability(table: pd.DataFrame, label: str) -> go.Figure:
     look.dress(
         figure,
         f"{label}: is confidence a probability?",
-        f"{int(bins['images'].sum()):,} judged images; on the dotted line, it is one{few}",
+        f"{counted(int(bins['images'].sum()), 'judged image')}; on the dotted line, it is one{few}",
         height=500,
     )
     return figure.update_layout(showlegend=False, margin={"b": 55})
@@ -79,19 +86,19 @@ def confusion(point: OperatingPoint, label: str) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         Rows: what people said; columns: what the threshold does. Each field has its number of images and its share of
-        the row; right ones are blue, wrong ones orange, and the stronger the larger the share.
+        the row. Right ones are blue and ticked, wrong ones orange and crossed; the stronger, the larger the share.
     """
     counts = [[point.tp, point.fn], [point.fp, point.tn]]
     shares = [[point.recall, 1 - point.recall], [point.fpr, 1 - point.fpr]]
-    names = [["caught", "missed"], ["false alarm", "let through rightly"]]
+    names = [["✓ caught", "✗ missed"], ["✗ false alarm", "✓ let through rightly"]]
     figure = go.Figure(
         go.Heatmap(
             x=["flagged", "not flagged"],
             y=["label is there", "label is not there"],
-            z=np.array(shares) * [[1, -1], [-1, 1]],  # its sign tells right from wrong
-            zmin=-1,
-            zmax=1,
-            colorscale=[[0, "#F2A473"], [0.5, "#FFFFFF"], [1, "#7FB8DC"]],
+            z=(1 + np.nan_to_num(np.array(shares))) * [[1, -1], [-1, 1]],  # its sign tells right from wrong
+            zmin=-2,
+            zmax=2,
+            colorscale=_RIGHT_AND_WRONG,
             showscale=False,
             text=[
                 [
@@ -114,7 +121,7 @@ def confusion(point: OperatingPoint, label: str) -> go.Figure:
     look.dress(
         figure,
         f"{label} at {written(point.threshold)}",
-        f"{total:,} judged images{_weighted(point)}",
+        f"{counted(total, 'judged image')}{_weighted(point)}",
         height=370,
         headings=20,
     )
@@ -158,7 +165,7 @@ def forecast(table: pd.DataFrame) -> go.Figure:
     look.dress(
         figure,
         "What the policy would do with 1,000 images",
-        f"counted on {int(table['images'].sum()):,} images; lines: intervals, if new images are like these",
+        f"counted on {counted(int(table['images'].sum()), 'image')}; lines: intervals, if new images are like these",
         height=330,
     )
     said = [
@@ -199,7 +206,7 @@ def differences(comparison: Comparison) -> go.Figure:
     look.dress(
         figure,
         f"{comparison.label}: what the candidate changes",
-        f"{comparison.judged:,} judged images; base at {before}, candidate at {after}; {level} intervals. "
+        f"{counted(comparison.judged, 'judged image')}; base at {before}, candidate at {after}; {level} intervals. "
         "Sky blue: the candidate is better, amber: the base is, grey: neither, or cannot be told",
         height=460,
     )

@@ -116,17 +116,21 @@ class Policy:
                 if threshold is not None:
                     checks.not_below(floor, threshold, label, guessed=guessed)
 
-    def warn_of_unknown(self, results: Counted) -> None:
-        """Warns (UserWarning) of labels that are neither in the taxonomy nor reported in a run, or in the summary of a
-        collection: most likely they are misspelt, and their rules flag no image.
+    def on_unknown(self, results: Counted) -> list[str]:
+        """One sentence on each label that is neither in the taxonomy nor reported in a run, or in the summary of a
+        collection: most likely it is misspelt, and its rule flags no image.
         """
         reported = results.label_names()
-        for label in self.rules:
-            if advice := taxonomy.advice_on_unknown(label, reported):
-                warnings.warn(
-                    f"{label} is neither in the taxonomy nor reported in this run, so its rule flags nothing; {advice}",
-                    stacklevel=3,
-                )
+        return [
+            f"{label} is neither in the taxonomy nor reported in this run, so its rule flags nothing; {advice}"
+            for label in self.rules
+            if (advice := taxonomy.advice_on_unknown(label, reported))
+        ]
+
+    def warn_of_unknown(self, results: Counted) -> None:
+        """Warns (UserWarning) of what `on_unknown` says."""
+        for said in self.on_unknown(results):
+            warnings.warn(said, stacklevel=3)
 
     def decide(self, results: Results) -> pd.DataFrame:
         """One decision an analyzed image: the strictest that any label asks for.
@@ -301,7 +305,7 @@ def forecast_of(counts: pd.Series, confidence_level: float) -> pd.DataFrame:
 def _plain(document: dict[str, Any], path: str | PathLike[str]) -> dict[str, Any]:
     """The document as a reader will find it, so that both make the same digest: names are text there, tuples lists."""
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(document, ensure_ascii=False).encode())
+        plain: dict[str, Any] = json.loads(json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidPolicy(
             f"{path}: not written, as the provenance holds something that JSON cannot ({error}); give text, numbers, "

@@ -12,9 +12,21 @@ from toolkit.compare import Comparison
 from toolkit.confidence import written
 from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.errors import NotFound
-from toolkit.studio import kept, pictures, source, tryout
+from toolkit.studio import address, kept, pictures, source, tryout
 from toolkit.studio.source import Samples, Source, View
-from toolkit.studio.widgets import Shown, ask_shown, guarded, interval, link, percent, plain, shown, table, veil
+from toolkit.studio.widgets import (
+    Shown,
+    ask_shown,
+    blurred,
+    guarded,
+    interval,
+    link,
+    percent,
+    plain,
+    shown,
+    table,
+    veil,
+)
 from toolkit.tuning import choose_threshold
 
 _GOAL: Final = "precision>=0.9"
@@ -38,13 +50,27 @@ _SLIDE: Final = """<style>
 h1 { font-size: clamp(1.8rem, 2.8vw, 2.8rem) !important; line-height: 1.15 !important; padding: 0 0 0.3rem !important; }
 h3 { font-size: 1.9rem !important; }
 </style>"""
+_SHOWING: Final = "presentation"
+# Where the page was scrolled to before, its beginning cannot be seen.
+_top = st.components.v2.component(
+    "modkit_top",
+    js="""const seen = new WeakSet();
+export default ({ parentElement }) => {
+  if (!seen.has(parentElement)) document.querySelector("[data-testid=stMain]")?.scrollTo(0, 0);
+  seen.add(parentElement);
+};
+""",
+    isolate_styles=False,
+)
 # Pixels: how wide an image that only one flags is shown, on the page and to a room.
 _CARD, _LARGE_CARD = 220, 320
 
 
 def page(view: View) -> None:
     """Draws the page."""
-    showing = st.query_params.get("present") == "1"
+    address.start(_SHOWING, "present", ["", "1"])
+    showing = st.session_state[_SHOWING] == "1"
+    address.put("present", st.session_state[_SHOWING])
     if showing:
         st.html(_SLIDE)
     else:
@@ -65,13 +91,18 @@ def page(view: View) -> None:
         )
     elif base.name == candidate.name:
         st.info("These are one run: choose two different ones.", icon=":material/compare_arrows:")
+    elif nobody := [run.name for run in (base, candidate) if not kept.judged_any(run, view.samples, view.label)]:
+        _not_judged(view.label, nobody)
     else:
         with guarded():
             if view.truth.weights is not None:
                 _weighted(view.samples, base, candidate, view.label, showing=showing)
             else:
                 _compared(view, view.samples, base, candidate, view.label, showing=showing)
-    if not showing:
+    if showing:
+        st.button("Leave the presentation", icon=":material/close_fullscreen:", on_click=_show, args=("",))
+        _top(key="top")
+    else:
         with guarded():
             _evaluation(candidate)
         with guarded():
@@ -81,21 +112,12 @@ def page(view: View) -> None:
 def _runs(view: View, *, hidden: bool) -> tuple[Source, Source]:
     """The two runs: from the address, else the base model's and an adapter's."""
     by_name = {run.name: run for run in view.runs}
-    names = list(by_name)
-    plain_run, candidate = _usual_runs(view)
-    chosen = {}
     places = st.columns(2) if not hidden else (None, None)
-    for key, title, usual, place in (
-        ("base", "Base", plain_run, places[0]),
-        ("candidate", "Candidate", candidate, places[1]),
-    ):
-        given = st.query_params.get(key)
-        if key not in st.session_state or st.session_state[key] not in names:
-            st.session_state[key] = given if given in names else usual
-        if place is not None:
-            place.selectbox(title, names, key=key, persist_state="session")
-        chosen[key] = st.query_params[key] = st.session_state[key]
-    return by_name[chosen["base"]], by_name[chosen["candidate"]]
+    base, candidate = (
+        address.choose(place, title, title.lower(), list(by_name), source.NOT_OPEN, usual=usual)
+        for title, usual, place in zip(("Base", "Candidate"), _usual_runs(view), places, strict=True)
+    )
+    return by_name[base], by_name[candidate]
 
 
 def _usual_runs(view: View) -> tuple[str, str]:
@@ -127,11 +149,11 @@ def comparison(view: View) -> tuple[Source, Source, tuple[float, float]] | None:
 
 def _weighted(samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
     """What can be said with samples that were not picked uniformly: each run's curve, and no test of the difference."""
-    address = urlencode({"strategy": "uniform", "label": label})
+    way = urlencode({"strategy": "uniform", "label": label})
     st.info(
         "These samples were not picked uniformly, so their images carry weights: each run's own rates can be told, "
         "but not yet what changes from image to image. For that, label images with the strategy **uniform** on the "
-        f"[Label page](label?{address}), and use these labels as the samples.",
+        f"[Label page](label?{way}), and use these labels as the samples.",
         icon=":material/label:",
     )
     at = _thresholds(samples, base, candidate, label, hidden=showing)
@@ -140,8 +162,6 @@ def _weighted(samples: Samples, base: Source, candidate: Source, label: str, *, 
     _numbers((base, candidate), points, curves[0].confidence_level)
     figure = plots.base_against_candidate(*curves, thresholds=at, names=(base.name, candidate.name))
     st.plotly_chart(_for_a_room(figure) if showing else figure, key="curves")
-    if showing:
-        _leave()
 
 
 def _compared(view: View, samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
@@ -156,23 +176,30 @@ def _compared(view: View, samples: Samples, base: Source, candidate: Source, lab
         st.plotly_chart(_for_a_room(figure), key="curves")
         st.caption(verdict(found))
         _flips(view, found, showing=True)
-        _leave()
         return
     st.subheader(plain(headline(found, *points)), anchor=False)
     st.caption(verdict(found))
     _numbers((base, candidate), points, found.confidence_level)
     st.plotly_chart(figure, key="curves")
-    if st.button("Show it to a room", icon=":material/slideshow:", help="Large type, no controls."):
-        st.query_params["present"] = "1"
-        st.rerun()
+    st.button(
+        "Show it to a room", icon=":material/slideshow:", help="Large type, no controls.", on_click=_show, args=("1",)
+    )
     st.plotly_chart(plots.differences(found), key="differences")
     _flips(view, found, showing=False)
 
 
-def _leave() -> None:
-    if st.button("Leave the presentation", icon=":material/close_fullscreen:"):
-        del st.query_params["present"]
-        st.rerun()
+def _not_judged(label: str, runs: list[str]) -> None:
+    """What to do where nobody can say which of the two is right about this label."""
+    where = " and ".join(runs)
+    advice = "label some, or choose another label at the left."
+    st.info(plain(f"Nobody has judged {label} on images of {where}: {advice}"), icon=":material/label:")
+    link("label", "Label images for it on the Label page", label=label)
+
+
+def _show(how: str) -> None:
+    """Begins (1) or ends (nothing) the presentation; for the callback of a button."""
+    address.nothing_missing()
+    st.session_state[_SHOWING] = how
 
 
 def _for_a_room(figure: go.Figure) -> go.Figure:
@@ -222,8 +249,8 @@ def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *
     for key, run, place in (("base at", base, places[0]), ("candidate at", candidate, places[1])):
         curve = kept.curve(run, samples, label)
         name = key.replace(" ", "_")
+        given = _number(address.given(key, name))
         if fresh or key not in st.session_state:
-            given = _number(st.session_state["address"].pop(name, None))
             st.session_state[key] = _start(curve, given)
         if place is not None:
             place.number_input(
@@ -231,7 +258,7 @@ def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *
                 key=key, persist_state="session", help=f"At first what {_GOAL} suggests on these samples.",
             )  # fmt: skip
         values.append(float(st.session_state[key]))
-        st.query_params[name] = written(values[-1])
+        address.put(name, written(values[-1]))
     return values[0], values[1]
 
 
@@ -283,7 +310,7 @@ def _flips(view: View, found: Comparison, *, showing: bool) -> None:
 
 def _cards(view: View, rows: pd.DataFrame, shown: Shown, width: int, *, key: str) -> None:
     wall = st.container(horizontal=True, key=veil(shown, key))
-    tiles = pictures.tiles(view, rows["source_ref"].tolist(), blur=shown == "Blurred")
+    tiles = pictures.tiles(view, rows["source_ref"].tolist(), blur=blurred(shown))
     for row, picture in zip(rows.to_dict("records"), tiles, strict=True):
         with wall.container(border=True, width=width):
             name = str(row["source_ref"]).rpartition("/")[2]

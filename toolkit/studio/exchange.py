@@ -1,19 +1,24 @@
 """Labels in and out on the Label page: into the studio's samples, from files, and to every format."""
 
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import streamlit as st
 
 from toolkit import export
-from toolkit.adapters import ground_truth
+from toolkit.adapters import GroundTruth, ground_truth
 from toolkit.errors import ToolkitError
 from toolkit.labelling import LabelLog
 from toolkit.studio import source
 from toolkit.studio.source import Samples, View
-from toolkit.studio.widgets import guarded, plain
-from toolkit.truth import Truth
+from toolkit.studio.widgets import PAGES, guarded, plain, tell
+from toolkit.truth import Annotations, Truth, annotations
+from toolkit.words import counted
 
 FILE: Final = "labelled.csv"
+_STEP: Final = 5_000
+Row = tuple[str, str, str, float | None]
+"""As `LabelLog.add_many` takes it."""
 _IMPORTED: Final = "file: "
 
 
@@ -26,7 +31,7 @@ def section(view: View, log: LabelLog, label: str, sample: str) -> None:
             st.caption("Nothing of this sample is judged yet, so there is nothing to use or to export.")
         else:
             truth = log.truth(label, sample=chosen)
-            _use(view, truth)
+            _use(view, truth, label)
             _export(truth)
     with guarded():
         _import(log)
@@ -52,10 +57,10 @@ def _which(log: LabelLog, label: str, sample: str) -> str | None:
 def in_words(truth: Truth) -> str:
     """What there is to use."""
     present = int(truth.table["present"].sum())
-    return f"{truth.n_images:,} images known: {present:,} present, {len(truth.table) - present:,} absent."
+    return f"{counted(truth.n_images, 'image')} known: {present:,} present, {len(truth.table) - present:,} absent."
 
 
-def _use(view: View, truth: Truth) -> None:
+def _use(view: View, truth: Truth, label: str) -> None:
     said, button = st.columns([4, 1], vertical_alignment="center")
     said.text(in_words(truth))
     if button.button("Tune with these", type="primary", width="stretch") and view.workspace is not None:
@@ -63,8 +68,8 @@ def _use(view: View, truth: Truth) -> None:
         truth.save(path)
         before = source.desk().samples
         source.desk().samples = Samples(FILE, str(path), opened=before.opened + 1 if before else 0)
-        st.toast("The Tune and Compare pages use these labels now.")
-        st.rerun()
+        tell("The Tune and Compare pages use these labels now.")
+        st.switch_page(st.session_state[PAGES]["tune"], query_params={"label": label})
 
 
 def _export(truth: Truth) -> None:
@@ -73,15 +78,17 @@ def _export(truth: Truth) -> None:
         files.download_button(
             ending.upper() if ending == "csv" else "Parquet", _file(truth, ending), f"labels.{ending}", kind
         )
-    try:
-        training = ground_truth(truth)
-    except ToolkitError as error:
-        st.caption(plain(f"No training manifest: {error}"))
-        return
-    files.download_button(
-        "Adapter training manifest", "".join(training.to_lines()), "training.manifest", "application/jsonl",
-        help=training.in_words,
-    )  # fmt: skip
+    makers: dict[str, Callable[[Truth], Annotations | GroundTruth]] = {
+        "SageMaker Ground Truth": annotations, "Adapter training manifest": ground_truth,
+    }  # fmt: skip
+    for title, make in makers.items():
+        try:
+            made = make(truth)
+        except ToolkitError as error:
+            st.caption(plain(f"No {title}: {error}"))
+            continue
+        name = f"{title.split()[0].lower()}.manifest"
+        files.download_button(title, "".join(made.to_lines()), name, "application/jsonl", help=plain(made.in_words))
 
 
 def _file(truth: Truth, ending: str) -> bytes:
@@ -99,9 +106,8 @@ def _import(log: LabelLog) -> None:
             type=["csv", "parquet", "jsonl", "manifest"],
         )
         if st.form_submit_button("Take in") and upload is not None:
-            with st.spinner("Taking in the labels …"):
-                count = _take_in(log, source.keep_upload(upload.name, upload.getvalue()))
-            st.toast(plain(f"{count:,} judgements taken in, under the name of the file."))
+            count = _take_in(log, source.keep_upload(upload.name, upload.getvalue()))
+            st.toast(plain(f"{counted(count, 'judgement')} taken in, under the name of the file."))
             st.rerun()
 
 
@@ -112,5 +118,15 @@ def _take_in(log: LabelLog, upload: Samples) -> int:
     weights = [None] * len(refs) if given.weights is None else given.weights.loc[refs].astype(float).tolist()
     answers = ["present" if each else "absent" for each in present]
     name = _IMPORTED + upload.name
-    log.add_many(name, zip(refs, labels, answers, weights, strict=True), sample=name)
+    log.add_many(name, _counted(list(zip(refs, labels, answers, weights, strict=True))), sample=name)
     return len(refs)
+
+
+def _counted(answers: list[Row]) -> Iterator[Row]:
+    """Says how many of them have gone by."""
+    bar, total = st.progress(0.0), len(answers)
+    for number, answer in enumerate(answers):
+        if number % _STEP == 0:
+            bar.progress(number / total, f"Taking in the labels: {number:,} of {total:,}")
+        yield answer
+    bar.progress(1.0, "Writing them down …")

@@ -9,7 +9,7 @@ from toolkit import plots
 from toolkit.confidence import written
 from toolkit.errors import NotLabelled
 from toolkit.results import NO_SUMMARY, Results
-from toolkit.studio import gallery, kept
+from toolkit.studio import address, gallery, kept, policies
 from toolkit.studio.source import View
 from toolkit.studio.widgets import guarded, percent, plain, table
 
@@ -29,6 +29,7 @@ def page(view: View) -> None:
     """Draws the page."""
     st.title("Explore", anchor=False)
     _adapter(view)
+    policies.say(view, "nothing here is counted or filtered by it")
     _counts(view)
     _distribution(view, view.label)
     with guarded():
@@ -85,10 +86,10 @@ def _distribution(view: View, label: str) -> None:
     told = kept.judged_any(view.source, view.samples, label)
     types = kept.types(view.source)
     shape, kind = st.columns([3, 1], vertical_alignment="bottom")
-    gallery.start("shape", "shape", list(_SHAPES))
+    address.start("shape", "shape", list(_SHAPES))
     drawn = shape.radio("Drawn as", list(_SHAPES), key="shape", horizontal=True, label_visibility="collapsed")
     chosen = gallery.box(kind, "Content type", [_EVERY, *types], "drawn type", "drawn") if len(types) > 1 else _EVERY
-    gallery.to_address("shape", drawn, next(iter(_SHAPES)))
+    address.put("shape", drawn, next(iter(_SHAPES)))
     draw = _SHAPES[drawn]
 
     def figure() -> go.Figure:
@@ -119,9 +120,9 @@ def _labels(view: View) -> None:
     if overview.empty:
         table(overview, columns, percent=["share"])
         return
-    gallery.start("labels", "labels", _VIEWS)
+    address.start("labels", "labels", _VIEWS)
     drawn = st.radio("Shown as", _VIEWS, key="labels", horizontal=True, label_visibility="collapsed")
-    gallery.to_address("labels", drawn, _VIEWS[0])
+    address.put("labels", drawn, _VIEWS[0])
     if drawn == "Table":
         table(overview, columns, percent=["share"])
     elif drawn == "Tree":

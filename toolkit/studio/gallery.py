@@ -1,20 +1,20 @@
 """The gallery of the Explore page: filtered, paged, blurred; and one image in detail."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from toolkit.confidence import written
-from toolkit.errors import NotLabelled, ToolkitError
+from toolkit.errors import BelowFloor, NotLabelled
 from toolkit.policy import DECISIONS, Policy
 from toolkit.selection import ANSWERS, Answer, select_images
-from toolkit.studio import kept, pictures, policies
+from toolkit.studio import address, kept, pictures, policies
 from toolkit.studio.source import View
-from toolkit.studio.widgets import Shown, ask_shown, guarded, plain, table, veil
+from toolkit.studio.widgets import Shown, ask_shown, blurred, guarded, plain, shown, table, veil
 
 _PAGE: Final = 24
 _TILE: Final = 150
@@ -23,6 +23,7 @@ _WIDTHS: Final = (240, 150, 150, 150, 220)
 _ANY: Final = "any"
 _NUMBER: Final = "gallery page"
 _ABOUT: Final = "gallery about"
+_IMAGE: Final = "image in detail"
 _ORDERS: Final = {"most confident first": False, "least confident first": True}
 
 
@@ -38,22 +39,8 @@ class Filter:
     ascending: bool
 
 
-def start(key: str, name: str, options: Sequence[str]) -> None:
-    """Has a box start at what the address says under this name, where that is one of its options."""
-    given = st.session_state["address"].pop(name, None)
-    if key not in st.session_state and given in options:
-        st.session_state[key] = given
-
-
-def to_address(name: str, value: str, usual: str) -> None:
-    """Keeps the address short: what is usual does not stand in it."""
-    if value != usual:
-        st.query_params[name] = value
-    elif name in st.query_params:
-        del st.query_params[name]
-
-
 @st.fragment
+@address.written()
 def section(view: View, label: str) -> None:
     """Filters, and a page of tiles; the rest of the page stays as it is."""
     st.subheader("Images", anchor=False)
@@ -62,9 +49,11 @@ def section(view: View, label: str) -> None:
         wanted = _ask(view, label, policy)
         rows = _rows(view, label, wanted, policy)
         about = (view.source.name, label, wanted)
-        if st.session_state.setdefault(_ABOUT, about) != about:  # other images: the first of them come first
-            st.session_state[_ABOUT], st.session_state[_NUMBER] = about, 1
+        if not address.fresh(_ABOUT) and st.session_state[_ABOUT] != about:  # other images: the first come first
+            st.session_state[_NUMBER] = 1
+        st.session_state[_ABOUT] = about
         _page(view, label, rows)
+        _one(view)
 
 
 def _ask(view: View, label: str, policy: Policy | None) -> Filter:
@@ -96,7 +85,7 @@ def _range(place: DeltaGenerator, view: View, label: str, floor: float) -> tuple
     if floor >= 100:
         return floor, 100.0
     key = f"confidence of {view.source.name}"
-    start, end = (_percent(st.session_state["address"].pop(name, None)) for name in ("from", "to"))
+    start, end = (_percent(address.given(key, name)) for name in ("from", "to"))
     if key not in st.session_state:
         given = max(start or floor, floor), end or 100.0
         st.session_state[key] = given if given[0] <= given[1] else (floor, 100.0)
@@ -104,7 +93,7 @@ def _range(place: DeltaGenerator, view: View, label: str, floor: float) -> tuple
         tuple[float, float], place.slider(f"Confidence of {plain(label)} (%)", floor, 100.0, step=0.5, key=key)
     )
     for name, value, usual in (("from", low, floor), ("to", high, 100.0)):
-        to_address(name, written(value), written(usual))
+        address.put(name, written(value), written(usual))
     return low, high
 
 
@@ -118,20 +107,22 @@ def _percent(text: str | None) -> float | None:
 
 def box(place: DeltaGenerator, title: str, options: list[str], key: str, name: str) -> str:
     """A choice that stands in the address, so that a link shows the same images."""
-    start(key, name, options)
+    address.start(key, name, options)
     chosen = str(place.selectbox(title, options, key=key))
-    to_address(name, chosen, options[0])
+    address.put(name, chosen, options[0])
     return chosen
 
 
 def policy_of(view: View) -> Policy | None:
     """The policy, where it has rules and the run can speak about all of them."""
-    try:
-        policy = policies.load(view)
-        policy.require(view.results.min_confidence)
-    except ToolkitError:  # the Tune page says what is wrong with it
+    policy = policies.readable(view)
+    if policy is None or not policy.rules:
         return None
-    return policy if policy.rules else None
+    try:
+        policy.require(view.results.min_confidence)
+    except BelowFloor:  # the Tune page says so
+        return None
+    return policy
 
 
 def _rows(view: View, label: str, wanted: Filter, policy: Policy | None) -> "pd.Series[int]":
@@ -154,9 +145,9 @@ def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
         return
     pages = -(-len(rows) // _PAGE)
     bar = st.container(horizontal=True, vertical_alignment="center")
-    start(_NUMBER, "page", [str(each) for each in range(1, pages + 1)])
-    number = min(int(st.session_state.get(_NUMBER, 1)), pages) - 1
-    to_address("page", str(number + 1), "1")
+    address.start(_NUMBER, "page", [str(each) for each in range(1, pages + 1)])
+    number = min(int(st.session_state[_NUMBER]), pages) - 1
+    address.put("page", str(number + 1), "1")
     first = number * _PAGE
 
     def go(to: int) -> None:
@@ -165,28 +156,53 @@ def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
     bar.button("Previous", disabled=number == 0, on_click=go, args=(number - 1,), icon=":material/chevron_left:")
     bar.button("Next", disabled=number + 1 >= pages, on_click=go, args=(number + 1,), icon=":material/chevron_right:")
     bar.text(f"{first + 1:,}–{min(first + _PAGE, len(rows)):,} of {len(rows):,}")
-    shown = ask_shown(bar)
+    how = ask_shown(bar)
     here = rows.iloc[first : first + _PAGE].to_numpy()
     images = view.results.images.iloc[here]
     scores = kept.keep("scores", (view.source,), label, lambda: view.results.scores(label))[here]
-    tiles = pictures.tiles(view, images["source_ref"].tolist(), blur=shown == "Blurred")
-    wall = st.container(horizontal=True, key=veil(shown, "gallery"))
+    tiles = pictures.tiles(view, images["source_ref"].tolist(), blur=blurred(how))
+    wall = st.container(horizontal=True, key=veil(how, "gallery"))
     for row, source_ref, score, picture in zip(here, images["source_ref"], scores, tiles, strict=True):
         with wall.container(width=_TILE):
             name = str(source_ref).rpartition("/")[2]
             said = "not reported" if pd.isna(score) else f"{score:.2f}"
             st.image(pictures.EMPTY if isinstance(picture, str) else picture, width="stretch", alt=f"{name}, {said}")
             st.caption(f"{plain(name[:40])}  \n{said}")
-            if st.button("Details", key=f"details {row}", width="stretch"):
-                _detail(view, int(row), shown)
+            st.button("Details", key=f"details {row}", width="stretch", on_click=_look_at, args=(str(source_ref),))
 
 
-@st.dialog("One image", width="large")
+def _look_at(source_ref: str) -> None:
+    """Which image is shown in detail (nothing: none); for the callback of a button."""
+    st.session_state[_IMAGE] = source_ref
+
+
+def _one(view: View) -> None:
+    """The image in detail that somebody asked for, or the address does."""
+    wanted = address.given(_IMAGE, "image")
+    source_ref = str(st.session_state.setdefault(_IMAGE, wanted or ""))
+    row = _row_of(view, source_ref)
+    address.put("image", "" if row is None else source_ref)
+    if row is not None:
+        _detail(view, row, shown())
+    elif source_ref:
+        st.warning(plain(f"The image {source_ref[:200]} is not in this run."), icon=":material/warning:")
+        _look_at("")
+
+
+def _row_of(view: View, source_ref: str) -> int | None:
+    """Where an image stands in the run; the first of those that are there more than once."""
+    if not source_ref:
+        return None
+    rows = np.flatnonzero(view.results.images["source_ref"] == source_ref)
+    return int(rows[0]) if len(rows) else None
+
+
+@st.dialog("One image", width="large", on_dismiss=lambda: _look_at(""))
 def _detail(view: View, row: int, shown: Shown) -> None:
     """All that is known of one image."""
     image = view.results.images.iloc[row]
     with guarded():
-        (picture,) = pictures.large(view, [image["source_ref"]], blur=shown == "Blurred")
+        (picture,) = pictures.large(view, [image["source_ref"]], blur=blurred(shown))
         left, known = st.columns(2)
         if isinstance(picture, str):
             left.warning(plain(picture))

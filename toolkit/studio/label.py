@@ -12,9 +12,10 @@ from toolkit import sampling
 from toolkit.confidence import written
 from toolkit.errors import NotLabelled
 from toolkit.labelling import Judgement, LabelLog
-from toolkit.studio import exchange, kept, keyboard, pictures, project
+from toolkit.studio import address, exchange, kept, keyboard, pictures, project
 from toolkit.studio.source import View
-from toolkit.studio.widgets import PANEL, ask_shown, clicked, guarded, plain, shown, table, tell, told, veil
+from toolkit.studio.widgets import PANEL, ask_shown, blurred, clicked, guarded, plain, shown, table, tell, told, veil
+from toolkit.words import counted
 
 FILE: Final = "labels.jsonl"
 _WIDTH: Final = 0.05
@@ -87,16 +88,14 @@ def _everything(view: View, log: LabelLog, who: str, draw: Draw) -> None:
 
 def _settings(label: str, floor: float) -> tuple[str, Draw]:
     """Who labels, and what; it stands in the address, so that a reload or a colleague goes on with the same images."""
-    address = st.query_params
     who_box, strategy_box, n_box, at_box = st.columns([2, 3, 1, 1])
     # Taken from a link of one's own, and never put into one: a colleague would judge under this name.
-    st.session_state.setdefault("who", address.get("who", "")[:80])
+    st.session_state.setdefault("who", (address.said("who") or "")[:80])
     who = who_box.text_input(
         _NAME, key="who", persist_state="session", placeholder="kept with each answer", max_chars=80
     )
     names = list(_STRATEGIES)
-    given = address.get("strategy")
-    st.session_state.setdefault("strategy", given if given in names else names[0])
+    address.start("strategy", "strategy", names)
     strategy = strategy_box.selectbox(
         "Which images",
         names,
@@ -111,16 +110,16 @@ def _settings(label: str, floor: float) -> tuple[str, Draw]:
     if strategy == "threshold":
         _start("near", 80, float(floor), 100)
         threshold = at_box.number_input("Near (%)", float(floor), 100.0, step=1.0, key="near", persist_state="session")
-        address["near"] = written(threshold)
-    address["strategy"], address["n"] = strategy, str(n)
+    address.put("near", "" if threshold is None else written(threshold))
+    address.put("strategy", strategy)
+    address.put("n", str(n))
     return who.strip(), Draw(label, strategy, int(n), threshold)
 
 
 def _start(key: str, usual: float, low: float, high: float) -> None:
     """A box's number, of the bounds' kind: what it was, else what the address says, else the usual one."""
-    given = st.session_state.get(key)
-    if given is None:
-        given = _number(st.query_params.get(key), usual)
+    wanted = address.given(key, key)
+    given = st.session_state[key] if key in st.session_state else _number(wanted, usual)
     st.session_state[key] = type(low)(min(max(given, low), high))
 
 
@@ -169,9 +168,10 @@ def _progress(view: View, log: LabelLog, draw: Draw, here: pd.DataFrame, total: 
     found = int((here["answer"] == "present").sum())
     st.progress(len(here) / total, text=f"{len(here):,} of {total:,} judged, {found:,} present")
     positives = known_present(view, log, draw.label)
+    known = f"{counted(positives, 'image')} of this run {'is' if positives == 1 else 'are'} known to show it"
     missing = max(0, sampling.positives_needed(_WIDTH) - positives)
     st.caption(
-        f"{positives:,} images of this run are known to show it, from everybody and from the labelled samples. "
+        f"{known}, from everybody and from the labelled samples. "
         + (
             f"About {missing:,} more make the recall of a threshold sure to ±{100 * _WIDTH:g} points (95 %)."
             if missing
@@ -195,7 +195,7 @@ def known_present(view: View, log: LabelLog, label: str) -> int:
 
 def _show(view: View, order: list[str]) -> None:
     how = ask_shown()
-    picture, *_ = pictures.large(view, order[:2], blur=how == "Blurred")  # the second is made ready for the next one
+    picture, *_ = pictures.large(view, order[:2], blur=blurred(how))  # the second is made ready for the next one
     name = order[0].rpartition("/")[2]
     if isinstance(picture, str):
         st.warning(plain(f"{name}: {picture}"))
@@ -282,7 +282,7 @@ def _disputes(view: View, log: LabelLog, who: str, label: str) -> None:
     st.markdown(f"**Images on which people disagree: {disputed['source_ref'].nunique():,}**")
     st.caption("Nobody knows what these show until all say the same: tuning leaves them out.")
     wall = st.container(horizontal=True, key=veil(shown(), "disputes"))
-    tiles = pictures.tiles(view, images, blur=shown() == "Blurred")
+    tiles = pictures.tiles(view, images, blur=blurred(shown()))
     for number, (source_ref, picture) in enumerate(zip(images, tiles, strict=True)):
         said = disputed[disputed["source_ref"] == source_ref]
         with wall.container(width=_TILE):

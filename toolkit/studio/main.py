@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +10,10 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from toolkit import plots, taxonomy
+from toolkit.errors import ToolkitError
 from toolkit.results import Results
 from toolkit.results.lift import foreign, untranslated
-from toolkit.studio import compare, connection, explore, label, project, report, runs, source, tune
+from toolkit.studio import address, compare, connection, explore, label, project, report, runs, source, tune
 from toolkit.studio.source import Connection, Desk, Source, View
 from toolkit.studio.widgets import NEXT, PAGES, VEILED, guarded, link, plain
 from toolkit.workspace import Workspace
@@ -36,8 +37,12 @@ def run() -> None:
     """Draws the studio; called anew at each interaction, as Streamlit does it."""
     st.set_page_config(page_title="Moderation toolkit", page_icon=_icon(), layout="wide")
     st.html(_STYLE)
-    st.session_state.setdefault("address", st.query_params.to_dict())
-    given = _arguments(sys.argv[1:])
+    with address.written():
+        _draw(_arguments(sys.argv[1:]))
+
+
+def _draw(given: argparse.Namespace) -> None:
+    address.read()
     desk = source.desk()
     desk.home = Path(given.dir or "").absolute()
     if given.endpoint and not desk.chosen:
@@ -52,7 +57,11 @@ def run() -> None:
     _notice(desk)
     with guarded():
         found = source.sources(workspace, given.endpoint)
-        view = _choose(workspace, found) if found else None
+        try:
+            view = _choose(workspace, found) if found else None
+        except ToolkitError:
+            if not _service_ended(found):  # said below, with a way to start it again
+                raise
 
     def show(page: Callable[[View], None]) -> None:
         with guarded():
@@ -112,8 +121,7 @@ def _notice(desk: Desk) -> None:
 
 
 def _another(workspace: Workspace | None, found: dict[str, Source]) -> None:
-    desk, run = source.desk(), found.get(st.session_state.get("run", ""))
-    if desk.service is None and desk.served is not None and run and run.connection == Connection(desk.served):
+    if _service_ended(found):
         st.info("This run is in the project's local service, which does not run.", icon=":material/power_off:")
         if st.button("Start the local service", type="primary", icon=":material/play_arrow:"):
             connection.start(workspace)
@@ -123,13 +131,22 @@ def _another(workspace: Workspace | None, found: dict[str, Source]) -> None:
     link("runs", "Open results on the Runs page")
 
 
+def _service_ended(found: dict[str, Source]) -> bool:
+    """Whether the run under the eyes is in a local service that does not run."""
+    desk, run = source.desk(), found.get(st.session_state.get("run", ""))
+    if run is None or desk.served is None or run.connection != Connection(desk.served):
+        return False
+    return not connection.listens(desk.served)
+
+
 def _choose(workspace: Workspace | None, found: dict[str, Source]) -> View:
     """The sidebar: which run, which label. Both stand in the address, so that a reload shows the same."""
     if NEXT in st.session_state:
         st.session_state["run"] = st.session_state.pop(NEXT)
-        st.session_state["missing"] = {}
-    said = "is not open here; open it again on the Runs page"
-    name = _select("Run", "run", list(found), said, source.short_names(found))
+        st.session_state.pop("label", None)  # it begins with one of its own
+        address.nothing_missing()
+    short = source.short_names(found)
+    name = address.choose(st.sidebar, "Run", "run", list(found), source.NOT_OPEN, short=short)
     results = source.load(found[name])
     _say_models(results)
     samples, truth = None, None
@@ -138,7 +155,7 @@ def _choose(workspace: Workspace | None, found: dict[str, Source]) -> View:
         truth = source.load_samples(samples) if samples else None
     names = source.every_label(results, truth)
     said = "is neither in this run nor in the labelled samples"
-    label = _select("Label", "label", names, said)
+    label = address.choose(st.sidebar, "Label", "label", names, said)
     return View(found[name], results, samples, truth, label, workspace, tuple(found.values()))
 
 
@@ -158,24 +175,6 @@ def _say_models(results: Results) -> None:
             ),
             icon=":material/warning:",
         )
-
-
-def _select(title: str, key: str, options: list[str], absent: str, short: Mapping[str, str] | None = None) -> str:
-    """The one chosen; where the address asks for one that is not among them, that is said until another is chosen."""
-    missing: dict[str, str] = st.session_state.setdefault("missing", {})
-    wanted = st.query_params.get(key)
-    if key not in st.session_state and wanted in options:
-        st.session_state[key] = wanted
-    elif key not in st.session_state and wanted:
-        missing[key] = wanted
-    if st.session_state.get(key) not in options:
-        st.session_state[key] = options[0]
-    shown = short or dict(zip(options, options, strict=True))
-    chosen = str(st.sidebar.selectbox(title, options, key=key, on_change=missing.clear, format_func=shown.__getitem__))
-    st.query_params[key] = chosen
-    if key in missing:
-        st.warning(plain(f"{title} {missing[key][:200]} {absent}. Shown instead: {chosen}."), icon=":material/warning:")
-    return chosen
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ import streamlit as st
 from toolkit import storage
 from toolkit.errors import UnreadableManifest
 from toolkit.slices import slices
-from toolkit.studio import kept, source
-from toolkit.studio.gallery import start, to_address
+from toolkit.studio import address, kept, source
 from toolkit.studio.source import View
 from toolkit.studio.widgets import clicked, guarded, table, told
 
@@ -22,12 +21,12 @@ _TAKEN: Final = "metadata taken"
 
 def section(view: View, label: str, threshold: float) -> None:
     """One row a part, with its own rates at the threshold (percent) on screen."""
-    if st.session_state["address"].pop("slices", None) == "on":
-        st.session_state.setdefault("slices", True)
+    wanted = address.given("slices", "slices")
+    st.session_state.setdefault("slices", wanted == "on")
     shown = st.toggle("Slices: is it as good everywhere?", key="slices")
-    to_address("slices", "on" if shown else "", "")
+    address.put("slices", "on" if shown else "")
     if not shown:
-        to_address("by", "", "")
+        address.put("by", "")
         return
     told()
     with st.container(border=True), guarded():
@@ -38,9 +37,9 @@ def section(view: View, label: str, threshold: float) -> None:
         if not options:
             st.caption("This run names no content types; give a file with what you know of the images.")
             return
-        start("slice by", "by", options)
+        address.start("slice by", "by", options)
         chosen = st.selectbox("Slice by", options, key="slice by")
-        to_address("by", chosen, options[0])
+        address.put("by", chosen, options[0])
         by = "content_type" if metadata is None or chosen not in columns else metadata[chosen]
         of = (view.source, view.samples) if view.samples else (view.source,)
         stamp = file.stat().st_mtime_ns if file is not None and chosen in columns else None

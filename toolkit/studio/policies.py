@@ -12,7 +12,7 @@ import streamlit as st
 from toolkit import taxonomy
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
-from toolkit.errors import InvalidObjective, InvalidPolicy, NotFound, NotLabelled, ToolkitError
+from toolkit.errors import InvalidObjective, NotLabelled, ToolkitError
 from toolkit.policy import Policy, Rule
 from toolkit.studio import kept, source
 from toolkit.studio.source import Samples, Source, View
@@ -62,7 +62,9 @@ def put_in(view: View, curve: ThresholdCurve, picked: Picked) -> None:
     """A button that makes the line's place the label's rule."""
     rule = Rule(block=picked.block, review=picked.review)
     band = "" if rule.review is None else f", review from {written(rule.review)}"
-    policy = load(view)
+    policy = readable(view)
+    if policy is None:
+        return
     current = policy.rules.get(curve.label)
     same = current is not None and _in_words(current) == _in_words(rule)
     row = st.container(horizontal=True, vertical_alignment="center")  # wraps: a narrow page cuts off no word
@@ -96,8 +98,12 @@ def _effect(view: View, policy: Policy, volume: float) -> str:
 
 def section(view: View, samples: Samples, objective: str, level: float | None, volume: float) -> None:
     """All labels in one table, what the policy would do with the run, and its files."""
-    policy = load(view)
+    policy = readable(view)
+    if policy is None:
+        st.caption("It cannot be read; what to do is said above.")
+        return
     _labels(view, samples, policy, objective, level)
+    _warn(view, policy)
     if not policy.rules:
         st.caption("It is empty: move the line of a label above, and put it into the policy.")
     else:
@@ -105,6 +111,13 @@ def section(view: View, samples: Samples, objective: str, level: float | None, v
             _forecast(view, policy, volume)
         _change(view, policy)
         _files(policy)
+
+
+def _warn(view: View, policy: Policy) -> None:
+    """Rules for labels that are most likely misspelt, as they flag nothing."""
+    key = kept.rules_of(policy)
+    for each in kept.keep("unknown", (view.source,), key, lambda: policy.on_unknown(view.results)):
+        st.warning(plain(each), icon=":material/warning:")
 
 
 def _labels(view: View, samples: Samples, policy: Policy, objective: str, level: float | None) -> None:
@@ -212,7 +225,7 @@ def _undo(view: View, policy: Policy) -> None:
         st.caption(plain(f"{change.label} was changed again elsewhere, so there is nothing here to undo."))
     elif st.button("Undo the last change of the policy", icon=":material/undo:"):
         with guarded():
-            _save(view, change.reverted(load(view)))
+            _save(view, change.reverted(of(view.workspace)))
             del st.session_state[_LAST]
             st.rerun()
 
@@ -243,23 +256,35 @@ def _path(workspace: Workspace | None) -> Path | None:
     return None if workspace is None else workspace.path(FILE)
 
 
-def load(view: View) -> Policy:
-    """The workspace's policy; where none is open, this session's."""
-    return of(view.workspace)
+def say(view: View, until: str) -> None:
+    """What is wrong with the policy's file, once a page, and what the page does until that is mended."""
+    try:
+        of(view.workspace)
+    except ToolkitError as error:
+        st.error(plain(in_words(error, until)), icon=":material/error:")
+
+
+def in_words(error: ToolkitError, until: str) -> str:
+    """Why the policy cannot be read, and what happens until that is mended, in one sentence."""
+    why = str(error).partition(";")[0].rstrip(".")
+    return f"{why}; until it is put right or moved away, {until}."
+
+
+def readable(view: View) -> Policy | None:
+    """As `of`; None where its file cannot be read, which `say` says."""
+    try:
+        return of(view.workspace)
+    except ToolkitError:
+        return None
 
 
 def of(workspace: Workspace | None) -> Policy:
-    """As `load`, where no run need be open."""
+    """The workspace's policy; where none is open, this session's. Raises as `Policy.load`."""
     path = _path(workspace)
     if path is None:
         kept: Policy = st.session_state.get(HERE, Policy({}))
         return kept
-    try:
-        return Policy.load(path)
-    except NotFound:
-        return Policy({})
-    except InvalidPolicy as error:
-        raise InvalidPolicy(f"{error} Until then the studio does not touch it.") from error
+    return Policy.load(path) if path.exists() else Policy({})
 
 
 def _keep(view: View, label: str, before: Policy, after: Policy) -> None:

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Hashable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,6 @@ import streamlit as st
 from toolkit import export
 from toolkit.compare import Comparison
 from toolkit.confidence import written
-from toolkit.errors import ToolkitError
 from toolkit.policy import Policy
 from toolkit.report import write_report
 from toolkit.results import Results
@@ -30,6 +28,7 @@ def page(view: View) -> None:
     """Draws the page."""
     st.title("Report", anchor=False)
     st.caption("One file that needs nothing else: distributions, trade-offs and thresholds, to send or to keep.")
+    policies.say(view, "reports and tables are made without it")
     with guarded():
         _html(view)
     st.subheader("Tables", anchor=False)
@@ -73,9 +72,8 @@ def _html(view: View) -> None:
 def _about(view: View) -> tuple[Hashable, ...]:
     """What a report is of; where this changes, one made before is out of date."""
     files: list[Source | Samples] = [*view.runs, *([view.samples] if view.samples else [])]
-    rules: kept.Rules = ()
-    with suppress(ToolkitError):  # said where it is used
-        rules = kept.rules_of(policies.load(view))
+    policy = policies.readable(view)
+    rules = None if policy is None else kept.rules_of(policy)
     return view.source.name, rules, compare.comparison(view), *((each, source.stamp(each)) for each in files)
 
 
@@ -182,9 +180,5 @@ def _compared(view: View) -> dict[tuple[str, str], Comparison]:
 
 
 def _policy(view: View) -> Policy | None:
-    try:
-        policy = policies.load(view)
-    except ToolkitError as error:
-        st.caption(plain(str(error)))
-        return None
-    return policy if policy.rules else None
+    policy = policies.readable(view)
+    return policy if policy is not None and policy.rules else None

@@ -14,6 +14,7 @@ from toolkit.manifests import RESULTS_NAME
 from toolkit.studio import connection, jobs, project, source, submit
 from toolkit.studio.source import Connection, Samples, Source, View
 from toolkit.studio.widgets import PANEL, guarded, plain, show_run
+from toolkit.words import counted
 from toolkit.workspace import Workspace
 
 _NAMED: Final = 5
@@ -149,7 +150,8 @@ def _say_samples(workspace: Workspace | None, view: View | None) -> None:
     elif view is None or view.truth is None:
         st.text(samples.name)
     else:
-        st.text(f"{samples.name}: {view.truth.n_images:,} images, {len(view.truth.labels)} labels judged")
+        images, labels = counted(view.truth.n_images, "image"), counted(len(view.truth.labels), "label")
+        st.text(f"{samples.name}: {images}, {labels} judged")
 
 
 def _loaded(new: Samples) -> None:

@@ -25,6 +25,8 @@ from toolkit.truth import Truth, read_truth
 from toolkit.workspace import FILE_NAME, Workspace
 
 DEMO: Final = "modkit-demo"
+NOT_OPEN: Final = "is not open here; open it again on the Runs page"
+"""What is said of a run that an address names."""
 _HASH: Final = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24,}\b")
 """Of a job's id, eight digits are enough for people."""
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -74,7 +73,7 @@ def _form(workspace: Workspace | None, connection: Connection) -> Request | None
         model = right.selectbox("Model", [_BASE, *_adapters(connection)])
         job_name = name.text_input("Job name", placeholder="to find it again", help="Another name runs the same again.")
         if why:
-            st.caption(why)
+            st.caption(plain(why))
         if not st.form_submit_button("Check first", icon=":material/fact_check:"):
             return None
     given = _kept(workspace, uploads) if uploads else images.strip()
@@ -90,11 +89,13 @@ def _form(workspace: Workspace | None, connection: Connection) -> Request | None
 
 def _floor(workspace: Workspace | None, local: bool) -> tuple[float, str]:
     """The MinConfidence (percent) to begin with, and why where that comes from the policy."""
-    least = None
-    with suppress(ToolkitError):  # the Tune page says what is wrong with the policy
+    usual = 5.0 if local else 50.0
+    try:
         least = policies.of(workspace).min_confidence
+    except ToolkitError as error:
+        return usual, policies.in_words(error, "MinConfidence does not start at the policy's lowest threshold")
     if least is None:
-        return (5.0 if local else 50.0), ""
+        return usual, ""
     start = math.floor(100 * least) / 100  # the field has two decimals, and a floor above the threshold hides images
     return start, (
         f"MinConfidence starts at {start:g}, as the policy's lowest threshold is {written(least)}: the job reports all "

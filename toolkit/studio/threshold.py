@@ -9,7 +9,7 @@ import streamlit as st
 
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
-from toolkit.studio import kept
+from toolkit.studio import address, kept
 from toolkit.studio.source import Samples, View
 from toolkit.tuning import choose_threshold
 from toolkit.widgets import bundle
@@ -54,9 +54,11 @@ class Picked:
 def pick(view: View, samples: Samples, curve: ThresholdCurve, suggested: float | None) -> Picked:
     """Draws the explorer, and says where its line was let go. Raises as `explorer_data`."""
     key = _key(view, curve.label)
+    widget, fresh = f"explorer of {key}", address.fresh(key)
     if key not in st.session_state:
         st.session_state[key] = _first(view, curve, suggested)
-    widget = f"explorer of {key}"
+    elif fresh and _in_address(view, "threshold") is not None:  # gone back to
+        take(key, replace(_first(view, curve, suggested), start=st.session_state[key].start))
     if widget not in st.session_state:  # the page was opened, or opened again
         st.session_state[f"start of {key}"] = st.session_state[key]
     start: Picked = st.session_state[f"start of {key}"]
@@ -111,12 +113,9 @@ def _key(view: View, label: str) -> str:
 
 def _first(view: View, curve: ThresholdCurve, suggested: float | None) -> Picked:
     """What the address says, if it is about this run and label; else what is suggested; else what is usual."""
-    address = st.session_state["address"]
-    about_this = (address.get("run"), address.get("label")) == (view.source.name, view.label)
-    given = _number(address.get("threshold")) if about_this else None
+    given, review = (_in_address(view, name) for name in ("threshold", "review"))
     block = next(value for value in (given, suggested, _USUAL) if value is not None)
-    review = _number(address.get("review")) if about_this else None
-    volume = _number(address.get("volume"))
+    volume = _number(address.said("volume"))
     floor = curve.min_confidence
     block = min(max(block, floor), 100.0)
     return Picked(
@@ -124,6 +123,12 @@ def _first(view: View, curve: ThresholdCurve, suggested: float | None) -> Picked
         None if review is None else min(max(review, floor), block),
         VOLUME if volume is None or volume < 0 else volume,
     )
+
+
+def _in_address(view: View, name: str) -> float | None:
+    """A number in the address, where that is about this run and label."""
+    about_this = (address.said("run"), address.said("label")) == (view.source.name, view.label)
+    return _number(address.said(name)) if about_this else None
 
 
 def _read(said: Any, floor: float) -> Picked | None:
@@ -147,11 +152,6 @@ def _number(text: Any) -> float | None:
 
 
 def _to_address(picked: Picked) -> None:
-    st.query_params["threshold"] = written(picked.block)
-    review = None if picked.review is None else written(picked.review)
-    volume = None if picked.volume == VOLUME else f"{picked.volume:.12g}"
-    for name, text in (("review", review), ("volume", volume)):
-        if text is not None:
-            st.query_params[name] = text
-        elif name in st.query_params:
-            del st.query_params[name]
+    address.put("threshold", written(picked.block))
+    address.put("review", "" if picked.review is None else written(picked.review))
+    address.put("volume", f"{picked.volume:.12g}", f"{VOLUME}")

@@ -11,11 +11,12 @@ import streamlit as st
 from toolkit import images, storage
 from toolkit.confidence import written
 from toolkit.detect import moderate
+from toolkit.errors import ToolkitError, UnreadableImage
 from toolkit.prices import Prices
 from toolkit.results import Results
 from toolkit.studio import connection, pictures, source
 from toolkit.studio.source import Connection, Source
-from toolkit.studio.widgets import guarded, link, plain, shown, table, veil
+from toolkit.studio.widgets import blurred, guarded, link, plain, shown, table, veil
 from toolkit.workspace import Workspace
 
 _AGREED: Final = "image to be sent"
@@ -42,20 +43,44 @@ def section(
         )
         return
     data = upload.getvalue()
-    picture, *columns = st.columns(3)
-    with picture, guarded():
-        view = shown()
-        tile = pictures.square(images.thumbnail(data, pictures.SIZE, blur=view == "Blurred"))
-        st.container(key=veil(view, "try")).image(tile, alt="the image to try")
     agreed = not away or _agreed(data, away)
-    for column, run, place, threshold in zip(columns, (base, candidate), places, thresholds, strict=True):
+    asked = [
+        _asked(data, run, place) if agreed or place not in away else None
+        for run, place in zip((base, candidate), places, strict=True)
+    ]
+    if isinstance(asked[0], str) and asked[0] == asked[1]:  # it is the image's fault
+        st.error(plain(asked[0]), icon=":material/error:")
+        return
+    picture, *columns = st.columns(3)
+    with picture:
+        _picture(data)
+    for column, run, place, threshold, found in zip(columns, (base, candidate), places, thresholds, asked, strict=True):
         with column.container(border=True), guarded():
             st.markdown(f"**{plain(run.name)}**")
-            if agreed or place not in away:
-                _answered(_answer(data, run, place), label, threshold)
-                st.caption(plain(f"Asked at {_place(place)[0]}."))
-            else:
+            if found is None:
                 st.caption("Not asked yet.")
+            elif isinstance(found, str):
+                st.error(plain(found), icon=":material/error:")
+            else:
+                _answered(found, label, threshold)
+                st.caption(plain(f"Asked at {_place(place)[0]}."))
+
+
+def _asked(data: bytes, run: Source, place: Connection) -> Results | str:
+    """What the run's model says, or why it says nothing."""
+    try:
+        return _answer(data, run, place)
+    except ToolkitError as error:
+        return source.in_words(error)
+
+
+def _picture(data: bytes) -> None:
+    try:
+        tile = pictures.square(images.thumbnail(data, pictures.SIZE, blur=blurred(shown())))
+    except UnreadableImage:
+        st.caption("This image cannot be shown here; it may be cut off.")
+    else:
+        st.container(key=veil(shown(), "try")).image(tile, alt="the image to try")
 
 
 def _nowhere(workspace: Workspace | None, *, gone: bool) -> None:

@@ -7,13 +7,14 @@ import streamlit as st
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
 from toolkit.errors import InvalidObjective, NotLabelled, ToolkitError
-from toolkit.studio import gallery, kept, mistakes, parts, policies, threshold
+from toolkit.studio import address, kept, mistakes, parts, policies, threshold
 from toolkit.studio.source import Samples, View
-from toolkit.studio.widgets import PANEL, guarded, interval, link, percent, plain
+from toolkit.studio.widgets import PANEL, guarded, interval, link, percent, plain, told
 from toolkit.tuning import OBJECTIVES, Choice, choose_threshold
 
 _GOAL: Final = "precision>=0.9"
 _TAB, _TABS = "tab below the line", ("Mistakes", "Policy")
+_UNTOUCHED: Final = "the studio does not touch it"
 _ON_SAMPLE: Final = "on this sample"
 _LEVELS: Final = {_ON_SAMPLE: None, "promised, 90 %": 0.9, "promised, 95 %": 0.95, "promised, 99 %": 0.99}
 
@@ -21,6 +22,7 @@ _LEVELS: Final = {_ON_SAMPLE: None, "promised, 90 %": 0.9, "promised, 95 %": 0.9
 def page(view: View) -> None:
     """Draws the page."""
     st.title("Tune", anchor=False)
+    told()
     if view.samples is None or view.truth is None:
         st.info(
             "There are no labelled samples yet, so nobody can say which images are mistakes. Label some images here, "
@@ -39,6 +41,7 @@ def page(view: View) -> None:
         curve = kept.curve(view.source, view.samples, view.label)
         choice = choose_threshold(curve, objective, confidence_level=level)
     except (NotLabelled, InvalidObjective) as error:
+        policies.say(view, _UNTOUCHED)
         _without_line(view, view.label, error)
         policies.section(view, view.samples, objective, level, threshold.VOLUME)
         return
@@ -61,8 +64,7 @@ def _without_line(view: View, label: str, error: ToolkitError) -> None:
 
 def _level() -> float | None:
     """Whether the objective need only hold on this sample, or is promised for new images."""
-    given = st.session_state["address"].get("sure", _ON_SAMPLE)
-    st.session_state.setdefault("sure", given if given in _LEVELS else _ON_SAMPLE)
+    address.start("sure", "sure", list(_LEVELS))
     chosen = st.selectbox(
         "How sure",
         list(_LEVELS),
@@ -71,13 +73,14 @@ def _level() -> float | None:
         help="The best threshold on a sample misses its goal on new images about every other time. A promise holds on "
         "new images with this probability; it needs a bound, such as precision>=0.9, and enough labels.",
     )
-    st.query_params["sure"] = chosen
+    address.put("sure", chosen, _ON_SAMPLE)
     return _LEVELS[chosen]
 
 
 def _objective() -> str:
     """What to reach: one of the library's examples, or the user's own words."""
-    st.session_state.setdefault("objective", st.session_state["address"].get("objective", _GOAL))
+    wanted = address.given("objective", "objective")
+    st.session_state.setdefault("objective", wanted or _GOAL)
     chosen = st.selectbox(
         "What the threshold should reach",
         list(dict.fromkeys([_GOAL, *OBJECTIVES, st.session_state["objective"]])),
@@ -86,22 +89,24 @@ def _objective() -> str:
         persist_state="session",
         help="Choose one or type your own, such as precision>=0.8 or cost fp=1 fn=25; rates lie between 0 and 1.",
     )
-    st.query_params["objective"] = chosen
+    address.put("objective", chosen, _GOAL)
     return str(chosen)
 
 
 @st.fragment
+@address.written()
 def _threshold(view: View, samples: Samples, curve: ThresholdCurve, choice: Choice) -> None:
     """All that follows the threshold; the rest of the page stays as it is while it moves."""
     picked = None
+    policies.say(view, _UNTOUCHED)
     with guarded():
         suggested = None if choice.threshold is None else max(choice.threshold, curve.min_confidence)
         _suggest(view, curve, choice, suggested)
         picked = threshold.pick(view, samples, curve, suggested)
         policies.put_in(view, curve, picked)
-    gallery.start(_TAB, "below", _TABS)
+    address.start(_TAB, "below", _TABS)
     wrong, policy = st.tabs(_TABS, key=_TAB, on_change="rerun")  # only what is open is made
-    gallery.to_address("below", _TABS[1] if policy.open else _TABS[0], _TABS[0])
+    address.put("below", _TABS[1] if policy.open else _TABS[0], _TABS[0])
     if policy.open:
         volume = threshold.VOLUME if picked is None else picked.volume
         with policy, guarded():

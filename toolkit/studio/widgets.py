@@ -137,6 +137,11 @@ def shown() -> Shown:
     return cast(Shown, st.session_state.get(_SHOWN, _USUAL))
 
 
+def blurred(shown: Shown) -> bool:
+    """Whether images reach the browser blurred."""
+    return shown == "Blurred"
+
+
 def veil(shown: Shown, name: str) -> str:
     """The key of a container, which says whether images in it are blurred until hovered (`main` has the style)."""
     return f"{VEILED if shown == 'On hover' else 'bare'} {name}"
@@ -163,7 +168,7 @@ def gallery(view: View, images: pd.DataFrame, *, key: str, shown: Shown, empty: 
         return
     count = st.session_state.get(key, _FIRST)
     first = images.head(count)
-    tiles = pictures.tiles(view, first["source_ref"].tolist(), blur=shown == "Blurred")
+    tiles = pictures.tiles(view, first["source_ref"].tolist(), blur=blurred(shown))
     wall = st.container(horizontal=True, key=veil(shown, key))
     for source_ref, confidence, picture in zip(first["source_ref"], first["confidence"], tiles, strict=True):
         with wall.container(width=_TILE):

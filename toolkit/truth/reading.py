@@ -312,7 +312,8 @@ def _of_ground_truth(lines: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[t
 
 def _of_annotations(annotations: Sequence[manifests.Annotation]) -> Iterator[tuple[str, str, bool]]:
     """A class that was not given is absent. Where one class had to do, its ancestors and descendants are left open."""
-    every = dict.fromkeys(taxonomy.canonical(name) for one in annotations for name in one.classes or ())
+    named = (name for one in annotations for name in (*(one.classes or ()), *one.offered))
+    every = dict.fromkeys(map(taxonomy.canonical, named))
     for one in annotations:
         if one.classes is None:
             continue

@@ -6,11 +6,12 @@ const PRECISION = "#0072B2", RECALL = "#D55E00", PRESENT = "#CC79A7", GREY = "#8
 const MARGIN = { l: 56, r: 16, t: 12, b: 44 };
 const VIEWS = { "all": null, "90–100": [90, 100], "99–100": [99, 100] };
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
+const VOLUME = 10000; // images a day, for as long as nobody types a number
 const COUNTS = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 const faded = (colour, opacity) => colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
 const percent = (rate) => (rate === null ? "–" : `${(100 * rate).toFixed(1)} %`);
-const span = (low, high) => (low === null ? "nothing to count" : `${(100 * low).toFixed(1)} – ${percent(high)}`);
+const span = (low, high, level) => (low === null ? "nothing to count" : `${(100 * low).toFixed(1)} – ${percent(high)} (${level})`);
 // The shortest text that is this very confidence: thresholds are compared as float32.
 export function written(threshold) {
   for (let digits = 0; digits < 9; digits++) {
@@ -74,10 +75,10 @@ function panel(parent, data, act) {
     return element(made, "div", "count");
   };
   const counts = { tp: cell("Flagged, rightly"), fn: cell("Missed"), fp: cell("Flagged, wrongly"), tn: cell("Left alone, rightly") };
-  const forecast = data.flagged && element(box, "div", "forecast");
+  const forecast = Boolean(data.flagged);
   let volume, said;
   if (forecast) {
-    volume = ask("Images a day", 1000, (text) => act.volume(Math.max(0, Number(text) || 0)));
+    volume = ask("Images a day", 1000, (text) => act.volume(text.trim() === "" ? VOLUME : Math.max(0, Number(text) || 0)));
     said = element(box, "div", "note");
     said.setAttribute("aria-live", "polite");
   }
@@ -163,7 +164,7 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
   element(suggested, "span", "hint", "suggested");
   const slider = element(left, "input", "slider");
   let thresholds = data.threshold;
-  const state = { block: thresholds.length - 1, review: null, volume: value.volume ?? 10000, start: value.start };
+  const state = { block: thresholds.length - 1, review: null, volume: value.volume ?? VOLUME, start: value.start };
   let view = null, held = null, stepped = false, frame = 0, became = "";
   Object.assign(slider, { type: "range", step: "any" });
   slider.setAttribute("aria-label", "Threshold (confidence, %): images at or above it are flagged");
@@ -218,7 +219,7 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
     const at = state.block;
     for (const rate of ["precision", "recall"]) {
       form[rate][0].textContent = percent(data[rate][at]);
-      form[rate][1].textContent = `${span(data[`${rate}_low`][at], data[`${rate}_high`][at])} (${data.level})`;
+      form[rate][1].textContent = span(data[`${rate}_low`][at], data[`${rate}_high`][at], data.level);
     }
     for (const [name, place] of Object.entries(form.counts)) place.textContent = COUNTS.format(data[name][at]);
     fill(form.number, written(thresholds[at]));
@@ -307,6 +308,7 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
   watch.observe(chart);
   function start(wanted) {
     state.start = wanted.start;
+    state.volume = wanted.volume ?? state.volume;
     state.block = nearest(thresholds, wanted.block);
     state.review = wanted.review === null || wanted.review === undefined ? null : nearest(thresholds, wanted.review);
     paint();

@@ -1,0 +1,166 @@
+"""The page's address: what it says is taken when a page is opened or gone back to, and it is written once a run.
+
+Each writing is an entry of the browser's history: one for each thing that a user does is what its Back button is for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from toolkit.studio.widgets import plain
+
+_SAID: Final = "address"
+_LEFT: Final = "left of the address"
+_TURN: Final = "turn of the address"
+_ASKED: Final = "asked of the address"
+_LINK: Final = "link that was followed"
+_MISSING: Final = "missing"
+_RUN: Final = "run"
+_PENDING: ContextVar[dict[str, str] | None] = ContextVar("what the address will say", default=None)
+
+
+def read() -> None:
+    """Takes what the address says where it is opened, gone back to, or linked to: what stands in it begins anew."""
+    now = st.query_params.to_dict()
+    if _SAID not in st.session_state or _gone_back():
+        st.session_state[_SAID], st.session_state[_LEFT], st.session_state[_MISSING] = now, dict(now), {}
+        st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+        _forget(now, _page())
+    elif now and _RUN not in now and now != st.session_state.get(_LINK):  # all that is written here names a run
+        st.session_state[_LEFT] |= now
+        _forget(now, None)
+    st.session_state[_LINK] = now
+
+
+def _forget(now: Mapping[str, str], page: str | None) -> None:
+    """Has the session forget what the address says, and what else this page asks of an address."""
+    asked: dict[str, tuple[str, set[str]]] = st.session_state.setdefault(_ASKED, {})
+    for key, (name, pages) in asked.items():
+        if name in now or page in pages:
+            st.session_state.pop(key, None)
+
+
+def _gone_back() -> bool:
+    run = get_script_run_ctx()
+    return bool(getattr(run, "is_history_navigation", False))  # not part of what Streamlit promises
+
+
+def _page() -> str:
+    run = get_script_run_ctx()
+    return "" if run is None else run.page_script_hash
+
+
+def said(name: str) -> str | None:
+    """What the address said under this name when it was opened or gone back to, whatever has come since."""
+    found: str | None = st.session_state[_SAID].get(name)
+    return found
+
+
+def fresh(key: str) -> bool:
+    """Whether the address was opened or gone back to since this was last asked under this key."""
+    turns: dict[str, int] = st.session_state.setdefault(f"{_TURN} for", {})
+    before, turns[key] = turns.get(key), int(st.session_state[_TURN])
+    return before != turns[key]
+
+
+def given(key: str, name: str) -> str | None:
+    """What the address says under this name, for what the session keeps under this key; None where that is known."""
+    _, pages = st.session_state[_ASKED].setdefault(key, (name, set()))
+    pages.add(_page())
+    found: str | None = st.session_state[_LEFT].pop(name, None)
+    return None if key in st.session_state else found
+
+
+def start(key: str, name: str, options: Sequence[str]) -> None:
+    """Has a box start at what the address says under this name, where that is one of its options, else at the first."""
+    wanted = given(key, name)
+    if key not in st.session_state:
+        st.session_state[key] = wanted if wanted in options else options[0]
+
+
+def put(name: str, value: str, usual: str = "") -> None:
+    """Has the address say this; what is usual does not stand in it, which keeps it short."""
+    change, pending = {name: "" if value == usual else value}, _PENDING.get()
+    if pending is None:
+        _write(change)
+    else:
+        pending |= change
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Writes all that is put within the (outermost) block, at its end; what a fragment puts belongs into one."""
+    if _PENDING.get() is not None:
+        yield
+        return
+    pending: dict[str, str] = {}
+    token = _PENDING.set(pending)
+    try:
+        yield
+        _write(pending)
+    finally:
+        _PENDING.reset(token)
+
+
+def _write(pending: dict[str, str]) -> None:
+    now = st.query_params.to_dict()
+    after = {name: value for name, value in (now | pending).items() if value or name not in pending}
+    if after != now:
+        st.query_params.from_dict(after)
+
+
+def choose(
+    place: DeltaGenerator | None,
+    title: str,
+    key: str,
+    options: Sequence[str],
+    absent: str,
+    *,
+    usual: str | None = None,
+    short: Mapping[str, str] | None = None,
+) -> str:
+    """A choice that always stands in the address; one that is not to be had is said until another is chosen.
+
+    Parameters
+    ----------
+    place
+        Where its box is drawn; None draws none.
+    title, key
+        Of the box; the key is its name in the address, too.
+    options
+        What there is to choose from.
+    absent
+        What to say of one that is not among them, behind its title and name.
+    usual
+        Where it starts; None is the first.
+    short
+        What to call the options.
+    """
+    missing: dict[str, str] = st.session_state.setdefault(_MISSING, {})
+    wanted = given(key, key)
+    if wanted is not None and wanted not in options:
+        missing[key] = wanted
+    if key not in st.session_state and wanted in options:
+        st.session_state[key] = wanted
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = options[0] if usual is None else usual
+    if place is not None:
+        shown = short or dict(zip(options, options, strict=True))
+        place.selectbox(
+            title, options, key=key, on_change=missing.clear, format_func=shown.__getitem__, persist_state="session"
+        )
+    chosen = str(st.session_state[key])
+    put(key, chosen)
+    if key in missing:
+        st.warning(plain(f"{title} {missing[key][:200]} {absent}. Shown instead: {chosen}."), icon=":material/warning:")
+    return chosen
+
+
+def nothing_missing() -> None:
+    """Says no longer what could not be had: something else was chosen."""
+    st.session_state[_MISSING] = {}

@@ -1,0 +1,102 @@
+"""What people said as the output manifest of a SageMaker Ground Truth labeling job, for tools that read these."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import PathLike
+
+import pandas as pd
+
+from toolkit import manifests, storage, taxonomy
+from toolkit.errors import NotLabelled
+from toolkit.truth.table import Truth
+from toolkit.words import counted
+
+
+@dataclass(frozen=True, repr=False)
+class Annotations:
+    """Images with the labels that were chosen for each, as a labeling job for several labels leaves them.
+
+    Attributes
+    ----------
+    table
+        One row an image: `source_ref`, and for each label a bool.
+    labels
+        The labels that it speaks of.
+    left_out
+        Images of which not all of these labels are known. The format has no word for "not judged": a label that an
+        image was not given is absent.
+    weighted
+        Whether the images stand for different numbers of images, which the format cannot say.
+    """
+
+    table: pd.DataFrame
+    labels: tuple[str, ...]
+    left_out: int
+    weighted: bool
+
+    def __repr__(self) -> str:
+        return f"Annotations({self.in_words})"
+
+    @property
+    def in_words(self) -> str:
+        """What was made of the judgements, for people."""
+        return (
+            f"{counted(len(self.table), 'image')} of {', '.join(self.labels)}"
+            + (f"; {self.left_out:,} left out, as not all of these labels were judged on them" if self.left_out else "")
+            + ("; without their weights, for which the format has no place" if self.weighted else "")
+            + "."
+        )
+
+    def to_lines(self) -> list[str]:
+        """The manifest, line by line."""
+        now = datetime.now(UTC)
+        chosen = self.table[list(self.labels)].to_numpy(bool)
+        return [
+            manifests.to_line(manifests.annotation_record(ref, self.labels, row.nonzero()[0].tolist(), now))
+            for ref, row in zip(self.table["source_ref"], chosen, strict=True)
+        ]
+
+    def write(self, destination: str | PathLike[str], *, session: storage.Session | None = None) -> None:
+        """Writes the manifest to a path or S3 URI. Raises as `storage.write`."""
+        storage.write(destination, "".join(self.to_lines()).encode(), session=session)
+
+
+def annotations(truth: Truth, labels: Sequence[str] | None = None) -> Annotations:
+    """What people said, in the form of SageMaker Ground Truth (image classification, several labels).
+
+    `read_truth` gives the same back of every image that is in it.
+
+    Parameters
+    ----------
+    truth
+        Judgements; what follows from them in the tree counts, too.
+    labels
+        Which ones; None takes all that were judged. Images of which not all of them are known are left out: a manifest
+        of fewer labels, or of one, has more images.
+
+    Returns
+    -------
+    Annotations
+
+    Raises
+    ------
+    NotLabelled
+        Nobody judged a label, or no image was judged for all of them.
+
+    Examples
+    --------
+    >>> rows = [("s3://b/1.jpg", "Gambling", True), ("s3://b/1.jpg", "Pills", False), ("s3://b/2.jpg", "Pills", True)]
+    >>> annotations(Truth(pd.DataFrame(rows, columns=["source_ref", "label", "present"])))
+    Annotations(1 image of Gambling, Pills; 1 left out, as not all of these labels were judged on them.)
+    """
+    truth.require_judgements()
+    chosen = tuple(dict.fromkeys(taxonomy.canonical(label) for label in (labels or truth.labels)))
+    known = pd.concat([truth.of(label).rename(label) for label in chosen], axis=1)
+    whole = known.dropna()
+    if whole.empty:
+        raise NotLabelled(
+            f"on no image is it known of all of {', '.join(chosen)}; judge them together, or write fewer labels."
+        )
+    table = whole.astype(bool).rename_axis("source_ref").reset_index()
+    return Annotations(table, chosen, len(known) - len(whole), truth.weights is not None)
