@@ -101,7 +101,7 @@ def dress(figure: go.Figure, title: str, subtitle: str, *, height: int = 400, he
         },
         legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
         margin={"l": 60, "r": 20, "t": 88 + more, "b": 80},
-        font={"family": "system-ui, sans-serif", "size": 13},
+        font={"family": "Source Sans, system-ui, sans-serif", "size": 13},
         hovermode="closest",
         height=height + more,
     )
