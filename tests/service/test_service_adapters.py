@@ -307,6 +307,19 @@ def test_a_training_that_cannot_be_done_says_why(client: Client, shapes: dict[st
     assert "Too few images" in _failure(client, shapes, few, {"AutoCreate": True})
 
 
+def test_labels_that_only_the_test_images_have_are_said(client: Client, shapes: dict[str, Any]) -> None:
+    bucket = shapes["bucket"]
+    refs = [f"s3://{bucket}/testing/{number}.jpg" for number in range(100, 104)]
+    other = client.truth(bucket, "other", [(ref, ["Alcohol"]) for ref in refs])
+    message = _failure(client, shapes, shapes["training"], other)
+    assert "No training image has a label of the test images (Alcohol)" in message
+    mixed = client.truth(bucket, "mixed", [(refs[0], ["Gambling"]), (refs[1], ["Alcohol", "Violence"])])
+    project = client.project()
+    version = client.version(project, client.train(project, bucket, shapes["training"], mixed))
+    assert version["Status"] == "TRAINING_COMPLETED"
+    assert "Not learned, as no training image has them: Alcohol, Violence" in version["StatusMessage"]
+
+
 def test_a_training_that_failed_is_not_ready(client: Client, shapes: dict[str, Any]) -> None:
     project = client.project()
     arn = client.train(project, shapes["bucket"], client.truth(shapes["bucket"], "none", []), shapes["testing"])

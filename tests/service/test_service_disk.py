@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,9 @@ def versions_and_markers(client: Client) -> None:
     client.put(bucket, "back", b"x")
     marker = client.s3.delete_object(Bucket=bucket, Key="back")["VersionId"]
     client.s3.delete_object(Bucket=bucket, Key="back", VersionId=marker)
+    hidden = client.s3.put_object(Bucket=bucket, Key="hidden", Body=b"x")["VersionId"]
+    client.s3.delete_object(Bucket=bucket, Key="hidden")
+    client.s3.delete_object(Bucket=bucket, Key="hidden", VersionId=hidden)
     gone = client.s3.put_object(Bucket=bucket, Key="gone", Body=b"x")["VersionId"]
     client.s3.delete_object(Bucket=bucket, Key="gone", VersionId=gone)
 
@@ -132,6 +136,39 @@ def a_bucket_made_again(client: Client) -> None:
     client.s3.delete_bucket(Bucket=client.bucket())
 
 
+def versioning(client: Client, bucket: str, status: str) -> None:
+    client.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+
+
+def a_suspended_versioning(client: Client) -> None:
+    bucket = client.bucket(versioned=True)
+    for key in ("replaced", "deleted"):
+        client.put(bucket, key, b"a version")
+    versioning(client, bucket, "Suspended")
+    client.put(bucket, "replaced", b"null version")
+    client.put(bucket, "replaced", b"null version again")
+    client.s3.delete_object(Bucket=bucket, Key="deleted")
+    other = client.bucket(versioned=True)
+    versioning(client, other, "Suspended")
+    client.put(other, "deleted", b"x")
+    client.s3.delete_object(Bucket=other, Key="deleted")
+
+
+def an_archive(client: Client) -> None:
+    bucket = client.bucket()
+    client.s3.put_object(Bucket=bucket, Key="cold", Body=b"x", StorageClass="DEEP_ARCHIVE")
+    client.s3.restore_object(Bucket=bucket, Key="cold", RestoreRequest={"Days": 2})
+
+
+def locks_put_on_later(client: Client) -> None:
+    client.s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    for key in ("retained", "held"):
+        client.put("locked", key, b"x")
+    until = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime(2100, 1, 1, tzinfo=UTC)}
+    client.s3.put_object_retention(Bucket="locked", Key="retained", Retention=until)
+    client.s3.put_object_legal_hold(Bucket="locked", Key="held", LegalHold={"Status": "ON"})
+
+
 STEPS = (
     overwrite_and_delete,
     versions_and_markers,
@@ -140,6 +177,9 @@ STEPS = (
     a_multipart_upload,
     a_default_encryption,
     a_bucket_made_again,
+    a_suspended_versioning,
+    an_archive,
+    locks_put_on_later,
 )
 
 
@@ -163,6 +203,41 @@ def test_what_a_client_was_told_of_is_there_after_a_kill(tmp_path: Path) -> None
     versions = sum(len(found[3].get("Versions", [])) for name, found in before.items() if name != "buckets")
     assert len(files) == versions  # nothing that was deleted or replaced is left
     assert all(len(path.name) == 32 for path in files)
+
+
+def test_suspending_versioning_takes_no_version_away(client: Client) -> None:
+    s3, bucket = client.s3, client.bucket(versioned=True)
+    first, second = (s3.put_object(Bucket=bucket, Key="key", Body=body)["VersionId"] for body in (b"1", b"2"))
+    versioning(client, bucket, "Suspended")
+    for body in (b"null", b"other null"):
+        assert "VersionId" not in s3.put_object(Bucket=bucket, Key="key", Body=body)
+
+    def versions() -> list[set[str]]:
+        listed = s3.list_object_versions(Bucket=bucket)
+        return [{one["VersionId"] for one in listed.get(kind, [])} for kind in ("Versions", "DeleteMarkers")]
+
+    assert versions() == [{first, second, "null"}, set()]
+    for version, body in ((first, b"1"), (second, b"2"), ("null", b"other null")):
+        assert client.get({"Bucket": bucket, "Name": "key", "Version": version}) == body
+        assert s3.head_object(Bucket=bucket, Key="key", VersionId=version)["ContentLength"] == len(body)
+    answer = s3.delete_object(Bucket=bucket, Key="key")
+    assert (answer["VersionId"], answer["DeleteMarker"]) == ("null", True)
+    assert versions() == [{first, second}, {"null"}]
+    with pytest.raises(s3.exceptions.NoSuchKey):
+        s3.get_object(Bucket=bucket, Key="key")
+    s3.delete_object(Bucket=bucket, Key="key", VersionId="null")
+    assert client.get({"Bucket": bucket, "Name": "key"}) == b"2"
+    s3.delete_object(Bucket=bucket, Key="key", VersionId=second)
+    versioning(client, bucket, "Enabled")
+    third = s3.put_object(Bucket=bucket, Key="key", Body=b"3")["VersionId"]
+    assert versions() == [{first, third}, set()]
+
+
+def test_what_is_locked_keeps_its_versions(client: Client) -> None:
+    bucket = "locked-for-good"
+    client.s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    with pytest.raises(ClientError, match="InvalidBucketState"):
+        versioning(client, bucket, "Suspended")
 
 
 def test_kms_keys_survive_and_only_their_owner_may_read_them(tmp_path: Path) -> None:

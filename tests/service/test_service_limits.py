@@ -140,6 +140,50 @@ def test_an_output_bucket_that_becomes_unwritable_fails_the_job(client: Client) 
     assert client.job(client.start(place, output=output))["Status"] == "SUCCEEDED"
 
 
+def test_an_output_is_refused_for_the_very_keys_that_would_be_written(client: Client) -> None:
+    bucket, output = client.bucket(), client.bucket()
+    place = one_image(client, bucket)
+    allowed = [f"arn:aws:s3:::{output}/*.json", f"arn:aws:s3:::{output}/*.jsonl"]
+    for denied, status in (
+        ({"Resource": None, "NotResource": allowed}, "SUCCEEDED"),
+        ({"Resource": allowed[0]}, None),
+        ({"Resource": allowed[1]}, None),
+    ):
+        statement = {"Action": "s3:PutObject"} | {name: value for name, value in denied.items() if value}
+        client.s3.put_bucket_policy(Bucket=output, Policy=policy(statement))
+        if status:
+            assert client.job(client.start(place, output=output))["Status"] == status
+        else:
+            error = refused(partial(client.start, place, output=output)).response["Error"]
+            assert error["Code"] == "AccessDeniedException"
+
+
+def test_an_output_key_is_not_longer_than_a_key_may_be(client: Client) -> None:
+    place = one_image(client, client.bucket())
+    longest = 1024 - len("/".join(["", "0" * 64, "manifest-summary.json"]))
+    assert client.job(client.start(place, prefix="é" * (longest // 2)))["Status"] == "SUCCEEDED"
+    error = refused(partial(client.start, place, prefix="é" * (longest // 2 + 1))).response["Error"]
+    assert error["Code"] == "InvalidParameterException"
+    assert "more than the 1,024 of S3" in error["Message"]
+
+
+def test_results_are_locked_as_their_bucket_says(client: Client) -> None:
+    output = "locked-output"
+    place = one_image(client, client.bucket())
+    client.s3.create_bucket(Bucket=output, ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
+    client.s3.put_object_lock_configuration(
+        Bucket=output, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    job = client.job(client.start(place, output=output))
+    for member in ("Results", "ManifestSummary"):
+        written = job[member]["S3Object"]
+        where = {"Bucket": output, "Key": written["Name"], "VersionId": written["Version"]}
+        assert client.s3.head_object(**where)["ObjectLockMode"] == "COMPLIANCE"
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client.s3.delete_object(**where)
+
+
 def test_an_image_that_may_not_be_read_is_an_error_and_not_safe(client: Client) -> None:
     bucket = client.bucket()
     place = client.manifest(bucket, [client.put(bucket, name, picture(1)) for name in ("secret/a.jpg", "b.jpg")])

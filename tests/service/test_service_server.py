@@ -1,5 +1,6 @@
 """The server around it: who gets in, what starts it, what stops it, and what a restart keeps."""
 
+import errno
 import http.client
 import json
 import os
@@ -8,6 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 from helpers import started
-from service_client import Client, picture, shape, until
+from service_client import Client, picture, raising, shape, until
 
 import toolkit
 from toolkit.errors import Unreachable
@@ -24,6 +28,7 @@ from toolkit.service import LocalService, ServiceProcess
 from toolkit.service.gate import MAX_BODY_BYTES
 from toolkit.service.rekognition import OPERATIONS
 from toolkit.service.server import run
+from toolkit.service.stored import File
 
 ROOT = Path(toolkit.__file__).parents[1]
 
@@ -95,6 +100,48 @@ def test_what_is_not_signed_is_s3s_or_stss(client: Client, service: LocalService
     assume = b"Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=t&RoleSessionName=session"
     assume += b"&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fx"
     assert "AssumeRoleWithWebIdentityResult" in ask(service.endpoint_url, "POST", "/", assume, **form)[1]
+
+
+def test_a_key_may_have_several_lines(client: Client) -> None:
+    bucket = client.bucket()
+    for key in ("two\nlines.jpg", "folder/\nbegins", "ends\n", "\n"):
+        ref = client.put(bucket, key, picture(1))
+        assert client.get({"Bucket": bucket, "Name": key}) == picture(1)
+        job = client.job(client.start(client.manifest(client.bucket(), [ref]), MinConfidence=0))
+        assert [one["source-ref"] for one in client.results(job)] == [ref]
+        client.s3.delete_object(Bucket=bucket, Key=key)
+    assert "Contents" not in client.s3.list_objects_v2(Bucket=bucket)
+
+
+@pytest.mark.parametrize("kind", ["STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"])
+def test_a_body_in_broken_chunks_is_an_error_of_s3(client: Client, service: LocalService, kind: str) -> None:
+    bucket = client.bucket()
+    sign = b";chunk-signature=a" if "HMAC" in kind else b""
+
+    def put(body: bytes, length: str = "5") -> tuple[int, str]:
+        headers = {
+            "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, Signature=a",
+            "x_amz_content_sha256": kind,
+            "x_amz_decoded_content_length": length,
+        }
+        return ask(service.endpoint_url, "PUT", f"/{bucket}/key", body.replace(b"|", sign + b"\r\n"), **headers)
+
+    whole = b"5|hello\r\n0|\r\n"
+    assert put(whole)[0] == 200
+    assert client.get({"Bucket": bucket, "Name": "key"}) == b"hello"
+    for body in (
+        b"",
+        b"5|hel",
+        b"5|hello\r\n",
+        b"-5|hello\r\n0|",
+        b"five|hello\r\n0|",
+        b"f" * 9 + b"|",
+        b"5;;\nhello\r\n",
+    ):
+        status, said = put(body)
+        assert (status, "<Code>IncompleteBody</Code>" in said) == (400, True)
+    for length in ("4", "1000000000000", "five", ""):
+        assert put(whole, length)[0] == 400
 
 
 def test_a_request_has_a_largest_size(service: LocalService) -> None:
@@ -170,6 +217,57 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, name: str) -> N
     (tmp_path / name).write_bytes(whole)
     with LocalService(tmp_path):  # nothing of it stayed in memory
         pass
+
+
+def test_connections_that_say_nothing_make_others_wait_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.service.server.MAX_CONNECTIONS", 3)
+    with LocalService(tmp_path) as service, ThreadPoolExecutor() as threads:
+        client = Client(service.endpoint_url)
+        bucket = client.bucket()
+        job_id = client.start(client.manifest(bucket, [client.put(bucket, "a.jpg", picture(1))] * 20))
+        address = urlsplit(service.endpoint_url)
+        with ExitStack() as silent:
+            for _ in range(3):
+                silent.enter_context(socket.create_connection((address.hostname, address.port)))
+            waits = threads.submit(client.s3.list_buckets)
+            with pytest.raises(TimeoutError):
+                waits.result(1)
+        assert waits.result(30)["Buckets"]
+        assert client.job(job_id)["Status"] == "SUCCEEDED"
+        for _ in range(3):
+            socket.create_connection((address.hostname, address.port))
+        began = time.monotonic()
+        service.stop()
+        assert time.monotonic() - began < 5
+
+
+def test_too_many_open_files_are_no_fault_of_the_disk_and_nothing_final(
+    client: Client, shapes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = client.bucket()
+    place = client.manifest(bucket, [client.put(bucket, f"{number}.jpg", picture(number)) for number in range(20)])
+    expected = client.results(client.job(client.start(place, MinConfidence=0)))
+    opens, left = File.read, iter(range(6))
+
+    def read(file: File, size: int = -1) -> bytes:
+        if threading.current_thread().name.startswith("look") and next(left, None) is not None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return opens(file, size)
+
+    monkeypatch.setattr("toolkit.service.engine.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(File, "read", read)
+    assert client.results(client.job(client.start(place, MinConfidence=0))) == expected
+    left = iter(range(3))
+    project = client.project()
+    arn = client.train(project, shapes["bucket"], shapes["training"], shapes["testing"])
+    assert client.version(project, arn)["Status"] == "TRAINING_COMPLETED"
+    monkeypatch.setattr(File, "read", raising(OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
+    with pytest.raises(ClientError, match="too many files open; try again"):
+        client.s3.get_object(Bucket=bucket, Key="0.jpg")
+    with pytest.raises(ClientError, match="too many files open; try again"):
+        client.start(place)
 
 
 def test_serve_forever_ends_when_stopped(tmp_path: Path) -> None:

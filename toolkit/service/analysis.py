@@ -77,10 +77,21 @@ def read_manifest(store: ObjectStore, place: dict[str, str], version: str | None
     return lines, stored.version
 
 
-def output_key(job: JobRecord, name: str) -> str:
-    """Where a file of this job lies in its output bucket."""
-    prefix = job.request["OutputConfig"].get("S3KeyPrefix", "").rstrip("/")
-    return "/".join([prefix, job.job_id, name] if prefix else [job.job_id, name])
+def require_output(store: ObjectStore, request: dict[str, Any], job_id: str) -> None:
+    """Finds out whether both files of a job can be written.
+
+    Raises
+    ------
+    ObjectError
+    """
+    keys = [output_key(request, job_id, name) for name in (RESULTS_NAME, SUMMARY_NAME)]
+    store.require_writable(request["OutputConfig"]["S3Bucket"], *keys)
+
+
+def output_key(request: dict[str, Any], job_id: str, name: str) -> str:
+    """Where a file of a job lies in its output bucket."""
+    prefix = request["OutputConfig"].get("S3KeyPrefix", "").rstrip("/")
+    return "/".join([prefix, job_id, name] if prefix else [job_id, name])
 
 
 def run(job: JobRecord, state: State, disk: Disk, engine: Engine, shelf: AdapterShelf, checkpoint: Checkpoint) -> None:
@@ -129,7 +140,7 @@ def results_description(job: JobRecord) -> dict[str, Any]:
     """`Results` and `ManifestSummary` of a job that succeeded, as its description carries them."""
 
     def place(name: str, version: str | None) -> dict[str, Any]:
-        found = {"Bucket": job.request["OutputConfig"]["S3Bucket"], "Name": output_key(job, name)}
+        found = {"Bucket": job.request["OutputConfig"]["S3Bucket"], "Name": output_key(job.request, job.job_id, name)}
         return found | ({"Version": version} if version else {})
 
     return {
@@ -144,7 +155,7 @@ def results_description(job: JobRecord) -> dict[str, Any]:
 def _key(job: JobRecord, store: ObjectStore) -> str | None:
     given = job.request.get("KmsKeyId")
     try:
-        store.require_writable(job.request["OutputConfig"]["S3Bucket"], output_key(job, RESULTS_NAME))
+        require_output(store, job.request, job.job_id)
         return store.key_arn(given) if given else None
     except ObjectError as error:
         raise JobFailure(_code(error, "INVALID_OUTPUT_CONFIG"), str(error)) from error
@@ -214,7 +225,7 @@ def _finish(
 
 
 def _write(job: JobRecord, store: ObjectStore, name: str, data: bytes, key_arn: str | None) -> str | None:
-    bucket, key = job.request["OutputConfig"]["S3Bucket"], output_key(job, name)
+    bucket, key = job.request["OutputConfig"]["S3Bucket"], output_key(job.request, job.job_id, name)
     try:
         # It is there already where a process was killed before it could say that the job had ended.
         return store.write(bucket, key, data, key_arn=key_arn, unless_there=True)

@@ -18,10 +18,9 @@ from flask import has_request_context, request
 from moto.kms import urls as kms_urls
 from moto.kms.models import KmsBackend, kms_backends
 from moto.s3 import urls as s3_urls
-from moto.s3.exceptions import PreconditionFailed
+from moto.s3.exceptions import InvalidBucketState, PreconditionFailed
 from moto.s3.models import (
     FakeAcl,
-    FakeBucket,
     FakeDeleteMarker,
     FakeGrant,
     FakeGrantee,
@@ -34,7 +33,7 @@ from moto.s3.utils import _VersionedKeyStore
 
 from toolkit.service import keyring
 from toolkit.service.disk import BucketRow, Disk
-from toolkit.service.stored import Bucket, File, configure, row_of, settings_of, version_of
+from toolkit.service.stored import Bucket, File, VersioningBucket, configure, hide, row_of, settings_of, version_of
 
 # moto reads the list of an object's versions, adds to it and puts it back: two at once would lose one of two uploads.
 _LOCKS: Final = tuple(RLock() for _ in range(64))
@@ -74,13 +73,14 @@ class _Versions(_VersionedKeyStore):
 
     def setlist(self, key: str, list_: list[Any]) -> None:
         files = _note(self._bucket, key)
-        for version in list_:
+        for version in [version for version in list_ if not hasattr(version, "file_id")]:
             _keep(version, self._bucket, files)
+            if self._bucket.versioning_status == "Suspended":
+                list_ = _as_null(version, list_)
         super().setlist(key, list_)
 
     def __setitem__(self, key: str, value: Any) -> None:  # delete markers come this way
-        _keep(value, self._bucket, _note(self._bucket, key))
-        super().__setitem__(key, value)
+        self.setlist(key, [*self.getlist(key, []), value])
 
     def pop(self, key: str) -> None:  # type: ignore[override]
         _note(self._bucket, key)
@@ -107,6 +107,7 @@ class DurableS3(S3Backend):
         bucket: Bucket = super().create_bucket(bucket_name, region_name, bucket_namespace)
         changes = _changes.get()
         if changes:
+            bucket.__class__ = VersioningBucket
             bucket.disk, bucket.saved, bucket.keys = changes.disk, None, _Versions(bucket)
             changes.buckets[id(bucket)] = bucket
         return bucket
@@ -132,6 +133,35 @@ class DurableS3(S3Backend):
         """Deletes an object or version, or sets a delete marker."""
         with _LOCKS[hash((bucket_name, key_name)) % len(_LOCKS)]:
             return super().delete_object(bucket_name, key_name, *args, **kwargs)
+
+    def put_bucket_versioning(self, bucket_name: str, status: str) -> None:
+        """Enables or suspends versioning; what is locked cannot lose it."""
+        if status != "Enabled" and self.get_bucket(bucket_name).object_lock_enabled:
+            raise InvalidBucketState(
+                "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+            )
+        super().put_bucket_versioning(bucket_name, status)
+
+    def restore_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> bool:
+        """Brings an archived object back."""
+        self._note_details(bucket_name, key_name)
+        return super().restore_object(bucket_name, key_name, *args, **kwargs)
+
+    def put_object_retention(self, bucket_name: str, key_name: str, version_id: str | None, retention: Any) -> None:
+        """Locks a version until a time."""
+        self._note_details(bucket_name, key_name, version_id)
+        super().put_object_retention(bucket_name, key_name, version_id, retention)
+
+    def put_object_legal_hold(self, bucket_name: str, key_name: str, version_id: str | None, status: Any) -> None:
+        """Locks a version until it is told otherwise."""
+        self._note_details(bucket_name, key_name, version_id)
+        super().put_object_legal_hold(bucket_name, key_name, version_id, status)
+
+    def _note_details(self, bucket_name: str, key_name: str, version_id: str | None = None) -> None:
+        """Notes that something is changed about a version which stays in its place."""
+        version: Any = self.get_object(bucket_name, key_name, version_id=version_id)
+        if version is not None:
+            _note(self.get_bucket(bucket_name), key_name).add(version.file_id)
 
 
 class DurableKms(KmsBackend):
@@ -196,7 +226,7 @@ def load(disk: Disk) -> None:
         if row.name in s3_backends.bucket_accounts:
             raise BucketTaken(f"s3://{row.name}: another service of this process has a bucket of that name; stop it.")
     for row in rows:
-        bucket: Bucket = FakeBucket(row.name, row.account, row.region)  # type: ignore[abstract]
+        bucket: Bucket = VersioningBucket(row.name, row.account, row.region)  # type: ignore[abstract]
         bucket.disk = disk
         bucket.keys = _Versions(bucket)
         configure(bucket, row)
@@ -240,11 +270,10 @@ def _note(bucket: Bucket, name: str) -> set[str]:
 
 def _keep(version: Any, bucket: Bucket, files: set[str]) -> None:
     """Moves a new version's bytes from memory into a file."""
-    if hasattr(version, "file_id"):
-        return
     kind = type(version)
     if kind is FakeDeleteMarker:
         version.file_id = f"marker-{version.version_id}"
+        hide(version, bucket)
     else:
         buffer = version._value_buffer
         version.file_id = bucket.disk.write(buffer)
@@ -253,6 +282,16 @@ def _keep(version: Any, bucket: Bucket, files: set[str]) -> None:
         version.multipart = None  # its parts are in the object now
         buffer.close()
     files.add(version.file_id)
+
+
+def _as_null(version: Any, versions: list[Any]) -> list[Any]:
+    """What is left of an object's versions when a new one comes while versioning is suspended.
+
+    It becomes the version `null`, in the place of the one that was that before.
+    """
+    others = [other for other in versions if other is not version and other.version_id != "null"]
+    version._version_id, version._is_versioned = "null", False
+    return [*others, version]
 
 
 def _save(bucket: Bucket, objects: dict[str, set[str]]) -> None:

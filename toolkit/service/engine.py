@@ -1,5 +1,6 @@
 """From image references to what the network sees in them: read, decode and infer, on every core, in input order."""
 
+import logging
 import os
 import threading
 from collections import deque
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from toolkit import image_limits
+from toolkit.service.folder import is_out_of_files
 from toolkit.service.model import BadImage, FloatArray, Network, prepare
 from toolkit.service.objects import ObjectError, ObjectStore, ObjectTooLarge
 from toolkit.storage import split_s3
@@ -22,8 +24,13 @@ if TYPE_CHECKING:
 BATCH: Final = 8
 """Images that the network sees at once; larger batches are slower."""
 
+RETRY_SECONDS: Final = 2.0
+"""How long work waits that could not go on because too many files were open."""
 _POLL: Final = 1.0
 """Seconds between two looks at whether there is still something to wait for."""
+
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
@@ -92,6 +99,7 @@ class Engine:
         self._cluster = cluster
         self._cores = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="look")
+        self._single = threading.Semaphore(self._cores)
         self._stopping = threading.Event()
 
     def close(self) -> None:
@@ -131,16 +139,35 @@ class Engine:
             yield from self._answer(waiting.popleft())
 
     def look_once(self, data: bytes) -> Seen:
-        """Looks at one image at once, in this thread.
+        """Looks at one image in this thread, beside the batches of jobs; as many at once as there are cores.
 
         Raises
         ------
         BadImage
         """
-        (looked,) = look_at(self._network, [lambda: data])
+        with self._single:  # a decoded image takes up to a thousand times the memory of its file
+            (looked,) = look_at(self._network, [lambda: data])
         if isinstance(looked, BadImage):
             raise looked
         return looked
+
+    def retrying(self, work: Callable[[], None]) -> None:
+        """Does work that may be begun again, and again while too many files are open, which is nothing final.
+
+        Raises
+        ------
+        Stopped
+            As well as what the work raises.
+        """
+        while True:
+            try:
+                return work()
+            except OSError as error:
+                if not is_out_of_files(error):
+                    raise
+                _log.warning("%s; tried again in %g seconds", error, RETRY_SECONDS)
+            if self._stopping.wait(RETRY_SECONDS):
+                raise Stopped
 
     def _submit(self, batch: list[Read]) -> Future[list[Looked]]:
         if self._cluster:

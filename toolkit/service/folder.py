@@ -10,6 +10,7 @@ from typing import Final
 from toolkit.errors import Unreachable
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
 # SQLite says "disk I/O error" where there is no room for the index of its write-ahead log.
 _SQLITE_NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
@@ -19,6 +20,11 @@ def is_full(error: OSError | sqlite3.Error) -> bool:
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
     return getattr(error, "sqlite_errorcode", None) in _SQLITE_NO_ROOM  # the driver's own errors have none
+
+
+def is_out_of_files(error: BaseException) -> bool:
+    """Whether as many files are open as may be: no fault of the disk, and soon over."""
+    return isinstance(error, OSError) and error.errno in _NO_FILES
 
 
 def refused(directory: Path, error: OSError | sqlite3.Error) -> Unreachable:

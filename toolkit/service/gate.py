@@ -12,19 +12,22 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from flask import Flask, request
+from flask import Flask, Request, request
 from moto.core.utils import convert_to_flask_response
 from moto.moto_server.werkzeug_app import (
+    HTTP_METHODS,
     UNSIGNED_ACTIONS,
     BackendRequest,
     DomainDispatcherApplication,
     create_backend_app,
 )
+from moto.s3.responses import S3Response
 from werkzeug.wrappers import Response
 
 from toolkit.service import durable
 from toolkit.service.backend import Backend
 from toolkit.service.disk import Disk
+from toolkit.service.folder import is_out_of_files
 from toolkit.service.regions import is_region
 from toolkit.service.rekognition import Rekognition
 from toolkit.service.signatures import ERRORS, NotAuthentic, Verifier
@@ -35,6 +38,9 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 SERVICES: Final = ("rekognition", "s3", "kms", "sts")
 _TARGETS: Final = {"RekognitionService": "rekognition", "TrentService": "kms"}
 _CREDENTIAL: Final = re.compile(r"Credential=[^/,\s]+/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
+_DECODED: Final = "x-amz-decoded-content-length"
+_CHUNK: Final = re.compile(rb"([0-9a-fA-F]{1,8})\r\n")
+_SIGNED_CHUNK: Final = re.compile(rb"([0-9a-fA-F]{1,8});[^\r\n]*\r\n")
 _REQUEST_ID: Final = "x-amzn-RequestId"
 _MOTO_PATHS: Final = ("/moto-api", "/latest/meta-data", "/latest/api")
 
@@ -141,14 +147,22 @@ def _moto_app(service: Any, disk: Disk) -> Flask:
     app.after_request_funcs.clear()  # moto allows every web page in (CORS); see Gate
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
+    if service == "s3":
+        _take_keys_of_many_lines(app)
+
     @app.before_request
-    def begin() -> None:
+    def begin() -> Response | None:
+        if not _is_whole(request):
+            return _no(request.environ, 400, "IncompleteBody", f"The body is not in chunks of {_DECODED} bytes in all.")
         durable.begin(disk, keys=service == "kms")
+        return None
 
     @app.errorhandler(OSError)
     @app.errorhandler(sqlite3.Error)
     def unwritten(error: Exception) -> Response:
         _log.error("%s: what was asked could not be written", service, exc_info=error)
+        if is_out_of_files(error):
+            return _no(request.environ, 503, "SlowDown", "The service has too many files open; try again.")
         return _no(request.environ, 500, "InternalError", f"It could not be kept on disk ({error}).")
 
     @app.after_request
@@ -160,6 +174,26 @@ def _moto_app(service: Any, disk: Disk) -> Flask:
         return answer
 
     return app
+
+
+def _take_keys_of_many_lines(app: Flask) -> None:
+    """Has moto's S3 serve keys with a newline, which the pattern of its own routes leaves out."""
+    key = convert_to_flask_response(S3Response.key_dispatch)
+    route = '/<regex("[^/]+"):bucket_name_path>/<regex("(?s:.+)"):key_name>'
+    app.add_url_rule(route, "key_of_many_lines", key, methods=HTTP_METHODS, strict_slashes=False)
+
+
+def _is_whole(request: Request) -> bool:
+    """Whether a body that claims to be in chunks (aws-chunked) is, and as long as it says; moto takes it on trust."""
+    kind = request.headers.get("x-amz-content-sha256", "")
+    if not kind.startswith("STREAMING-"):
+        return True
+    pattern = _SIGNED_CHUNK if kind.startswith("STREAMING-AWS4-") else _CHUNK
+    body, size, at = request.get_data(), 0, 0
+    while (chunk := pattern.match(body, at)) and (length := int(chunk[1], 16)):
+        size += length
+        at = chunk.end() + length + len(b"\r\n")
+    return chunk is not None and size == request.headers.get(_DECODED, type=int)
 
 
 def _rekognition_app(backend: Backend) -> Flask:

@@ -1,6 +1,7 @@
 """Media analysis jobs: taking them on, running them in the background, telling how they stand."""
 
 import logging
+import secrets
 import sqlite3
 from concurrent.futures import Executor
 from pathlib import Path
@@ -76,10 +77,11 @@ class Jobs:
         # Asked first: a repeated request gets its answer even when the manifest has been deleted since.
         if known:
             return _same(known, request)
-        version = self._check(caller, request)
+        job_id = secrets.token_hex(32)
+        version = self._check(caller, request, job_id)
         try:
             job, new = self._state.add_job(
-                caller.account, caller.region, token, request, version, self._limits.max_concurrent_jobs
+                job_id, caller.account, caller.region, token, request, version, self._limits.max_concurrent_jobs
             )
         except TooMany as error:
             raise LimitExceeded(
@@ -90,22 +92,19 @@ class Jobs:
         self._executor.submit(self._run, job)
         return job.job_id
 
-    def _check(self, caller: Caller, request: dict[str, Any]) -> str | None:
+    def _check(self, caller: Caller, request: dict[str, Any], job_id: str) -> str | None:
         config = request["OperationsConfig"].get("DetectModerationLabels")
         if config is None:
             raise InvalidParameter("OperationsConfig: names no operation; give DetectModerationLabels.")
         place = require_place(request["Input"]["S3Object"], "Input.S3Object")
         store = ObjectStore(self._disk, caller.account, caller.region)
         self._shelf.choose(caller.account, caller.region, config.get("ProjectVersion"))
-        output = request["OutputConfig"]
         try:
-            # A name such as the results will have: what lies below the prefix counts, with its slash and without.
-            below = output.get("S3KeyPrefix", "").rstrip("/")
-            store.require_writable(output["S3Bucket"], f"{below}/results" if below else "results")
+            analysis.require_output(store, request, job_id)
         except Denied as error:
             raise AccessDenied(f"OutputConfig: {error}") from error
         except ObjectError as error:
-            raise InvalidParameter(f"OutputConfig.S3Bucket: {error}") from error
+            raise InvalidParameter(f"OutputConfig: {error}") from error
         try:
             # The version that was checked is the one that will be analyzed, whatever is uploaded in between.
             return analysis.read_manifest(store, place, place.get("Version"))[1]
@@ -124,9 +123,13 @@ class Jobs:
 
     def _run(self, job: JobRecord) -> None:
         checkpoint = Checkpoint(self._folder / job.job_id)
+
+        def work() -> None:
+            analysis.run(job, self._state, self._disk, self._engine, self._shelf, checkpoint)
+
         try:
             self._state.set_job_status(job.job_id, "IN_PROGRESS")
-            analysis.run(job, self._state, self._disk, self._engine, self._shelf, checkpoint)
+            self._engine.retrying(work)
         except Stopped:
             _log.info("job %s: left for the next start, the service is being stopped", job.job_id)
             return

@@ -18,6 +18,8 @@ from toolkit.service import durable
 from toolkit.service.disk import Disk
 from toolkit.service.permissions import denies
 
+MAX_KEY_BYTES: Final = 1024
+"""Of an object's key in UTF-8, as in S3."""
 _READS: Final = 3
 """How often an object is looked for that is replaced while it is being read."""
 
@@ -80,15 +82,23 @@ class ObjectStore:
             raise Denied(f"s3://{bucket}/{name}: the bucket's policy denies {action}.")
         return found
 
-    def require_writable(self, bucket: str, name: str) -> None:
-        """Finds out now what `write` would say later.
+    def require_writable(self, bucket: str, *names: str) -> FakeBucket:
+        """Finds out now what `write` would say later of these objects; gives their bucket.
 
         Raises
         ------
         ObjectError
-            The bucket is not there or in another region; its policy denies it (`Denied`).
+            The bucket is not there or in another region; a key is too long; its policy denies one (`Denied`).
         """
-        self._permitted(bucket, "s3:PutObject", name)
+        for name in names:
+            self._permitted(bucket, "s3:PutObject", name)
+            size = len(name.encode("utf-8"))
+            if size > MAX_KEY_BYTES:
+                raise ObjectError(
+                    f"s3://{bucket}/{name:.40}…: a key of {size:,} bytes, more than the {MAX_KEY_BYTES:,} of S3; give "
+                    f"a shorter prefix."
+                )
+        return self.bucket(bucket)
 
     def read(self, bucket: str, name: str, version: str | None = None, *, max_bytes: int) -> StoredObject:
         """One object, whole.
@@ -129,7 +139,7 @@ class ObjectStore:
     def write(
         self, bucket: str, name: str, data: bytes, *, key_arn: str | None = None, unless_there: bool = False
     ) -> str | None:
-        """Writes one object, encrypted with a KMS key (SSE-KMS) where one is given.
+        """Writes one object, encrypted with a KMS key (SSE-KMS) where one is given, and locked as its bucket says.
 
         Parameters
         ----------
@@ -146,14 +156,18 @@ class ObjectStore:
         ObjectError
             The bucket is gone, in another region, or takes no writes; its policy denies it (`Denied`).
         """
-        self.require_writable(bucket, name)
+        found = self.require_writable(bucket, name)
         there = self._s3.get_object(bucket, name) if unless_there else None
         if there is not None and there.etag.strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest():
             return str(there.version_id) if there._is_versioned else None
         encryption = "aws:kms" if key_arn else None
+        # moto locks what comes over HTTP only.
+        mode, until = (found.default_lock_mode, found.default_retention()) if found.has_default_lock else (None, None)
         durable.begin(self._disk)
         try:
-            written = self._s3.put_object(bucket, name, data, encryption=encryption, kms_key_id=key_arn)
+            written = self._s3.put_object(
+                bucket, name, data, encryption=encryption, kms_key_id=key_arn, lock_mode=mode, lock_until=until
+            )
         except S3ClientError as error:
             raise ObjectError(f"s3://{bucket}/{name}: the bucket does not take it ({error.code}).") from error
         finally:

@@ -24,6 +24,7 @@ FEATURE: Final = "CONTENT_MODERATION"
 TRAINING_OUTPUT: Final = "training-output.jsonl"
 TESTING_OUTPUT: Final = "testing-output.jsonl"
 EVALUATION: Final = "evaluation.json"
+_OUTPUTS: Final = (TRAINING_OUTPUT, TESTING_OUTPUT, EVALUATION, SUMMARY_NAME)
 
 _log = logging.getLogger(__name__)
 
@@ -104,13 +105,14 @@ class Projects:
         project = self._project(caller, request["ProjectArn"])
         _check_data(request)
         name = request["VersionName"]
-        place = output_place(request, f"{project.name}/{name}", EVALUATION)
+        keys = [output_place(request, f"{project.name}/{name}", output)["Name"] for output in _OUTPUTS]
+        store = ObjectStore(self._disk, caller.account, caller.region)
         try:
-            ObjectStore(self._disk, caller.account, caller.region).require_writable(place["Bucket"], place["Name"])
+            store.require_writable(request["OutputConfig"]["S3Bucket"], *keys)
         except Denied as error:
             raise AccessDenied(f"OutputConfig: {error}") from error
         except ObjectError as error:
-            raise InvalidParameter(f"OutputConfig.S3Bucket: {error}") from error
+            raise InvalidParameter(f"OutputConfig: {error}") from error
         arn = f"{project.arn.rpartition('/')[0]}/version/{name}/{int(time.time() * 1000)}"
         try:
             version = self._state.add_version(arn, project.arn, name, request)
@@ -175,7 +177,7 @@ class Projects:
             if done % BATCH == 0 or done == total:
                 self._state.set_version_progress(version.arn, done, total)
 
-        try:
+        def work() -> None:
             store = ObjectStore(self._disk, project.account, project.region)
             given_key = version.request.get("KmsKeyId")
             key_arn = store.key_arn(given_key) if given_key else None
@@ -184,6 +186,9 @@ class Projects:
             self._shelf.put(version.adapter_id, trained.adapter)
             seconds = math.ceil(time.monotonic() - began)
             self._state.finish_version(version.arn, trained.message, trained.evaluation.f1, seconds, folder)
+
+        try:
+            self._engine.retrying(work)
         except (TrainingFailure, ObjectError, KeyUnusable, Lost) as failure:
             self._state.fail_version(version.arn, str(failure))
         except Stopped:
@@ -228,12 +233,13 @@ def _write_outputs(
 ) -> str:
     """Writes what a training says of itself; gives the folder."""
     folder = f"{project.name}/{version.name}"
-    for name, data in (
-        (TRAINING_OUTPUT, trained.training_output.encode("utf-8")),
-        (TESTING_OUTPUT, trained.testing_output.encode("utf-8")),
-        (EVALUATION, trained.evaluation.to_json()),
-        (SUMMARY_NAME, trained.summary.to_json()),
-    ):
+    contents = (
+        trained.training_output.encode("utf-8"),
+        trained.testing_output.encode("utf-8"),
+        trained.evaluation.to_json(),
+        trained.summary.to_json(),
+    )
+    for name, data in zip(_OUTPUTS, contents, strict=True):
         place = output_place(version.request, folder, name)
         store.write(place["Bucket"], place["Name"], data, key_arn=key_arn)
     return folder

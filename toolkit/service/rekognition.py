@@ -17,7 +17,7 @@ from toolkit.service.analysis import results_description
 from toolkit.service.backend import Backend
 from toolkit.service.caller import Caller
 from toolkit.service.faults import Fault, InternalServerError, InvalidParameter
-from toolkit.service.folder import is_full
+from toolkit.service.folder import is_full, is_out_of_files
 from toolkit.service.projects import EVALUATION, FEATURE, TESTING_OUTPUT, TRAINING_OUTPUT, output_place
 from toolkit.service.records import JobRecord, ProjectRecord, VersionRecord
 from toolkit.service.training import confidence_threshold
@@ -37,7 +37,6 @@ OPERATIONS: Final = (
 PROGRESS_HEADER: Final = "x-modkit-progress"
 """`done/total`, beside GetMediaAnalysisJob's and DescribeProjectVersions' answers, which have no member for it."""
 
-_MISTAKE: Final = "The service made a mistake; its log says more."
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 _log = logging.getLogger(__name__)
@@ -74,9 +73,7 @@ class Rekognition(BaseResponse):
             return self._refused(refused)
         except Exception as error:
             _log.exception("%s", operation)
-            full = isinstance(error, (OSError, sqlite3.Error)) and is_full(error)
-            why = "The service's disk is full; make room there." if full else _MISTAKE
-            return self._refused(InternalServerError(why))
+            return self._refused(InternalServerError(_why(error)))
 
     def _refused(self, fault: Fault) -> TYPE_RESPONSE:
         _, headers, answer = self.serialized(ActionResult(fault))
@@ -161,6 +158,14 @@ class Rekognition(BaseResponse):
         """Deletes a version that is not being trained."""
         self._backend.projects.delete_version(self._caller, self.params["ProjectVersionArn"])
         return ActionResult({"Status": "DELETING"})
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, (OSError, sqlite3.Error)) and is_full(error):
+        return "The service's disk is full; make room there."
+    if is_out_of_files(error):
+        return "The service has too many files open; try again."
+    return "The service made a mistake; its log says more."
 
 
 def refusal(code: str, message: str) -> TYPE_RESPONSE:

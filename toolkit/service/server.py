@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer
 
 from toolkit.errors import Unreachable
 from toolkit.service.backend import Backend
@@ -20,9 +20,18 @@ from toolkit.service.gate import Gate, is_loopback
 from toolkit.service.limits import NO_LIMITS, Limits
 from toolkit.service.signatures import Verifier
 
+try:
+    import resource
+except ImportError:  # Windows, where sockets are no files
+    resource = None  # type: ignore[assignment]
+
 _BACKLOG: Final = 128
 _POLL: Final = 0.1
 """Seconds between two looks at whether to stop answering."""
+MAX_CONNECTIONS: Final = 512
+"""Clients that are served at once; more wait."""
+_FILES_EACH: Final = 4
+"""Files that may be open for each connection, with a share of those that jobs read."""
 AT_ONCE: Final = 8
 """Jobs and trainings that run at once, each as fast as the others; more are QUEUED."""
 _GRACE: Final = 4.0
@@ -132,12 +141,11 @@ class LocalService:
             return self
         with _listening_socket(self._host, self._port) as listening:
             self._backend = Backend(self._directory, self._workers, self._limits, self._scheduler)
-            self._server = make_server(
+            self._server = _Server(
                 self._host,
                 listening.getsockname()[1],
                 Gate(self._backend, self._host, self._verifier),
-                threaded=True,
-                request_handler=Handler,
+                Handler,
                 fd=listening.fileno(),  # it is duplicated; ours is closed
             )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), name="service", daemon=True)
@@ -170,6 +178,48 @@ class LocalService:
         self.stop()
 
 
+class _Server(ThreadedWSGIServer):
+    """A thread for each connection, as long as there is room; more wait in the queue of the listening socket.
+
+    Without a limit, connections that say nothing would take the files that jobs read.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._room = threading.BoundedSemaphore(min(MAX_CONNECTIONS, max(1, _open_files_limit() // _FILES_EACH)))
+
+    def get_request(self) -> tuple[Any, Any]:
+        if not self._room.acquire(timeout=_POLL):
+            raise BlockingIOError("No room; the connection waits.")  # the loop looks again
+        try:
+            return super().get_request()
+        except BaseException:
+            self._room.release()
+            raise
+
+    def shutdown_request(self, request: Any) -> None:  # called once for each connection that was taken
+        try:
+            super().shutdown_request(request)
+        finally:
+            self._room.release()
+
+
+def _open_files_limit() -> int:
+    if resource is None:
+        return sys.maxsize
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def _allow_open_files() -> None:
+    """Has the system let this process open as many files as all connections may take, or as many as it may have."""
+    if resource is None or _open_files_limit() >= (wanted := MAX_CONNECTIONS * _FILES_EACH):
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def run(service: LocalService, *, announce: Callable[[str], None], exit_with_stdin: bool = False) -> None:
     """Serves until the process is told to stop (SIGTERM, SIGINT), which takes less than five seconds.
 
@@ -194,6 +244,7 @@ def run(service: LocalService, *, announce: Callable[[str], None], exit_with_std
             signal.signal(number, lambda *_: leave.set())
     if exit_with_stdin:
         threading.Thread(target=_watch_stdin, args=(leave,), name="stdin", daemon=True).start()
+    _allow_open_files()
     service.start()
     announce(service.endpoint_url)
     while not leave.wait(1):  # a wait without end cannot be interrupted on every system

@@ -135,6 +135,7 @@ class State:
 
     def add_job(
         self,
+        job_id: str,
         account: str,
         region: str,
         token: str | None,
@@ -155,7 +156,6 @@ class State:
                 return known, False
             if max_unfinished is not None and self._unfinished(account, region) >= max_unfinished:
                 raise TooMany
-            job_id = secrets.token_hex(32)
             db.execute(
                 "INSERT INTO jobs (job_id, account, region, token, request, manifest_version, created, status)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, 'QUEUED')",

@@ -4,7 +4,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any, Final
 
-from moto.s3.models import FakeDeleteMarker, FakeKey
+from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey
 from moto.utilities.utils import get_partition
 
 from toolkit.service.disk import BucketRow, ObjectRow
@@ -33,6 +33,15 @@ _OBJECT_DETAILS: Final = (
     "lock_until",
     "website_redirect_location",
 )
+
+
+class VersioningBucket(FakeBucket):
+    """moto's bucket, which keeps its versions while versioning is suspended, too."""
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether what is deleted or replaced here stays as a version."""
+        return self.versioning_status is not None
 
 
 class File:
@@ -80,6 +89,8 @@ def row_of(version: Any, bucket: Bucket) -> ObjectRow:
     if isinstance(version, FakeDeleteMarker):
         return ObjectRow(*place, True, modified, 0, None, None, None, {}, {})
     details = {name: getattr(version, name) for name in _OBJECT_DETAILS}
+    # Until when what was archived is back.
+    details["_expiry"] = version._expiry.isoformat() if version._expiry else None
     metadata = {str(name): str(value) for name, value in version.metadata.items()}
     etag = version.etag.strip('"')
     return ObjectRow(
@@ -87,12 +98,23 @@ def row_of(version: Any, bucket: Bucket) -> ObjectRow:
     )
 
 
+def hide(marker: Any, bucket: Bucket) -> None:
+    """Has a delete marker point at no bytes: moto copies what it points at, and that can be deleted before it."""
+    if isinstance(marker.key, FakeKey):
+        marker.key = _without_bytes(marker.name, bucket)
+
+
+def _without_bytes(name: str, bucket: Bucket, etag: str | None = None) -> Any:
+    partition = get_partition(bucket.region_name)
+    return FakeKey(name, b"", bucket.account_id, partition, etag=etag, bucket_name=bucket.name)
+
+
 def version_of(row: ObjectRow, bucket: Bucket, older: list[Any]) -> Any:
     """What moto keeps of a version: a FakeKey, or a FakeDeleteMarker, which points at the version before it."""
-    backend_region = get_partition(bucket.region_name)
-    key: Any = FakeKey(row.name, b"", bucket.account_id, backend_region, etag=row.etag, bucket_name=bucket.name)
+    key = _without_bytes(row.name, bucket, row.etag)
     if row.deletes:
         marker: Any = FakeDeleteMarker(older[-1] if older else key)
+        hide(marker, bucket)
         marker.name, marker._version_id, marker.file_id = row.name, row.version, row.id
         marker.last_modified = dt.datetime.fromisoformat(row.modified)
         return marker
@@ -101,6 +123,7 @@ def version_of(row: ObjectRow, bucket: Bucket, older: list[Any]) -> Any:
     key.encryption, key.kms_key_id = row.encryption, row.kms_key
     for name, value in row.details.items():
         setattr(key, name, value)
+    key._expiry = dt.datetime.fromisoformat(key._expiry) if key._expiry else None
     key._metadata.update(row.metadata)
     key.acl = bucket.acl
     key._value_buffer = File(bucket.disk.path(row.id))

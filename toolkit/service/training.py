@@ -98,6 +98,7 @@ def train(
             f"{errors[0].message if errors else 'it has none.'}"
         )
     labels = _learnable(training)
+    unlearned = _unlearned(testing, labels)
     features = np.array([seen.features for seen in training_seen])
     adapter = Adapter.train(features, _truth(training, labels), labels)
     evaluation = evaluate(
@@ -111,6 +112,8 @@ def train(
     said = zip(testing, answers(testing_seen, adapter, arn), answers(testing_seen, None, None), strict=True)
     message = f"Trained on {len(training)} images and tested on {len(testing)}"
     message += f"; {len(errors)} could not be read, see the manifest summary." if errors else "."
+    if unlearned:
+        message += f" Not learned, as no training image has them: {', '.join(unlearned)} (in test images only)."
     return Trained(
         adapter,
         evaluation,
@@ -235,6 +238,18 @@ def _learnable(examples: Sequence[Example]) -> list[str]:
                 f"{label}: {present} training images with it and {absent} without; each takes at least {MIN_EXAMPLES}."
             )
     return labels
+
+
+def _unlearned(testing: Sequence[Example], labels: Sequence[str]) -> list[str]:
+    """The test images' labels that are not learned; some others must be among them, or there is nothing to test."""
+    named = {label for example in testing for label in example.labels}
+    unlearned = sorted(named - set(labels))
+    if unlearned and len(unlearned) == len(named):
+        raise TrainingFailure(
+            f"No training image has a label of the test images ({', '.join(unlearned)}), and no test image one of the "
+            f"training images ({', '.join(labels)})."
+        )
+    return unlearned
 
 
 def _truth(examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.bool_]:
