@@ -76,6 +76,11 @@ def test_awss_minimum_is_counted_on_the_base_models_mistakes(make: Maker) -> Non
     (tested, _) = tk.shortfalls(few, tk.ground_truth(_truth((ref(1), "Gambling", True))), base=base, threshold=5.0)
     assert tested == "1 test images of at least 20"
     assert "were not counted, as no run of it was given" in tk.shortfalls(training)[0]
+    part = tk.ground_truth(_truth(*((ref(n), "Gambling", n % 2 == 0) for n in range(99, 139))))
+    (said,) = tk.shortfalls(part, base=base)
+    assert said.startswith(
+        "Gambling: 0 false alarms and 0 misses at 50, as the run analyzed only 1 of 40 training images (AWS asks for 20"
+    )
     others = tk.ground_truth(_truth((ONE, "Gambling", True)))
     with pytest.raises(InvalidArgument, match=r"\(base, --base\) analyzed none of the training images; give one that"):
         tk.shortfalls(others, base=base)
@@ -271,5 +276,10 @@ def test_a_base_run_that_reported_nothing_has_the_floor_that_is_known_of_it(
         (tmp_path / "two" / name_of / "results.jsonl").write_text("".join(lines))
     warned = train("v4", "--base", str(tmp_path / "two"))
     assert "if it was one for all, say it (min_confidence, --base-min-confidence)." in warned.stderr
+    for name_of, floor in (("low", 5), ("high", 20)):
+        (tmp_path / "two" / name_of / "detect.json").write_text(f'{{"version": 1, "min_confidence": {floor}}}')
+    apart = train("v4", "--base", str(tmp_path / "two"))
+    assert apart.returncode == 2
+    assert "one says nothing below 20 and another goes down to 5; name them one by one." in apart.stderr
     too_low = train("v4", "--base-min-confidence", "45")
     assert f"--base {tmp_path / 'base'}: min_confidence is 45, but confidences down to 40 were" in too_low.stderr

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -178,6 +179,7 @@ def test_what_never_was_answered_is_an_error_and_asked_about_again(photos, tmp_p
         assert (run.failed, run.unsettled) == (13, 13)
         assert run.results().n_images == 0
         door._share = 0.0
+        _begun(door, 0, photos, tmp_path / "run", session=tk.connect(endpoint))
         run = tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint))
         assert (run.failed, run.unsettled) == (1, 0)
         assert run.results().n_images == 12
@@ -396,6 +398,25 @@ def test_of_two_runs_that_begin_at_once_one_is_refused_and_pays_for_nothing(loca
     assert not list(tmp_path.glob("*/detect.journal*"))
 
 
+def test_a_run_that_is_refused_leaves_no_folder_for_its_journal(local, photos, tmp_path, monkeypatch) -> None:
+    endpoint, _ = local
+    session = _own_bucket(endpoint, "toolate")
+    monkeypatch.chdir(tmp_path)
+    run, journal = sys.modules["toolkit.detect.run"], sys.modules["toolkit.detect.journal"].Journal
+
+    def late(*settings: Any) -> Any:
+        """Opens the journal after another run has begun."""
+        storage.write("s3://toolate/run/detect.json", b"{}", session=session)
+        return journal(*settings)
+
+    monkeypatch.setattr(run, "Journal", late)
+    with pytest.raises(InvalidArgument, match="another run has just begun there"):
+        tk.detect(photos, "s3://toolate/run/", session=session, progress=False)
+    with pytest.raises(NotFound, match="there is no such"):
+        tk.detect(photos, "s3://nobody-has-this/run/", session=session, progress=False)
+    assert not (tmp_path / "modkit-detect").exists()
+
+
 def test_one_journal_folder_does_not_mix_two_outputs(local, photos, tmp_path) -> None:
     endpoint, door = local
     session, journal = tk.connect(endpoint), tmp_path / "journal"
@@ -462,10 +483,97 @@ def test_a_damaged_record_strands_no_journal(damage: bytes | None, said: str, lo
     assert detect().requests == 9
 
 
-def test_a_floor_is_taken_only_from_a_record_that_this_toolkit_reads(tmp_path) -> None:
-    for record, floor in (('{"version": 1, "min_confidence": 5}', 5), ('{"version": 2, "min_confidence": 5}', None)):
-        (tmp_path / "detect.json").write_text(record)
-        assert floor_beside(str(tmp_path / "results.jsonl")) == floor
+@pytest.mark.parametrize(
+    ("record", "floor"),
+    [
+        ('{"version": 1, "min_confidence": 5}', 5),
+        ('{"version": 2, "min_confidence": 5}', None),
+        ('{"version": 1, "min_confidence": 1' + "0" * 400 + "}", None),
+        ("[" * 200_000, None),
+        ("[]", None),
+    ],
+    ids=["ours", "newer", "endless", "deep", "list"],
+)
+def test_a_floor_is_taken_only_from_a_record_that_this_toolkit_reads(record: str, floor, tmp_path) -> None:
+    (tmp_path / "detect.json").write_text(record)
+    assert floor_beside(str(tmp_path / "results.jsonl")) == floor
+
+
+def test_a_record_that_is_a_link_to_nowhere_is_no_other_run(endpoint, photos, tmp_path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "detect.json").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(NotFound, match=r"detect.json: is a link to a file that is not there; remove it, and run"):
+        tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint), progress=False)
+    (tmp_path / "run" / "detect.json").unlink()
+    assert tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint), progress=False).requests == 13
+
+
+def test_a_journal_without_an_answer_opens_no_output_that_holds_results(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session, journal, mine = tk.connect(endpoint), tmp_path / "journal", tmp_path / "mine"
+    detect = functools.partial(tk.detect, photos, session=session, progress=False)
+    _begun(door, 0, photos, tmp_path / "one", journal=journal, session=session)
+    mine.mkdir()
+    (mine / "results.jsonl").write_text("mine\n")
+    with pytest.raises(InvalidArgument, match="mine: holds results of other images or settings; name another output"):
+        detect(mine, journal=journal)
+    (photos / "00.jpg").write_bytes(picture(0).ljust(5 * 1024 * 1024 + 1, b"\0"))  # an error, for which nobody is asked
+    _begun(door, 0, photos, tmp_path / "two", session=session)
+    (tmp_path / "two" / "results.jsonl").write_text("mine\n")
+    with pytest.raises(InvalidArgument, match="two: holds results of other images or settings; name another output"):
+        detect(tmp_path / "two")
+    assert {path.read_text() for path in tmp_path.glob("*/results.jsonl")} == {"mine\n"}
+    (tmp_path / "one" / "detect.json").write_bytes(b"")
+    with pytest.raises(UnreadableManifest, match="is damaged; remove it and run the same again"):
+        detect(tmp_path / "one", journal=journal)
+    (tmp_path / "one" / "detect.json").unlink()
+    assert detect(tmp_path / "one", journal=journal).requests == 12
+
+
+def test_an_answered_journal_of_another_output_opens_none_and_mends_none(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session, journal = tk.connect(endpoint), tmp_path / "journal"
+    detect = functools.partial(tk.detect, photos, session=session, journal=journal, progress=False)
+    _begun(door, 4, photos, tmp_path / "one", journal=journal, session=session)
+    for name, file in (("results", "results.jsonl"), ("damaged", "detect.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_bytes(b"")
+    with pytest.raises(InvalidArgument, match="holds results of other images or settings; name another output"):
+        detect(tmp_path / "results")
+    with pytest.raises(UnreadableManifest, match="is damaged; if its run has not ended, name the folder of its"):
+        detect(tmp_path / "damaged")
+    assert detect(tmp_path / "one").requests == 9
+
+
+def test_a_run_that_was_killed_at_its_end_frees_its_journal_the_next_time(local, photos, tmp_path, monkeypatch) -> None:
+    endpoint, _ = local
+    journal = sys.modules["toolkit.detect.journal"].Journal
+    detect = functools.partial(
+        tk.detect, photos, session=tk.connect(endpoint), journal=tmp_path / "journal", progress=False
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "remove", lambda _: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            detect(tmp_path / "one")
+    with pytest.raises(InvalidArgument, match="one that has not ended; run that one again first, with this journal"):
+        detect(tmp_path / "other")
+    assert detect(tmp_path / "one").requests == 0
+    assert detect(tmp_path / "other").requests == 13
+    assert not list((tmp_path / "journal").iterdir())
+
+
+def test_a_journal_that_another_version_began_is_not_touched(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session, run = tk.connect(endpoint), tmp_path / "run"
+    _begun(door, 4, photos, run, session=session)
+    with closing(sqlite3.connect(run / "detect.journal")) as file:
+        (version,) = file.execute("PRAGMA user_version").fetchone()
+        file.execute("PRAGMA user_version=0")
+    with pytest.raises(InvalidArgument, match=r"detect.journal: is the journal of a run that another version .* began"):
+        tk.detect(photos, run, session=session, progress=False)
+    with closing(sqlite3.connect(run / "detect.journal")) as file:
+        file.execute(f"PRAGMA user_version={version}")
+    assert tk.detect(photos, run, session=session, progress=False).requests == 9
 
 
 def test_a_damaged_record_without_a_journal_asks_for_one_or_for_another_output(local, photos, tmp_path) -> None:
@@ -507,7 +615,7 @@ def test_a_run_that_another_one_has_just_ended_is_not_paid_for_again(local, tmp_
     assert (detect().requests, detect().results().n_images) == (0, 3)
 
 
-def test_a_folder_may_be_named_in_several_ways_and_be_moved(local, photos, tmp_path, monkeypatch) -> None:
+def test_a_folder_may_be_named_in_several_ways_but_not_be_moved(local, photos, tmp_path, monkeypatch) -> None:
     endpoint, door = local
     session = tk.connect(endpoint)
     monkeypatch.chdir(tmp_path)
@@ -521,24 +629,52 @@ def test_a_folder_may_be_named_in_several_ways_and_be_moved(local, photos, tmp_p
     there = [str(photos / f"{number:02}.jpg") for number in range(1, 12)]
     assert run.results().images["source_ref"].tolist() == [*there, "photos/00.jpg"]
     monkeypatch.chdir(tmp_path)
+    _begun(door, 4, "./photos/", "other", session=session)
     photos.rename(tmp_path / "moved")
-    assert (tmp_path / "run" / "detect.json").is_file()
-    _begun(door, 4, "moved", "other", session=session)
-    monkeypatch.chdir("moved")
-    assert tk.detect(".", "../other", session=session, progress=False).requests == 8
-    assert tk.detect("../moved/", tmp_path / "other", session=session, progress=False).requests == 0
+    with pytest.raises(InvalidArgument, match="holds a run of other images or settings that has not ended"):
+        tk.detect("moved", "other", session=session, progress=False)
+    (tmp_path / "moved").rename(photos)
+    (tmp_path / "link").symlink_to(photos)
+    assert tk.detect("link", "other", session=session, progress=False).requests == 8
+    assert tk.detect(photos, tmp_path / "other", session=session, progress=False).requests == 0
 
 
-def test_other_files_of_the_same_names_are_other_images(local, photos, tmp_path) -> None:
+def test_a_folder_may_have_a_name_that_is_no_text(local, photos, tmp_path, monkeypatch) -> None:
+    endpoint, _ = local
+    there = tmp_path / os.fsdecode(b"\xff")
+    there.mkdir()
+    photos.rename(there / "photos")
+    monkeypatch.chdir(there)
+    assert tk.detect("photos", tmp_path / "run", session=tk.connect(endpoint), progress=False).requests == 13
+
+
+def test_copies_in_another_folder_are_other_images(local, photos, tmp_path) -> None:
     endpoint, door = local
     session = tk.connect(endpoint)
+    detect = functools.partial(tk.detect, session=session, progress=False)
     _begun(door, 4, photos, tmp_path / "run", session=session)
-    (tmp_path / "others").mkdir()
-    for path in photos.iterdir():
-        (tmp_path / "others" / path.name).write_bytes(picture(99))
+    shutil.copytree(photos, tmp_path / "others")  # of the same names, sizes and times
     with pytest.raises(InvalidArgument, match="holds a run of other images or settings that has not ended"):
-        tk.detect(tmp_path / "others", tmp_path / "run", session=session, progress=False)
-    assert tk.detect(photos, tmp_path / "run", session=session, progress=False).requests == 9
+        detect(tmp_path / "others", tmp_path / "run")
+    assert detect(photos, tmp_path / "run").requests == 9
+    with pytest.raises(InvalidArgument, match="holds results of other images or settings; name another output"):
+        detect(tmp_path / "others", tmp_path / "run")
+
+
+def test_files_that_have_all_changed_are_asked_about_again_in_the_same_run(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session = tk.connect(endpoint)
+    _begun(door, 4, photos, tmp_path / "run", session=session)  # 00 to 03
+    for path in photos.iterdir():
+        os.utime(path, (0, 0))
+    _begun(door, 2, photos, tmp_path / "run", session=session)  # 00 and 01 once more
+    for number in (0, 1):
+        (photos / f"{number:02}.jpg").unlink()
+    with pytest.warns(UserWarning, match="2 images that were answered"):
+        run = tk.detect(photos, tmp_path / "run", session=session, progress=False)
+    assert (run.requests, run.images) == (11, 13)
+    names = [Path(ref).name for ref in run.results().images["source_ref"]]
+    assert names == [*(f"{n:02}.jpg" for n in range(2, 12)), "00.jpg", "01.jpg"]
 
 
 def test_a_denied_output_is_not_taken_for_an_empty_one(local, photos, tmp_path) -> None:
@@ -696,17 +832,34 @@ def test_an_executor_asks_with_its_share_of_the_rate(kind, endpoint: str, photos
     assert run.results().images["source_ref"].is_monotonic_increasing
 
 
-def test_a_worker_that_dies_is_said_in_one_sentence(local, photos, tmp_path) -> None:
+class Killed(Exception):
+    """As an executor's own error, such as Dask's KilledWorker, which comes out of the future."""
+
+
+def _killed(*_: Any) -> concurrent.futures.Future[Any]:
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    future.set_exception(Killed("on 3\nworkers. See the logs."))
+    return future
+
+
+def test_a_worker_that_dies_is_said_in_one_sentence(local, photos, tmp_path, monkeypatch) -> None:
     endpoint, door = local
     _begun(door, 4, photos, tmp_path / "run", session=tk.connect(endpoint))
     session = functools.partial(tk.connect, endpoint)
     detect = functools.partial(tk.detect, photos, tmp_path / "run", session=session, tps=40, progress=False)
     with (
         concurrent.futures.ProcessPoolExecutor(1, initializer=os._exit, initargs=(1,)) as executor,
-        pytest.raises(JobFailed, match=r"a worker of the executor has died; .* is in the journal: run the same again"),
+        pytest.raises(JobFailed, match=r"lost a batch \(BrokenProcessPool: .* is in the journal: run the same again"),
     ):
         detect(executor=executor)
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        with monkeypatch.context() as patch:
+            patch.setattr(executor, "submit", _killed)
+            with pytest.raises(
+                JobFailed, match=r"lost a batch \(Killed: on 3 workers\); every .* new executor"
+            ) as raised:
+                detect(executor=executor)
+        assert isinstance(raised.value.__cause__, Killed)
         assert detect(executor=executor).requests == 9
 
 

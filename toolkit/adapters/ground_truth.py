@@ -154,7 +154,8 @@ def shortfalls(
     training, testing
         None for the latter lets the service split the training images.
     base
-        A run of the base model on the training images; None leaves its mistakes uncounted, and says so.
+        A run of the base model on the training images; None leaves its mistakes uncounted, and says so. Where too few
+        are found, it says how many of the images the run did not analyze.
     threshold
         MinConfidence at which a mistake is one, percent.
 
@@ -175,14 +176,17 @@ def shortfalls(
     if base is None:
         found.append(f"the base model's mistakes were not counted, as no run of it was given ({need} on a label)")
         return found
-    if not training.table["source_ref"].isin(base.images["source_ref"]).any():
+    analyzed = int(training.table["source_ref"].isin(base.images["source_ref"]).sum())
+    if not analyzed:
         raise InvalidArgument(
             "the run of the base model (base, --base) analyzed none of the training images; give one that did."
         )
+    whole = len(training.table)
+    partly = "" if analyzed == whole else f", as the run analyzed only {analyzed:,} of {whole:,} training images"
     for label in training.labels:
         wrong, missed = _mistakes(training, base, label, threshold)
         if wrong < MIN_FALSE_POSITIVES and missed < MIN_FALSE_NEGATIVES:
-            found.append(f"{label}: {wrong} false alarms and {missed} misses at {threshold:g} ({need})")
+            found.append(f"{label}: {wrong} false alarms and {missed} misses at {threshold:g}{partly} ({need})")
     return found
 
 

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -15,30 +16,38 @@ from toolkit.manifests import LineError, to_line
 FILE_NAME: Final = "detect.journal"
 HERE: Final = "."
 """How a journal calls its own folder, which may be moved."""
+_VERSION: Final = 2
+"""Of the tables below, as their `user_version` says; 0 in files of states of the toolkit that did not say it."""
 # One process at a time. With a write-ahead log, a killed process loses nothing that it was told is written; a machine
 # that loses its power may lose the last seconds.
 #
 # An outcome stands under its image, not under the image's place in the collection, which may have changed by the time
-# the run goes on; `line` is the place that it has this time, with the source-ref by which it is called this time.
+# the run goes on; `line` is the place that it has this time, with the source-ref by which it is called this time. It is
+# of the image as it was: once that has changed, another one takes its place.
 _SCHEMA: Final = """
-PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
+PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
+BEGIN;
 CREATE TABLE IF NOT EXISTS run (settings TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS place (output TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outcome (
-    image TEXT PRIMARY KEY, name TEXT NOT NULL, source_ref TEXT NOT NULL, result TEXT, error TEXT,
-    final INTEGER NOT NULL
+    uri TEXT NOT NULL, nth INTEGER NOT NULL, stamp TEXT NOT NULL, source_ref TEXT NOT NULL,
+    result TEXT, error TEXT, final INTEGER NOT NULL, PRIMARY KEY (uri, nth)
 );
-CREATE TEMP TABLE line (number INTEGER PRIMARY KEY, image TEXT NOT NULL, name TEXT NOT NULL, source_ref TEXT NOT NULL);
+PRAGMA user_version=2;
+COMMIT;
+CREATE TEMP TABLE line (
+    number INTEGER PRIMARY KEY, uri TEXT NOT NULL, nth INTEGER NOT NULL, stamp TEXT NOT NULL, source_ref TEXT NOT NULL
+);
 CREATE TEMP TABLE left_out (number INTEGER PRIMARY KEY, error TEXT NOT NULL);
 CREATE TEMP VIEW known AS
     SELECT number, line.source_ref, outcome.source_ref AS asked_as, result, error, final
-        FROM line JOIN outcome USING (image) WHERE number NOT IN (SELECT number FROM left_out)
+        FROM line JOIN outcome USING (uri, nth, stamp) WHERE number NOT IN (SELECT number FROM left_out)
     UNION ALL SELECT number, source_ref, NULL, NULL, error, 1 FROM line JOIN left_out USING (number);
 """
 # The old answer about a file that has changed since is left out: the file is still in the collection.
 _ADD_GONE: Final = """
-INSERT INTO line (image, name, source_ref)
-    SELECT image, name, source_ref FROM outcome WHERE result NOT NULL AND name NOT IN (SELECT name FROM line)
+INSERT INTO line (uri, nth, stamp, source_ref)
+    SELECT uri, nth, stamp, source_ref FROM outcome WHERE result NOT NULL AND uri NOT IN (SELECT uri FROM line)
 """
 
 
@@ -47,16 +56,19 @@ class Image(NamedTuple):
 
     Attributes
     ----------
-    identity
-        What tells it from all others, and from an earlier state of itself.
-    name
-        What an earlier state of it has, too.
+    uri
+        Where it is, whatever it is called.
+    nth
+        Which of those with this URI it is, counted from 1.
+    stamp
+        What changes when it does; empty in S3.
     source_ref
         What it is called this time.
     """
 
-    identity: str
-    name: str
+    uri: str
+    nth: int
+    stamp: str
     source_ref: str
 
 
@@ -85,7 +97,7 @@ class Journal:
     Raises
     ------
     InvalidArgument
-        The file is another run's, or another process is writing it.
+        The file is another run's or another version's, or another process is writing it.
     NotFound
         It cannot be written, or is not a journal.
     """
@@ -95,10 +107,10 @@ class Journal:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0)
+            self._file = _opened(path)
             self._file.executescript(_SCHEMA)
             self._file.execute("BEGIN")
-            self._file.executemany("INSERT INTO line (image, name, source_ref) VALUES (?, ?, ?)", images)
+            self._file.executemany("INSERT INTO line (uri, nth, stamp, source_ref) VALUES (?, ?, ?, ?)", images)
             self.new = not self._asked("SELECT EXISTS (SELECT 1 FROM outcome)")
             elsewhere = self._elsewhere(output)
             same = not elsewhere and self._is_same(settings)
@@ -115,7 +127,7 @@ class Journal:
             self.close()
             raise InvalidArgument(
                 f"{path.parent}: holds the journal of a run into {elsewhere} that has not ended; run that one again "
-                f"first, or name another folder for this journal (--journal)."
+                f"first, with this journal, or name another folder for the journal of this one (--journal)."
             )
         if not same:
             self.close()
@@ -135,7 +147,7 @@ class Journal:
         """Whether the outcomes are for these settings, and some of them for these images. Without any, all is open."""
         if self.new:
             return True
-        shared = self._asked("SELECT EXISTS (SELECT 1 FROM line JOIN outcome USING (image))")
+        shared = self._asked("SELECT EXISTS (SELECT 1 FROM line JOIN outcome USING (uri))")
         return bool(shared and self._asked("SELECT settings FROM run") == settings)
 
     def _asked(self, question: str) -> Any:
@@ -170,7 +182,7 @@ class Journal:
         """
         error = None if outcome.error is None else _described(outcome.error)
         self._put(
-            "INSERT OR REPLACE INTO outcome SELECT image, name, source_ref, ?, ?, ? FROM line WHERE number = ?",
+            "INSERT OR REPLACE INTO outcome SELECT uri, nth, stamp, source_ref, ?, ?, ? FROM line WHERE number = ?",
             (outcome.result, error, int(outcome.final), outcome.entry.line),
         )
 
@@ -217,8 +229,50 @@ class Journal:
     def remove(self) -> None:
         """Closes the file and deletes it."""
         self.close()
-        for path in self._path.parent.glob(f"{self._path.name}*"):
-            path.unlink(missing_ok=True)
+        remove(self._path)
+
+
+def remove(path: Path) -> None:
+    """Deletes a journal that nobody has open."""
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink(missing_ok=True)
+
+
+def answers(path: Path, output: str) -> int | None:
+    """Images with a result in the journal of a run into this output; None if the file is no such journal.
+
+    Raises as `Journal`.
+    """
+    if not path.exists():
+        return None
+    try:
+        with closing(_opened(path)) as file:
+            if file.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema)").fetchone() == (0,):
+                return None
+            if file.execute("SELECT output FROM place").fetchone() != (output,):
+                return None
+            return int(file.execute("SELECT count(result) FROM outcome").fetchone()[0])
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(path, error) from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """The file, for this process alone. Raises sqlite3.Error, and InvalidArgument where its tables are others."""
+    file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0)
+    try:
+        file.execute("PRAGMA locking_mode=EXCLUSIVE")
+        (version,) = file.execute("PRAGMA user_version").fetchone()
+        (begun,) = file.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema)").fetchone()
+    except sqlite3.Error:
+        file.close()
+        raise
+    if begun and version != _VERSION:
+        file.close()
+        raise InvalidArgument(
+            f"{path}: is the journal of a run that another version of the toolkit began; end it with that version, or "
+            f"remove this file and name another output to begin anew."
+        )
+    return file
 
 
 def _renamed(line: str, source_ref: str) -> str:

@@ -6,6 +6,7 @@ import platform
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,11 +15,11 @@ import boto3
 from toolkit import manifests, storage
 from toolkit.collection import Collection
 from toolkit.detect.ask import Settings
-from toolkit.detect.journal import HERE, Image, Journal
+from toolkit.detect.journal import HERE, Image, Journal, answers, remove
 from toolkit.detect.outcome import DetectRun
 from toolkit.detect.record import FILE_NAME as RECORD_NAME
 from toolkit.detect.record import JournalPlace, Record
-from toolkit.errors import InvalidArgument, NotFound
+from toolkit.errors import InvalidArgument, NotFound, ToolkitError
 
 DEFAULT_MIN_CONFIDENCE: Final = 50.0
 
@@ -57,6 +58,7 @@ class Output:
         self._journal = journal
         self._session = session
         self._known: bytes | None = None
+        self._written = 0
         self.place = _place(output, journal.parent)
         self.settings = json.dumps([self._floor, self._project_version])
         self._identity = self._identified()
@@ -64,21 +66,20 @@ class Output:
     def images(self) -> Iterator[Image]:
         """The images, in order. One that stands there several times is several images.
 
-        A file is known by its path in the collection's folder, which may be named in several ways, and be moved, and by
-        its size and time.
+        A file is known by where it is, which may be said in several ways, and by its size and time.
         """
-        folder = self._found.folder
         seen: Counter[str] = Counter()
         for ref in self._found.refs:
-            name, stamp = (ref, "") if folder is None else (Path(ref).relative_to(folder).as_posix(), _stamp(ref))
-            seen[name] += 1
-            yield Image(f"{name}\n{stamp}\n{seen[name]}", name, ref)
+            # Its name may be no UTF-8; its URI is.
+            uri, stamp = (ref, "") if self._found.folder is None else (Path(ref).resolve().as_uri(), _stamp(ref))
+            seen[uri] += 1
+            yield Image(uri, seen[uri], stamp, ref)
 
     def _identified(self) -> str:
         """What tells this run from others, once it has ended."""
         whole = hashlib.sha256(self.settings.encode())
         for image in self.images():
-            whole.update(f"{image.identity}\n".encode())
+            whole.update(f"{image.uri}\n{image.stamp}\n{image.nth}\n".encode())
         return whole.hexdigest()
 
     def ended(self) -> DetectRun | None:
@@ -93,21 +94,45 @@ class Output:
         UnreadableManifest
             `detect.json` there is damaged, or of a newer version.
         """
-        begun = self._journal.exists()
-        self._known = storage.read_if_there(self._in(RECORD_NAME), session=self._session)
-        if self._known is None:
-            if not begun and storage.exists(self._in(manifests.RESULTS_NAME), session=self._session):
-                raise self._taken()
+        record = self._recorded()
+        self._written = 0 if record is None else record.images
+        if record is None or record.journal is not None:
+            self._require_own(record)
             return None
-        record = Record.parse(self._known, self._in(RECORD_NAME), self._mending(begun))
-        if record.journal is not None:
-            if begun or self._journal.exists():  # by now
-                return None
-            raise self._elsewhere(record.journal)
         if record.identity != self._identity:
             raise self._taken()
         self._require_files()
+        self._remove_leftover()
         return self._outcome(record.images, record.failed, 0, record.unsettled)
+
+    def _recorded(self) -> Record | None:
+        """What `detect.json` says; None where there is none. Raises as `ended`."""
+        uri = self._in(RECORD_NAME)
+        self._known = storage.read_if_there(uri, session=self._session)
+        if self._known is not None:
+            return Record.parse(self._known, uri, self._mending)
+        if Path(uri).is_symlink():
+            raise NotFound(f"{uri}: is a link to a file that is not there; remove it, and run the same again.")
+        return None
+
+    def _require_own(self, record: Record | None) -> None:
+        """Raises InvalidArgument unless the output is free, or this run's.
+
+        That the run has begun does not prove that results there are its own; that it said so, or answers in its journal
+        do.
+        """
+        journal, known = None if record is None else record.journal, answers(self._journal, self.place)
+        named = journal == self._here() and self._journal.exists()  # it may have been another run's since
+        if journal is not None and known is None and not named:
+            raise self._elsewhere(journal)
+        if not known and not self._written and storage.exists(self._in(manifests.RESULTS_NAME), session=self._session):
+            raise self._taken()
+
+    def _remove_leftover(self) -> None:
+        """Removes the journal, if the run was killed before it did so itself."""
+        with suppress(ToolkitError, OSError):  # such as another run's, which is being written
+            if answers(self._journal, self.place) is not None:
+                remove(self._journal)
 
     def _require_files(self) -> None:
         """Raises NotFound if somebody removed some of what the run left."""
@@ -129,14 +154,21 @@ class Output:
         InvalidArgument
             Another run has begun or ended there since this one looked.
         """
-        uri, record = self._in(RECORD_NAME), self._record(self._outcome(0, 0, 0, 0), begun=True)
+        try:
+            self._claim()
+        except (InvalidArgument, NotFound):
+            if journal.new:  # else it would stand for a run that has begun
+                journal.remove()
+            raise
+
+    def _claim(self) -> None:
+        """Writes `detect.json`, if it is as it was when this run looked. Raises as `begin`."""
+        uri, record = self._in(RECORD_NAME), self._record(self._outcome(self._written, 0, 0, 0), begun=True)
         if self._known is None:
             unchanged = storage.write_new(uri, record, session=self._session)
         elif unchanged := storage.read_if_there(uri, session=self._session) == self._known:
             storage.write(uri, record, session=self._session)
         if not unchanged:
-            if journal.new:  # else it would stand for a run that has begun
-                journal.remove()
             raise InvalidArgument(
                 f"{self._output}: another run has just begun there; run the same again once it has ended, or name "
                 f"another output."
@@ -179,11 +211,13 @@ class Output:
         )  # fmt: skip
 
     def _record(self, run: DetectRun, *, begun: bool) -> bytes:
-        here = JournalPlace(platform.node(), str(self._journal.parent.resolve()))
         return Record(
             self._identity, run.images, run.failed, run.unsettled, run.min_confidence, run.project_version,
-            here if begun or run.unsettled else None,  # it may go on, but only with the journal
+            self._here() if begun or run.unsettled else None,  # it may go on, but only with the journal
         ).to_json()  # fmt: skip
+
+    def _here(self) -> JournalPlace:
+        return JournalPlace(platform.node(), str(self._journal.parent.resolve()))
 
     def _taken(self) -> InvalidArgument:
         return InvalidArgument(
@@ -197,9 +231,9 @@ class Output:
             f"the journal is lost, remove {self._in(RECORD_NAME)} to ask about all images again)."
         )
 
-    def _mending(self, begun: bool) -> str:
+    def _mending(self) -> str:
         """What to do about a damaged record."""
-        if begun:
+        if answers(self._journal, self.place) is not None:
             return f"remove it and run the same again: what was answered is kept in {self._journal}"
         return (
             f"if its run has not ended, name the folder of its journal, which is not in {self._journal.parent} "

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
@@ -13,6 +14,8 @@ from toolkit.errors import ToolkitError, UnreadableManifest
 
 FILE_NAME: Final = "detect.json"
 VERSION: Final = 1
+_DAMAGE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a damaged file raises."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Record:
     identity
         What tells the run from others.
     images, failed, unsettled
-        As a `DetectRun` has them; 0 of a run that has begun.
+        As a `DetectRun` has them. Of a run that has begun: the images of the results that it left before, and 0.
     min_confidence
         Its floor, percent.
     project_version
@@ -59,7 +62,7 @@ class Record:
         return (json.dumps(document, indent=2) + "\n").encode()
 
     @classmethod
-    def parse(cls, data: bytes, uri: str, advice: str) -> Self:
+    def parse(cls, data: bytes, uri: str, advice: Callable[[], str]) -> Self:
         """Reads the file.
 
         Parameters
@@ -69,7 +72,7 @@ class Record:
         uri
             Where it is; begins the message.
         advice
-            What to do about a damaged one; ends the message.
+            Says what to do about a damaged one; ends the message.
 
         Raises
         ------
@@ -86,14 +89,14 @@ class Record:
                     None if journal is None else JournalPlace(str(journal["host"]), str(journal["folder"])),
                 )  # fmt: skip
             newer = version > VERSION
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        except _DAMAGE:
             newer = False
         if newer:
             raise UnreadableManifest(
                 f"{uri}: of version {version}, and this toolkit reads version {VERSION}; update the toolkit, or name "
                 f"another output."
             )
-        raise UnreadableManifest(f"{uri}: is damaged; {advice}.")
+        raise UnreadableManifest(f"{uri}: is damaged; {advice()}.")
 
 
 def floor_beside(results: str, *, session: boto3.Session | None = None) -> float | None:
@@ -109,7 +112,7 @@ def floor_beside(results: str, *, session: boto3.Session | None = None) -> float
     if not results.endswith(manifests.RESULTS_NAME):
         return None
     # Another program's file, a newer toolkit's, or none.
-    with suppress(ToolkitError, ValueError, KeyError, TypeError):
+    with suppress(ToolkitError, *_DAMAGE):
         known = json.loads(storage.read(results.removesuffix(manifests.RESULTS_NAME) + FILE_NAME, session=session))
         floor = float(known["min_confidence"])
         return floor if known["version"] == VERSION and 0 <= floor <= 100 else None

@@ -95,7 +95,7 @@ def detect(
     UnreadableManifest
         `detect.json` in the output is damaged, or of a newer version.
     Unreachable, RequestRefused, JobFailed
-        The run cannot go on (JobFailed: a worker of the executor has died). What was answered is kept.
+        The run cannot go on (JobFailed: the executor lost a batch). What was answered is kept.
 
     Examples
     --------
@@ -105,28 +105,27 @@ def detect(
     settings = _checked(Settings(min_confidence, project_version), tps, concurrency, workers)
     opened = session if session is None or isinstance(session, boto3.Session) else session()
     found = images if isinstance(images, Collection) else collection.collect(images, session=opened)
-    path = (Path(journal) if journal is not None else _journal_folder(str(output))) / JOURNAL_NAME
-    target = Output(str(output), found, settings, path, opened)
-    if (ended := target.ended()) is not None:
-        return ended
     ask = (
         partial(ask_here, session=opened, concurrency=concurrency)
         if executor is None
         else partial(ask_elsewhere, session=session, executor=executor, workers=workers, concurrency=concurrency)
     )
-    with Journal(path, target.settings, target.place, target.images()) as kept:
-        if kept.gone:
-            warnings.warn(_gone(kept.gone), stacklevel=2)
-        target.begin(kept)
-        todo = _left(found, kept)
-        limit = tps if tps is not None else _limit(opened)
-        with _tally(kept, len(found) + kept.gone, progress) as tally:
-            ask(todo, settings, limit, tally.deliver)
-        run = target.write(kept, tally.requests)
-        if not run.unsettled:
-            kept.remove()
-            if journal is None and storage.is_s3(str(output)):
-                _remove_folder(path.parent)
+    with _journal_folder(journal, str(output)) as folder:
+        path = folder / JOURNAL_NAME
+        target = Output(str(output), found, settings, path, opened)
+        if (ended := target.ended()) is not None:
+            return ended
+        with Journal(path, target.settings, target.place, target.images()) as kept:
+            if kept.gone:
+                warnings.warn(_gone(kept.gone), stacklevel=2)
+            target.begin(kept)
+            todo = _left(found, kept)
+            limit = tps if tps is not None else _limit(opened)
+            with _tally(kept, len(found) + kept.gone, progress) as tally:
+                ask(todo, settings, limit, tally.deliver)
+            run = target.write(kept, tally.requests)
+            if not run.unsettled:
+                kept.remove()
     return run
 
 
@@ -171,17 +170,19 @@ def _gone(images: int) -> str:
     )
 
 
-def _journal_folder(output: str) -> Path:
-    if not storage.is_s3(output):
-        return Path(output)
-    return Path("modkit-detect", hashlib.sha256(output.rstrip("/").encode()).hexdigest()[:16])
-
-
-def _remove_folder(journal: Path) -> None:
-    """Of a journal that nobody chose a folder for; other runs may keep theirs beside it."""
-    with suppress(OSError):
-        journal.rmdir()
-        journal.parent.rmdir()
+@contextmanager
+def _journal_folder(chosen: str | PathLike[str] | None, output: str) -> Iterator[Path]:
+    """The folder for the journal. One that nobody chose is gone with the journal; other runs keep theirs beside it."""
+    if chosen is not None or not storage.is_s3(output):
+        yield Path(output if chosen is None else chosen)
+        return
+    folder = Path("modkit-detect", hashlib.sha256(output.rstrip("/").encode()).hexdigest()[:16])
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+            folder.parent.rmdir()
 
 
 # -- while it runs ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from statistics import fmean
+from textwrap import shorten
 from typing import Final
 
 import boto3
@@ -170,9 +171,9 @@ def ask_elsewhere(
     Raises
     ------
     JobFailed
-        A worker has died, and the executor with it.
+        The executor lost a batch, such as by a worker's death; what it raised is the cause.
     Exception
-        As `ask_many`, or what the executor raises; after what is out has come back.
+        As `ask_many`, or what the executor raises when it is given a batch; after what is out has come back.
     """
     if limit is not None:
         workers = min(workers, max(1, int(limit / _WORTH_A_WORKER)))
@@ -198,20 +199,29 @@ def ask_elsewhere(
                     raise back.error
                 scheduler.take_back(parts, back)
     except BrokenExecutor as error:
-        raise JobFailed(
-            "a worker of the executor has died; every answer that had come back is in the journal: run the same again, "
-            "with a new executor, to go on."
-        ) from error
+        raise _lost(error) from error
     finally:
         _bring_home(running, deliver)
 
 
 def _take(future: Future[Batch], deliver: Deliver) -> Batch:
     """Hands over what came back."""
-    batch = future.result()
+    try:
+        batch = future.result()
+    except Exception as error:  # the executor's own, of whatever kind: a batch says itself what ended it
+        raise _lost(error) from error
     for outcome in batch.outcomes:
         deliver(outcome)
     return batch
+
+
+def _lost(error: Exception) -> JobFailed:
+    said, _, _ = str(error).partition(". ")  # one sentence of it
+    why = shorten(f"{type(error).__name__}: {said}", 200, placeholder=" …")
+    return JobFailed(
+        f"the executor lost a batch ({why.rstrip('.')}); every answer that had come back is in the journal: run the "
+        f"same again, with a new executor, to go on."
+    )
 
 
 def _bring_home(running: Iterable[Future[Batch]], deliver: Deliver) -> None:
