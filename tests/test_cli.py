@@ -98,6 +98,38 @@ def test_the_floor_of_several_runs_is_what_all_of_them_tell(make, tmp_path) -> N
     assert (summary["min_confidence"], summary["floor_source"]) == (70, "smallest confidence seen")
 
 
+def test_a_floor_that_was_told_of_another_run_silences_no_warning(make, tmp_path) -> None:
+    for name, low in (("one", 50), ("two", 20)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        lines = [result_line(n + low, {"Gambling": low + n / 20}) for n in range(800)]
+        make.write(lines, "x.jsonl").rename(tmp_path / "runs" / name / "results.jsonl")
+        (tmp_path / "runs" / name / "detect.json").write_text('{"version": 1, "min_confidence": 50}')
+    done = modkit("summary", tmp_path / "runs", "--json")
+    assert json.loads(done.stdout)["floor_source"] == "smallest confidence seen"
+    assert "if their jobs had different MinConfidence, read them apart" in done.stderr
+
+
+def test_a_floor_counts_as_the_float32_that_confidences_are(make) -> None:
+    make.write([result_line(0, {"Gambling": 55.3})])
+    (make.folder / "detect.json").write_text('{"version": 1, "min_confidence": 55.3}')
+    summary = json.loads(modkit("summary", make.folder / "results.jsonl", "--json").stdout)
+    assert (summary["min_confidence"], summary["floor_source"]) == (55.3, "job")
+
+
+def test_of_two_runs_the_floor_that_is_given_counts_for_the_one_that_nobody_knows(make) -> None:
+    for name, lines in (("known", [result_line(0, {"Gambling": 20})]), ("silent", [result_line(0, {})])):
+        (make.folder / name).mkdir()
+        make.write(lines, f"{name}/results.jsonl")
+    (make.folder / "known" / "detect.json").write_text('{"version": 1, "min_confidence": 5}')
+    runs = (make.folder / "known", make.folder / "silent")
+    assert "nobody said what its MinConfidence was" in one_sentence(modkit("drift", *runs))
+    answer = json.loads(modkit("drift", *runs, "--min-confidence", 50, "--json").stdout)
+    assert answer["min_confidence"] == 50
+    (make.folder / "silent" / "detect.json").write_text('{"version": 1, "min_confidence": 10}')
+    both = one_sentence(modkit("drift", *runs, "--min-confidence", 50))
+    assert "the MinConfidence of both runs is known (5 and 10), and it is not 50" in both
+
+
 def test_a_saved_run_has_one_floor_however_it_is_named(run) -> None:
     tk.Workspace(run, {"base": tk.Run("results.jsonl", 20.0)}, "truth.csv").save()
     for name in (run / "results.jsonl", run, f"{run}/*.jsonl"):

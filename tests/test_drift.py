@@ -131,8 +131,14 @@ def test_in_small_runs_chance_alone_is_not_read_as_a_shift(images: int, later: i
 
 
 def test_in_small_runs_a_shift_that_is_plain_is_read_as_one() -> None:
-    before, after = ([*np.linspace(50, 99, n), *[None] * (100 - n)] for n in (60, 20))
-    assert tk.drift(run_of(before), run_of(after)).labels["shift"].tolist() == ["large"]
+    rarer = [[*np.linspace(50, 99, n), *[None] * (100 - n)] for n in (60, 20)]
+    # To both sides at once, which Kolmogorov and Smirnov hardly see.
+    wider = [
+        [*np.linspace(75, 85, 80), *[None] * 420],
+        [*np.linspace(52, 58, 40), *np.linspace(92, 98, 40), *[None] * 420],
+    ]
+    for before, after in (rarer, wider):
+        assert tk.drift(run_of(before), run_of(after)).labels["shift"].tolist() == ["large"]
 
 
 def test_below_the_higher_floor_nothing_is_compared(make) -> None:

@@ -150,7 +150,10 @@ at_thresholds = st.builds(
 )
 
 
-@given(st.floats(0, 1), st.lists(texts, max_size=3).map(tuple), at_thresholds, st.lists(at_thresholds, max_size=3))
+many_thresholds = st.lists(at_thresholds, max_size=3, unique_by=lambda one: one.threshold)
+
+
+@given(st.floats(0, 1), st.lists(texts, max_size=3).map(tuple), at_thresholds, many_thresholds)
 def test_an_evaluation_comes_back_as_it_was_written(f1, names, at_input, thresholds) -> None:
     ended = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
     written = manifests.Evaluation(f1, ended, names, 20, 80, "arn", at_input, tuple(thresholds))
@@ -161,6 +164,29 @@ def test_an_evaluation_comes_back_as_it_was_written(f1, names, at_input, thresho
 def test_what_is_no_evaluation_is_refused_in_a_sentence(document: bytes) -> None:
     with pytest.raises(UnreadableManifest, match=r"s3://b/e.json: not the evaluation of an adapter"):
         manifests.parse_evaluation(document, "s3://b/e.json")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"TruePositive": 5', '"TruePositive": -5'),
+        ('"TruePositive": 5', '"TruePositive": 5.5'),
+        ('"TruePositive": 5', '"TruePositive": true'),
+        ('"ConfidenceThreshold": 40', '"ConfidenceThreshold": 400'),
+        ('"ConfidenceThreshold": 40', '"ConfidenceThreshold": 35'),  # it is there already
+        ('"F1Score": 0.5', '"F1Score": 7'),
+        ('"F1Score": 0.5', '"F1Score": NaN'),
+    ],
+)
+def test_an_evaluation_of_impossible_numbers_is_refused(before: str, after: str) -> None:
+    counts = {"Gambling": (manifests.Confusion(5, 2, 3, 10), manifests.Confusion(6, 1, 3, 10))}
+    rows = tuple(manifests.ThresholdEvaluation(threshold, counts) for threshold in (35.0, 40.0))
+    whole = manifests.Evaluation(0.5, datetime(2026, 1, 2, tzinfo=UTC), ("Gambling",), 20, 80, "arn", rows[0], rows)
+    text = whole.to_json().decode()
+    assert before in text
+    assert manifests.parse_evaluation(text) == whole
+    with pytest.raises(UnreadableManifest, match="or damaged"):
+        manifests.parse_evaluation(text.replace(before, after))
 
 
 @pytest.mark.parametrize("destination", ["local.jsonl", "s3://bucket", "s3://bucket/"])

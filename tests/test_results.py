@@ -687,3 +687,13 @@ def test_a_damaged_summary_can_be_done_without(make) -> None:
     (make.folder / manifests.SUMMARY_NAME).write_text("{}")
     with pytest.raises(UnreadableManifest, match=r"or damaged; fetch the job's manifest-summary\.json again"):
         tk.read_results(make.folder / "results.jsonl", min_confidence=50)
+
+
+@pytest.mark.parametrize(("name", "other"), [("run[1]", "run1"), ("what?", "whats"), ("st*r", "stxr"), ("[!a]", "b")])
+def test_a_name_with_the_signs_of_a_pattern_stands_for_itself(make, name: str, other: str) -> None:
+    for folder, score in ((name, 60), (other, 70)):
+        (make.folder / folder).mkdir()
+        make.write([result_line(0, {"Gambling": score})], f"{folder}/results.jsonl")
+    results = tk.read_results(make.folder / name / "results.jsonl", min_confidence=50)
+    assert results.labels["confidence"].tolist() == [60]
+    assert tk.read_results(make.folder, min_confidence=50).n_images == 2

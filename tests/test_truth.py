@@ -408,6 +408,14 @@ def test_a_manifest_of_several_labels_says_what_is_known_of_all_of_them_and_noth
         assert made.left_out == len(judged) - again.n_images
 
 
+def test_a_manifest_of_annotations_may_be_of_one_label_and_not_of_none() -> None:
+    truth = tk.make_truth(rows((1, "Gambling", 1), (2, "Alcohol", 0)))
+    for one in ("Gambling", ["Gambling"], pd.Index(["Gambling"])):
+        assert tk.annotations(truth, one).labels == ("Gambling",)
+    with pytest.raises(NotLabelled, match="no label named"):
+        tk.annotations(truth, [])
+
+
 def test_a_line_of_a_manifest_of_several_labels_has_all_that_the_format_asks_for() -> None:
     (line,) = tk.annotations(tk.make_truth(rows((1, "Gambling", 1), (1, "Alcohol", 0)))).to_lines()
     record = json.loads(line)

@@ -333,14 +333,18 @@ def test_a_reason_says_that_labels_will_not_help_only_where_the_best_rate_surely
     reason = choice.reason
     rates = curve.rates[rate].to_numpy()
     if "more labels will not help" in reason:
+        assert bound.at_least
         best = float(re.search(rf"{rate} is (\S+) at best", reason)[1])
         assert not any(reached(bound, each) for each in rates)
         assert not reached(bound, best)
         assert best == pytest.approx(rates.max() if bound.at_least else rates.min(), abs=0.001)
-        assert not any(reached(bound, end) for end in curve.table[f"{rate}_{'high' if bound.at_least else 'low'}"])
+        assert not any(reached(bound, end) for end in curve.table[f"{rate}_high"])
     elif "label more images to see" in reason:
         assert not any(reached(bound, each) for each in rates)
-        assert reached(bound, float(re.search(r"may be (\S+) at", reason)[1]) + (0.001 if bound.at_least else -0.001))
+        assert reached(bound, float(re.search(r"may be (\S+) at", reason)[1]) + 0.001)
+    elif "tell lower rates apart" in reason:
+        assert not bound.at_least
+        assert not any(reached(bound, each) for each in rates)
     elif "at best" in reason:  # it reaches the limit, and no more
         assert "too near to it" in reason
         assert any(reached(bound, each) for each in rates)

@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 _MODERATE: Final = 0.1
 _LARGE: Final = 0.25
 _BY_CHANCE: Final = 0.05
+_EXPECTED: Final = 5
+"""Images that a run must be able to expect in a bin, for Pearson's test to be one."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,9 +29,9 @@ class Drift:
     ----------
     labels
         One row a label, the largest shift first: `label`, `before` and `after` (share of the images with the label,
-        0–1), `psi` (population stability index), `shift` (none below 0.1; else unclear where `p_value` is 0.05 or more,
-        as in small runs chance alone makes a large index; else moderate below 0.25, and large), `ks`
-        (Kolmogorov–Smirnov statistic, 0–1) and its `p_value`.
+        0–1), `psi` (population stability index), `shift` (none below 0.1; else unclear where chance may have made the
+        index that large, as in small runs it does; else moderate below 0.25, and large), `ks` (Kolmogorov–Smirnov
+        statistic, 0–1) and its `p_value`.
     decisions
         Images by decision before (rows) and after (columns), of those in both runs; None without a policy.
     flips
@@ -82,7 +84,8 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     before and after; half an image is added to each bin, so that an empty one does not make it infinite. The
     Kolmogorov–Smirnov test is the two-sample one with its asymptotic p-value; images on which the label was not
     reported are tied below the floor, which makes the p-value an upper bound. One of twenty labels has a p-value below
-    0.05 by chance.
+    0.05 by chance. A large index is called unclear where neither that test nor Pearson's chi-squared, on bins that
+    expect five images of each run, tells it from chance (at 0.025 each, so 0.05 together).
 
     References
     ----------
@@ -102,10 +105,10 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     labels = dict.fromkeys([*before.label_names(), *after.label_names()])
     table = pd.DataFrame(
         [_shift(label, before, after, floor, bins) for label in labels],
-        columns=["label", "before", "after", "psi", "ks", "p_value"],
+        columns=["label", "before", "after", "psi", "by_chance", "ks", "p_value"],
     )
     psi = table["psi"]
-    readings = [psi < _MODERATE, table["p_value"] >= _BY_CHANCE, psi < _LARGE]
+    readings = [psi < _MODERATE, table.pop("by_chance").astype(bool), psi < _LARGE]
     reading = np.select(readings, ["none", "unclear", "moderate"], "large")
     table.insert(4, "shift", reading)
     table = table.sort_values(["psi", "label"], ascending=[False, True], ignore_index=True)
@@ -115,13 +118,15 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
 
 def _shift(
     label: str, before: Counted, after: Counted, floor: float, bins: int
-) -> tuple[str, float, float, float, float, float]:
+) -> tuple[str, float, float, float, bool, float, float]:
     histograms = [run.histogram(label) for run in (before, after)]
     histograms = [each[each.index >= np.float32(floor)] for each in histograms]
     totals = [before.n_images, after.n_images]
     one, two = (float(each.sum()) / total for each, total in zip(histograms, totals, strict=True))
     ks = _ks(histograms, totals)
-    return label, one, two, _psi(histograms, totals, bins), ks, _p_value(ks, totals)
+    p_value = _p_value(ks, totals)
+    by_chance = min(p_value, _p_value_of_bins(histograms, totals, bins)) >= _BY_CHANCE / 2
+    return label, one, two, _psi(histograms, totals, bins), by_chance, ks, p_value
 
 
 def _psi(histograms: list[pd.Series], totals: list[int], bins: int) -> float:
@@ -178,6 +183,30 @@ def _p_value(ks: float, totals: list[int]) -> float:
     from scipy.stats import kstwo  # loads slowly, and few who import the toolkit compare runs
 
     return float(kstwo.sf(ks, max(1, round(totals[0] * totals[1] / sum(totals)))))
+
+
+def _p_value_of_bins(histograms: list[pd.Series], totals: list[int], bins: int) -> float:
+    """Pearson's chi-squared test on bins in which each run may expect five images, or one if there are no two such.
+
+    They are cut from both runs together, and not, as those of the index, from one of them: few images there would make
+    bins of which chance knows nothing.
+    """
+    from scipy.stats import chi2_contingency
+
+    values = histograms[0].index.union(histograms[1].index)
+    # First those on which the label was not reported, as if they had the lowest confidence of all.
+    each = [np.append(n - h.sum(), h.reindex(values, fill_value=0)) for h, n in zip(histograms, totals, strict=True)]
+    before = np.append(0, np.sum(each, axis=0).cumsum())
+    least = _EXPECTED * before[-1] / min(totals)
+    width = max(least, (before[-1] - before[1]) / bins)
+    starts = [0]
+    while before[-1] - before[starts[-1]] >= width + least:
+        starts.append(int(np.searchsorted(before, before[starts[-1]] + width)))
+    if before[-1] - before[starts[-1]] < least:  # what is tied cannot be cut
+        starts.pop()
+    if len(starts) < 2:
+        return 1.0
+    return float(chi2_contingency(np.add.reduceat(each, starts, axis=1), correction=False).pvalue)
 
 
 def _decided(before: Counted, after: Counted, policy: Policy) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -4,7 +4,7 @@ The folder can be moved or handed on: every path in its `workspace.json` is rela
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
@@ -143,21 +143,28 @@ class Workspace:
         return None
 
 
-def run_of(results: str | PathLike[str]) -> Run | None:
-    """What a workspace around a results manifest knows of it; None where it lies in none.
+def runs_of(results: Sequence[str | PathLike[str]]) -> list[Run | None]:
+    """What workspaces around results manifests know of them; None where one lies in none.
 
     Parameters
     ----------
     results
-        Path of a manifest on this machine. Runs lie one or two folders below their workspace.
+        Paths of manifests on this machine. Runs lie one or two folders below their workspace.
     """
-    path = Path(results).resolve()
+    known: dict[Path, dict[Path, Run]] = {}
+    return [_run_of(Path(one).resolve(), known) for one in results]
+
+
+def _run_of(path: Path, known: dict[Path, dict[Path, Run]]) -> Run | None:
     for folder in path.parents[:3]:
-        if _is_file(folder / FILE_NAME):
-            with suppress(ToolkitError):  # whoever reads a manifest need not hear of what is wrong beside it
-                for run in Workspace.load(folder).runs.values():
-                    if (folder / run.results).resolve() == path:
-                        return run
+        if folder not in known:
+            known[folder] = {}
+            if _is_file(folder / FILE_NAME):
+                with suppress(ToolkitError):  # whoever reads a manifest need not hear of what is wrong beside it
+                    runs = Workspace.load(folder).runs.values()
+                    known[folder] = {(folder / run.results).resolve(): run for run in runs}
+        if path in known[folder]:
+            return known[folder][path]
     return None
 
 

@@ -18,7 +18,7 @@ from toolkit.cli.options import (
     Taxonomy,
     TruthFile,
 )
-from toolkit.cli.runs import evidence, in_taxonomy, read_run
+from toolkit.cli.runs import evidence, in_taxonomy, read_run, read_two
 from toolkit.errors import InvalidPolicy, InvalidSample, NotLabelled
 from toolkit.policy import policy_of
 
@@ -172,7 +172,7 @@ def compare(
     if candidate is None:
         runs = [in_taxonomy(run, taxonomy) for run in tk.read_adapter_output(base, session=session)]
     else:
-        runs = [read_run(uri, min_confidence, taxonomy, session) for uri in (base, candidate)]
+        runs = read_two(base, candidate, min_confidence, taxonomy, session)
     found = tk.compare(runs[0], runs[1], tk.read_truth(truth or base, session=session), label, at)
     document = {
         "label": label,
@@ -205,7 +205,7 @@ def drift(
     """Say how far what the model reports has shifted between two runs; no labelled samples needed."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     rules = tk.Policy.load(policy) if policy else None
-    runs = [read_run(uri, min_confidence, taxonomy, session) for uri in (before, after)]
+    runs = read_two(before, after, min_confidence, taxonomy, session)
     found = tk.drift(runs[0], runs[1], policy=rules)
     document = {
         "labels": output.records(found.labels),

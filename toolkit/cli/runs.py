@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 import toolkit as tk
 from toolkit import parallel, storage
 from toolkit.confidence import written
 from toolkit.detect import floor_beside
 from toolkit.errors import InvalidArgument
 from toolkit.results import FloorsDiffer, list_manifests, smallest
-from toolkit.workspace import run_of
+from toolkit.workspace import runs_of
 
 
 def read_run(
@@ -19,7 +21,7 @@ def read_run(
     min_confidence: float | None,
     taxonomy: str | None,
     session: storage.Session,
-    option: str = "--min-confidence",
+    option: str | None = "--min-confidence",
 ) -> tk.Results:
     """A run, with the floor that the workspace around it or `detect.json` beside it tells, else the one that the caller
     gives, else the smallest confidence seen.
@@ -35,7 +37,8 @@ def read_run(
     session
         For S3.
     option
-        What the caller's word is called on the command line.
+        What the caller's word is called on the command line; None where it is meant for other runs, too, and does not
+        count for those of which the floor is known.
 
     Raises
     ------
@@ -49,21 +52,43 @@ def read_run(
     known = sorted({floor for floor in told if floor is not None})
     if len(known) > 1:
         raise _apart(results, known[0], known[-1])
-    with warnings.catch_warnings():
-        if None not in told:
-            warnings.simplefilter("ignore", FloorsDiffer)  # they do not
-        found = tk.read_results(uris, min_confidence=min_confidence, session=session)
-    seen = smallest(found.labels)
-    if known and None in told and seen < known[0]:
-        raise _apart(results, seen, known[0])
-    if known and None not in told and known[0] <= seen:  # else it is told of another run
-        if min_confidence not in (None, known[0]):
-            raise InvalidArgument(
-                f"{results}: its MinConfidence was {written(known[0])}, as its workspace or detect.json tells, and not "
-                f"{written(min_confidence)}; leave {option} out."
-            )
-        found = replace(found, min_confidence=known[0], floor_source="job")
-    return in_taxonomy(found, taxonomy)
+    given = None if option is None and None not in told else min_confidence
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        found = tk.read_results(uris, min_confidence=given, session=session)
+    seen = np.float32(smallest(found.labels))
+    believed = bool(known) and np.float32(known[0]) <= seen  # else it is told of another run
+    if known and not believed and None in told:
+        raise _apart(results, float(seen), known[0])
+    if believed and option is not None and min_confidence not in (None, known[0]):
+        raise InvalidArgument(
+            f"{results}: its MinConfidence was {written(known[0])}, as its workspace or detect.json tells, and not "
+            f"{written(min_confidence)}; leave {option} out."
+        )
+    sure = believed and None not in told
+    for one in heard:
+        if not (sure and issubclass(one.category, FloorsDiffer)):  # they do not
+            warnings.warn(one.message, one.category, stacklevel=2)
+    return in_taxonomy(replace(found, min_confidence=known[0], floor_source="job") if sure else found, taxonomy)
+
+
+def read_two(
+    one: str, other: str, min_confidence: float | None, taxonomy: str | None, session: storage.Session
+) -> list[tk.Results]:
+    """Two runs, as `read_run`; what the caller says counts for those of which nobody else knows the floor.
+
+    Raises
+    ------
+    InvalidArgument
+        It is known of both, and not what the caller says of either; else as `read_run`.
+    """
+    runs = [read_run(uri, min_confidence, taxonomy, session, option=None) for uri in (one, other)]
+    if min_confidence is not None and all(r.floor_source == "job" and r.min_confidence != min_confidence for r in runs):
+        raise InvalidArgument(
+            f"the MinConfidence of both runs is known ({written(runs[0].min_confidence)} and "
+            f"{written(runs[1].min_confidence)}), and it is not {written(min_confidence)}; leave --min-confidence out."
+        )
+    return runs
 
 
 def evidence(found: tk.Results, confidence_level: float | None) -> tk.Results:
@@ -78,9 +103,12 @@ def in_taxonomy(found: tk.Results, taxonomy: str | None) -> tk.Results:
 
 def _told(uris: Sequence[str], session: storage.Session) -> list[float | None]:
     """The floor of each manifest, as its workspace or `detect.json` tells; None where neither does."""
-    runs = [None if storage.is_s3(uri) else run_of(uri) for uri in uris]
-    floors = [None if run is None else run.min_confidence for run in runs]
-    return [floor_beside(u, session=session) if floor is None else floor for u, floor in zip(uris, floors, strict=True)]
+    known = iter(runs_of([uri for uri in uris if not storage.is_s3(uri)]))
+    runs = [None if storage.is_s3(uri) else next(known) for uri in uris]
+    return [
+        floor_beside(uri, session=session) if run is None else run.min_confidence
+        for uri, run in zip(uris, runs, strict=True)
+    ]
 
 
 def _apart(results: str, low: float, high: float) -> InvalidArgument:

@@ -109,11 +109,12 @@ def floor_beside(results: str, *, session: boto3.Session | None = None) -> float
     session
         For S3; None is boto3's default.
     """
-    if not results.endswith(manifests.RESULTS_NAME):
+    plain = results.removesuffix(".gz")
+    if not plain.endswith(manifests.RESULTS_NAME):
         return None
     # Another program's file, a newer toolkit's, or none.
     with suppress(ToolkitError, *_DAMAGE):
-        known = json.loads(storage.read(results.removesuffix(manifests.RESULTS_NAME) + FILE_NAME, session=session))
+        known = json.loads(storage.read(plain.removesuffix(manifests.RESULTS_NAME) + FILE_NAME, session=session))
         floor = float(known["min_confidence"])
         return floor if known["version"] == VERSION and 0 <= floor <= 100 else None
     return None

@@ -232,19 +232,22 @@ def parse_evaluation(raw: bytes | str, name: str = "evaluation") -> Evaluation:
     try:
         document = parse_object(raw)
         details, moderation = document["EvaluationDetails"], document["ContentModeration"]
+        every = tuple(map(_parse_threshold, moderation["AllConfidenceThresholdsEvalResults"]))
+        if len({one.threshold for one in every}) < len(every):
+            raise ValueError("a threshold is there twice")
         return Evaluation(
-            float(document["AggregatedEvaluationResults"]["F1Score"]),
+            _between(document["AggregatedEvaluationResults"]["F1Score"], 0, 1),
             datetime.fromisoformat(details["EvaluationEndTimestamp"]),
             tuple(map(str, details["Labels"])),
-            int(details["NumberOfTestingImages"]),
-            int(details["NumberOfTrainingImages"]),
+            _count(details["NumberOfTestingImages"]),
+            _count(details["NumberOfTrainingImages"]),
             str(details["ProjectVersionArn"]),
             _parse_threshold(moderation["InputConfidenceThresholdEvalResults"]),
-            tuple(map(_parse_threshold, moderation["AllConfidenceThresholdsEvalResults"])),
+            every,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UnreadableManifest(
-            f"{name}: not the evaluation of an adapter; point at what EvaluationResult.Summary names."
+            f"{name}: not the evaluation of an adapter, or damaged; point at what EvaluationResult.Summary names."
         ) from error
 
 
@@ -253,8 +256,20 @@ def _parse_threshold(record: Mapping[str, Any]) -> ThresholdEvaluation:
         str(one["Label"]): (_parse_confusion(one["BaseModel"]), _parse_confusion(one["Adapter"]))
         for one in record["LabelEvaluationResults"]
     }
-    return ThresholdEvaluation(float(record["ConfidenceThreshold"]), labels)
+    return ThresholdEvaluation(_between(record["ConfidenceThreshold"], 0, 100), labels)
 
 
 def _parse_confusion(record: Mapping[str, Any]) -> Confusion:
-    return Confusion(**{count: int(record[name]) for count, name in _COUNTS.items()})
+    return Confusion(**{count: _count(record[name]) for count, name in _COUNTS.items()})
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value or value < 0:
+        raise ValueError(f"{value!r} is no number of images")
+    return int(value)
+
+
+def _between(value: Any, low: float, high: float) -> float:
+    if isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{value!r} is not from {low} to {high}")
+    return float(value)

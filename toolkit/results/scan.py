@@ -50,6 +50,8 @@ _DECLARED_TEXT: Final = re.compile(rb'"Confidence"\s*:\s*["tf]')
 _SEARCHED: Final = 8 * 1024 * 1024
 """Bytes of a file in which such are looked for: more than most jobs write. Of a longer file the beginning tells; and as
 `true` becomes 1, it is searched whole where a confidence is exactly 0 or 1."""
+_GLOB: Final = re.compile(r"([*?[])")
+"""What DuckDB takes for a pattern in a path; in brackets it stands for itself."""
 _LOOKED_AT: Final = 100
 """Lines by which a file's layout is told."""
 _PERHAPS_NO_TEXT: Final = re.compile(r"^(\s*[\[{\"].*|[-+.0-9e]+|true|false|-?nan|-?inf(inity)?)$", re.IGNORECASE)
@@ -209,7 +211,7 @@ def _strictly(
         FROM read_json($path, format='newline_delimited', maximum_object_size={longest}, columns={columns})
     """  # noqa: S608  (made of constants only; the path is a parameter)
     try:
-        table = connection.sql(query, params={"path": str(path)}).to_arrow_table()
+        table = connection.sql(query, params={"path": _GLOB.sub(r"[\1]", str(path))}).to_arrow_table()
     except duckdb.Error as error:
         raise _Amiss from error
     refs, answer = table.column("source_ref"), table.column("answer")

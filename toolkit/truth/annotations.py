@@ -1,6 +1,6 @@
 """What people said as the output manifest of a SageMaker Ground Truth labeling job, for tools that read these."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -62,7 +62,7 @@ class Annotations:
         storage.write(destination, "".join(self.to_lines()).encode(), session=session)
 
 
-def annotations(truth: Truth, labels: Sequence[str] | None = None) -> Annotations:
+def annotations(truth: Truth, labels: str | Iterable[str] | None = None) -> Annotations:
     """What people said, in the form of SageMaker Ground Truth (image classification, several labels).
 
     `read_truth` gives the same back of every image that is in it.
@@ -72,8 +72,8 @@ def annotations(truth: Truth, labels: Sequence[str] | None = None) -> Annotation
     truth
         Judgements; what follows from them in the tree counts, too.
     labels
-        Which ones; None takes all that were judged. Images of which not all of them are known are left out: a manifest
-        of fewer labels, or of one, has more images.
+        Which one, or ones; None takes all that were judged. Images of which not all of them are known are left out: a
+        manifest of fewer labels, or of one, has more images.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def annotations(truth: Truth, labels: Sequence[str] | None = None) -> Annotation
     Raises
     ------
     NotLabelled
-        Nobody judged a label, or no image was judged for all of them.
+        Nobody judged a label, no image was judged for all of them, or no label was named.
 
     Examples
     --------
@@ -91,7 +91,10 @@ def annotations(truth: Truth, labels: Sequence[str] | None = None) -> Annotation
     Annotations(1 image of Gambling, Pills; 1 left out, as not all of these labels were judged on them.)
     """
     truth.require_judgements()
-    chosen = tuple(dict.fromkeys(taxonomy.canonical(label) for label in (labels or truth.labels)))
+    named = truth.labels if labels is None else [labels] if isinstance(labels, str) else labels
+    chosen = tuple(dict.fromkeys(taxonomy.canonical(str(label)) for label in named))
+    if not chosen:
+        raise NotLabelled("no label named; name at least one, or leave labels out for all that were judged.")
     known = pd.concat([truth.of(label).rename(label) for label in chosen], axis=1)
     whole = known.dropna()
     if whole.empty:

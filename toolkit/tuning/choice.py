@@ -16,7 +16,7 @@ from toolkit.tuning.guarantee import Rows, enough, fewest, guaranteed, nearest
 from toolkit.tuning.objective import Bound, Cost, Objective, read_objective
 
 _SURE: Final = 0.95
-"""Confidence with which a rate must miss a bound at every threshold before more labels are called useless."""
+"""Confidence with which a rate must be too low at every threshold before more labels are called useless."""
 
 
 @dataclass(frozen=True)
@@ -228,12 +228,14 @@ def _why_useless(curve: ThresholdCurve, bound: Bound, rates: NDArray[np.float64]
         return f"the thresholds that reach it find none of the {curve.positives} images with {curve.label}."
     best = rates.max() if bound.at_least else rates.min()
     told = f"{bound.rate} is {_told(best, bound)} at best on this sample"
+    if not bound.at_least:  # with more images there are higher thresholds, which flag fewer
+        return f"{told}; label more images, which tell lower rates apart, or loosen the bound."
     sure = replace(curve, confidence_level=max(curve.confidence_level, _SURE)).table
-    ends = sure[f"{bound.rate}_{'high' if bound.at_least else 'low'}"].to_numpy()
-    row = int(ends.argmax() if bound.at_least else ends.argmin())
-    if (ends[row] < bound.limit) if bound.at_least else (ends[row] > bound.limit):
+    ends = sure[f"{bound.rate}_high"].to_numpy()
+    row = int(ends.argmax())
+    if ends[row] < bound.limit:
         return f"{told}; more labels will not help."
-    at = f"{ends[row]:.3f} at {written(sure['threshold'].iloc[row])}"
+    at = f"{_told(ends[row], bound)} at {written(sure['threshold'].iloc[row])}"
     return f"{told}, and may be {at}; label more images to see, or loosen the bound."
 
 
