@@ -160,12 +160,15 @@ def an_archive(client: Client) -> None:
     client.s3.restore_object(Bucket=bucket, Key="cold", RestoreRequest={"Days": 2})
 
 
+def retention(mode: str, year: int) -> dict[str, Any]:
+    return {"Mode": mode, "RetainUntilDate": datetime(year, 1, 1, tzinfo=UTC)}
+
+
 def locks_put_on_later(client: Client) -> None:
     client.s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
     for key in ("retained", "held"):
         client.put("locked", key, b"x")
-    until = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime(2100, 1, 1, tzinfo=UTC)}
-    client.s3.put_object_retention(Bucket="locked", Key="retained", Retention=until)
+    client.s3.put_object_retention(Bucket="locked", Key="retained", Retention=retention("GOVERNANCE", 2100))
     client.s3.put_object_legal_hold(Bucket="locked", Key="held", LegalHold={"Status": "ON"})
 
 
@@ -238,6 +241,79 @@ def test_what_is_locked_keeps_its_versions(client: Client) -> None:
     client.s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     with pytest.raises(ClientError, match="InvalidBucketState"):
         versioning(client, bucket, "Suspended")
+    bucket = client.bucket(versioned=True)
+    versioning(client, bucket, "Suspended")
+    with pytest.raises(ClientError, match="InvalidBucketState"):
+        client.s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+    assert client.s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Suspended"
+
+
+def test_the_version_that_is_named_is_restored(client: Client) -> None:
+    s3, bucket = client.s3, client.bucket(versioned=True)
+    first, second = (
+        s3.put_object(Bucket=bucket, Key="cold", Body=body, StorageClass="GLACIER")["VersionId"]
+        for body in (b"1", b"2")
+    )
+    for days in (0, -1, 99_999_999, 10**30):
+        with pytest.raises(ClientError, match="Days must be a whole number"):
+            s3.restore_object(Bucket=bucket, Key="cold", RestoreRequest={"Days": days})
+    s3.restore_object(Bucket=bucket, Key="cold", VersionId=first, RestoreRequest={"Days": 2})
+    assert "Restore" in s3.head_object(Bucket=bucket, Key="cold", VersionId=first)
+    assert "Restore" not in s3.head_object(Bucket=bucket, Key="cold", VersionId=second)
+    for place, code in (({"Key": "none"}, "NoSuchKey"), ({"Key": "cold", "VersionId": "none"}, "NoSuchVersion")):
+        with pytest.raises(ClientError, match=code):
+            s3.restore_object(Bucket=bucket, **place, RestoreRequest={"Days": 2})
+
+
+def test_only_a_version_that_is_there_can_be_locked(client: Client) -> None:
+    s3, bucket = client.s3, "locks-for-what-is-there"
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    client.put(bucket, "deleted", b"x")
+    marker = s3.delete_object(Bucket=bucket, Key="deleted")["VersionId"]
+    for place, code in (
+        ({"Key": "none"}, "NoSuchKey"),
+        ({"Key": "deleted", "VersionId": "none"}, "NoSuchVersion"),
+        ({"Key": "deleted"}, "MethodNotAllowed"),
+        ({"Key": "deleted", "VersionId": marker}, "MethodNotAllowed"),
+    ):
+        with pytest.raises(ClientError, match=code):
+            s3.put_object_legal_hold(Bucket=bucket, **place, LegalHold={"Status": "ON"})
+        with pytest.raises(ClientError, match=code):
+            s3.put_object_retention(Bucket=bucket, **place, Retention=retention("GOVERNANCE", 2100))
+
+
+def test_compliance_is_not_weakened(client: Client) -> None:
+    s3, bucket = client.s3, "compliance"
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    version = s3.put_object(Bucket=bucket, Key="key", Body=b"x")["VersionId"]
+    for weaker in (retention("COMPLIANCE", 2090), retention("GOVERNANCE", 2110), {}):
+        s3.put_object_retention(Bucket=bucket, Key="key", Retention=retention("COMPLIANCE", 2100))
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.put_object_retention(Bucket=bucket, Key="key", Retention=weaker, BypassGovernanceRetention=True)
+    s3.put_object_retention(Bucket=bucket, Key="key", Retention=retention("COMPLIANCE", 2101))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket=bucket, Key="key", VersionId=version, BypassGovernanceRetention=True)
+
+
+def test_a_key_that_no_list_can_hold_is_refused(client: Client) -> None:
+    s3, bucket = client.s3, client.bucket(versioned=True)
+    kept = ["k" * 1024, "é" * 512, "tab	and"]
+    for key in kept:
+        client.put(bucket, key, b"x")
+    place = {"Bucket": bucket, "Key": kept[0]}
+    for key, code in (
+        ("a", "InvalidURI"),
+        ("a￾", "InvalidURI"),
+        ("k" * 1025, "KeyTooLongError"),
+        ("é" * 513, "KeyTooLongError"),
+    ):
+        with pytest.raises(ClientError, match=code):
+            client.put(bucket, key, b"x")
+        with pytest.raises(ClientError, match=code):
+            s3.create_multipart_upload(Bucket=bucket, Key=key)
+        with pytest.raises(ClientError, match=code):
+            s3.copy_object(Bucket=bucket, Key=key, CopySource=place)
+    assert sorted(one["Key"] for one in s3.list_object_versions(Bucket=bucket)["Versions"]) == sorted(kept)
 
 
 def test_kms_keys_survive_and_only_their_owner_may_read_them(tmp_path: Path) -> None:

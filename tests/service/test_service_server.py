@@ -133,6 +133,8 @@ def test_a_body_in_broken_chunks_is_an_error_of_s3(client: Client, service: Loca
         b"",
         b"5|hel",
         b"5|hello\r\n",
+        b"5|helloxx0|\r\n",
+        b"5|hello\n\r0|\r\n",
         b"-5|hello\r\n0|",
         b"five|hello\r\n0|",
         b"f" * 9 + b"|",
@@ -142,6 +144,24 @@ def test_a_body_in_broken_chunks_is_an_error_of_s3(client: Client, service: Loca
         assert (status, "<Code>IncompleteBody</Code>" in said) == (400, True)
     for length in ("4", "1000000000000", "five", ""):
         assert put(whole, length)[0] == 400
+    assert client.get({"Bucket": bucket, "Name": "key"}) == b"hello"
+    many = b"3e8|" + bytes(1000) + b"\r\n"
+    assert put(many * 50_000 + b"0|\r\n", "50000000")[0] == 200
+    assert client.s3.head_object(Bucket=bucket, Key="key")["ContentLength"] == 50_000_000
+    status, said = put(b"1|a\r\n" * 100_000 + b"0|\r\n", "100000")
+    assert (status, "send larger ones" in said) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD", "streaming-unsigned-payload-trailer"],
+)
+def test_chunks_of_another_kind_are_not_stored_as_an_object(client: Client, service: LocalService, kind: str) -> None:
+    bucket = client.bucket()
+    headers = {"x_amz_content_sha256": kind, "x_amz_decoded_content_length": "5"}
+    status, said = ask(service.endpoint_url, "PUT", f"/{bucket}/key", b"5\r\nhello\r\n0\r\n\r\n", **headers)
+    assert (status, "<Code>NotImplemented</Code>" in said) == (501, True)
+    assert "Contents" not in client.s3.list_objects_v2(Bucket=bucket)
 
 
 def test_a_request_has_a_largest_size(service: LocalService) -> None:
@@ -241,6 +261,32 @@ def test_connections_that_say_nothing_make_others_wait_and_no_more(
         began = time.monotonic()
         service.stop()
         assert time.monotonic() - began < 5
+
+
+def test_a_head_that_comes_byte_by_byte_holds_its_place_for_a_while_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.service.server.MAX_CONNECTIONS", 3)
+    monkeypatch.setattr("toolkit.service.connection.HEAD_SECONDS", 1.0)
+    with LocalService(tmp_path) as service, ThreadPoolExecutor() as threads:
+        client, address = Client(service.endpoint_url), urlsplit(service.endpoint_url)
+        bucket = client.bucket()
+
+        def slowly(head: str, rest: bytes) -> bytes:
+            """An answer to a request of which the rest goes out byte by byte."""
+            with socket.create_connection((address.hostname, address.port), 10) as connection:
+                connection.sendall(f"{head}\r\n".encode())
+                for byte in rest:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.2)
+                return connection.recv(4096)
+
+        held = [threads.submit(slowly, "GET / HTTP/1.1\r\nHost: 127.0.0.1", b"X-A: " + b"a" * 150) for _ in range(3)]
+        time.sleep(0.5)
+        assert threads.submit(client.s3.list_buckets).result(15)["Buckets"]
+        assert all(isinstance(one.exception(5), ConnectionError) for one in held)
+        put = f"PUT /{bucket}/key HTTP/1.1\r\nHost: 127.0.0.1"
+        assert b"200 OK" in slowly(f"{put}\r\nContent-Length: 10\r\n", b"0123456789")
 
 
 def test_too_many_open_files_are_no_fault_of_the_disk_and_nothing_final(

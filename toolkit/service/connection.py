@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 
+HEAD_SECONDS: Final = 10.0
+"""How long a client may take to say what it wants, up to the end of the headers; then its place is another's."""
 SILENCE_SECONDS: Final = 60.0
 """A client that says nothing for so long in the middle of a request has gone."""
 
@@ -23,11 +25,13 @@ class Handler(MotoRequestHandler):
         """Has what the client sends read with patience, but not for ever."""
         super().setup()
         self.rfile.close()
-        self.rfile = io.BufferedReader(_Incoming(self.connection))
+        self._incoming = _Incoming(self.connection, HEAD_SECONDS)
+        self.rfile = io.BufferedReader(self._incoming)
 
     def make_environ(self) -> dict[str, Any]:
         """The request, as WSGI says it."""
         environ = super().make_environ()
+        self._incoming.end_head()
         # When it has answered, werkzeug reads from `rfile` whatever of the body is left, ten megabytes at once and as
         # long as that takes. It shall find nothing there: `finish` does it, with an end.
         self.rfile = io.BytesIO()
@@ -36,30 +40,48 @@ class Handler(MotoRequestHandler):
     def finish(self) -> None:
         """Lets go of the client."""
         super().finish()
-        _see_off(self.connection)
+        if not self._incoming.late:
+            _see_off(self.connection)
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         """Says nothing of requests that were answered; errors are still logged."""
 
 
 class _Incoming(io.RawIOBase):
-    """What a client sends; silence ends in TimeoutError.
+    """What a client sends; silence, or a head that takes too long, ends in TimeoutError.
 
     Only reading is limited so: sending a large object to a slow client takes as long as it takes.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, head_seconds: float) -> None:
         self._connection = connection
+        self._deadline: float | None = time.monotonic() + head_seconds
+
+    @property
+    def late(self) -> bool:
+        """Whether the head of the request has not come in time."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def end_head(self) -> None:
+        """What comes from here on is the body, which may be large."""
+        self._deadline = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._connection.settimeout(SILENCE_SECONDS)
+        if self.late:
+            raise TimeoutError("The head of the request did not come in time.")
+        self._connection.settimeout(self._patience())
         try:
             return self._connection.recv_into(buffer)
         finally:
             self._connection.settimeout(None)
+
+    def _patience(self) -> float:
+        if self._deadline is None:
+            return SILENCE_SECONDS
+        return min(SILENCE_SECONDS, max(self._deadline - time.monotonic(), 0.001))
 
 
 def _see_off(connection: socket.socket) -> None:

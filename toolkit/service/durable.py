@@ -8,9 +8,11 @@ moto has one S3 and one KMS for the whole process. Each bucket and each key know
 kept on that one's disk.
 """
 
+import re
 from collections import defaultdict, deque
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import RLock
 from typing import Any, Final
 
@@ -18,7 +20,17 @@ from flask import has_request_context, request
 from moto.kms import urls as kms_urls
 from moto.kms.models import KmsBackend, kms_backends
 from moto.s3 import urls as s3_urls
-from moto.s3.exceptions import InvalidBucketState, PreconditionFailed
+from moto.s3.exceptions import (
+    AccessDeniedByLock,
+    InvalidArgumentError,
+    InvalidBucketState,
+    InvalidObjectState,
+    MethodNotAllowed,
+    MissingKey,
+    MissingVersion,
+    PreconditionFailed,
+    S3ClientError,
+)
 from moto.s3.models import (
     FakeAcl,
     FakeDeleteMarker,
@@ -29,7 +41,7 @@ from moto.s3.models import (
     S3Backend,
     s3_backends,
 )
-from moto.s3.utils import _VersionedKeyStore
+from moto.s3.utils import ARCHIVE_STORAGE_CLASSES, _VersionedKeyStore
 
 from toolkit.service import keyring
 from toolkit.service.disk import BucketRow, Disk
@@ -37,6 +49,9 @@ from toolkit.service.stored import Bucket, File, VersioningBucket, configure, hi
 
 # moto reads the list of an object's versions, adds to it and puts it back: two at once would lose one of two uploads.
 _LOCKS: Final = tuple(RLock() for _ in range(64))
+
+_MAX_KEY_BYTES: Final = 1024
+_NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # moto remembers every instance of these that ever was, so as to close buffers at the end of a test; a service that runs
 # for weeks cannot afford that.
@@ -122,12 +137,18 @@ class DurableS3(S3Backend):
 
     def put_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> FakeKey:
         """Stores an object, one upload to a name at a time."""
+        _check_key(key_name)
         with _LOCKS[hash((bucket_name, key_name)) % len(_LOCKS)]:
             # moto asks this before it gets here, where another upload may have been first.
             new = has_request_context() and request.headers.get("If-None-Match") == "*"
             if new and self.get_object(bucket_name, key_name) is not None:
                 raise PreconditionFailed("If-None-Match")
             return super().put_object(bucket_name, key_name, *args, **kwargs)
+
+    def create_multipart_upload(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> FakeMultipart:
+        """Begins an upload in parts."""
+        _check_key(key_name)
+        return super().create_multipart_upload(bucket_name, key_name, *args, **kwargs)
 
     def delete_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> Any:
         """Deletes an object or version, or sets a delete marker."""
@@ -142,26 +163,52 @@ class DurableS3(S3Backend):
             )
         super().put_bucket_versioning(bucket_name, status)
 
-    def restore_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> bool:
-        """Brings an archived object back."""
-        self._note_details(bucket_name, key_name)
-        return super().restore_object(bucket_name, key_name, *args, **kwargs)
+    def put_object_lock_configuration(self, bucket_name: str, *args: Any, **kwargs: Any) -> None:
+        """Has new objects locked; moto would enable suspended versioning for it."""
+        if self.get_bucket(bucket_name).versioning_status != "Enabled":
+            raise InvalidBucketState("Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
+        super().put_object_lock_configuration(bucket_name, *args, **kwargs)
+
+    def restore_object(self, bucket_name: str, key_name: str, days: str | None, _: str | None) -> bool:
+        """Brings an archived version back; moto would take the newest, whichever is asked for."""
+        version = self._to_change(bucket_name, key_name, request.args.get("versionId"))
+        if version.storage_class not in ARCHIVE_STORAGE_CLASSES:
+            raise InvalidObjectState(storage_class=version.storage_class)
+        again = version.expiry_date is not None
+        if days is not None:
+            try:
+                if int(days) < 1:
+                    raise ValueError
+                version.restore(int(days))
+            except (ValueError, OverflowError) as error:
+                message = "Days must be a whole number from 1 up; they end before the year 10000."
+                raise InvalidArgumentError(message, "Days", days) from error
+        return again
 
     def put_object_retention(self, bucket_name: str, key_name: str, version_id: str | None, retention: Any) -> None:
-        """Locks a version until a time."""
-        self._note_details(bucket_name, key_name, version_id)
+        """Locks a version until a time, which only becomes later once it is there to comply with."""
+        version = self._to_change(bucket_name, key_name, version_id)
+        mode, until = retention
+        ends = _time(version.lock_until)
+        weaker = mode != "COMPLIANCE" or _time(until) < ends
+        if version.lock_mode == "COMPLIANCE" and ends > datetime.now(UTC) and weaker:
+            raise AccessDeniedByLock
         super().put_object_retention(bucket_name, key_name, version_id, retention)
 
     def put_object_legal_hold(self, bucket_name: str, key_name: str, version_id: str | None, status: Any) -> None:
         """Locks a version until it is told otherwise."""
-        self._note_details(bucket_name, key_name, version_id)
+        self._to_change(bucket_name, key_name, version_id)
         super().put_object_legal_hold(bucket_name, key_name, version_id, status)
 
-    def _note_details(self, bucket_name: str, key_name: str, version_id: str | None = None) -> None:
-        """Notes that something is changed about a version which stays in its place."""
-        version: Any = self.get_object(bucket_name, key_name, version_id=version_id)
-        if version is not None:
-            _note(self.get_bucket(bucket_name), key_name).add(version.file_id)
+    def _to_change(self, bucket_name: str, key_name: str, version_id: str | None) -> Any:
+        """The version that something is about to be changed about, and which stays in its place."""
+        version: Any = self.get_object(bucket_name, key_name, version_id, return_delete_marker=True)
+        if version is None:
+            raise MissingVersion(key_name, version_id) if version_id else MissingKey(key_name)
+        if isinstance(version, FakeDeleteMarker):
+            raise MethodNotAllowed(request.method, "DeleteMarker")
+        _note(self.get_bucket(bucket_name), key_name).add(version.file_id)
+        return version
 
 
 class DurableKms(KmsBackend):
@@ -257,6 +304,22 @@ def unload(disk: Disk) -> None:
                 if getattr(bucket, "disk", None) is disk:
                     del backend.buckets[name]
                     s3_backends.bucket_accounts.pop(name, None)
+
+
+def _check_key(name: str) -> None:
+    """Refuses a key that S3 refuses, or that no list of objects (XML) could hold."""
+    if _NOT_XML.search(name):
+        raise S3ClientError("InvalidURI", "A key may hold no control characters here.")
+    if len(name.encode()) > _MAX_KEY_BYTES:
+        raise S3ClientError("KeyTooLongError", f"Your key is too long; it may have {_MAX_KEY_BYTES:,} bytes.")
+
+
+def _time(said: str | None) -> datetime:
+    """When a retention ends; long ago where there is none."""
+    try:
+        return datetime.fromisoformat(said or "").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _note(bucket: Bucket, name: str) -> set[str]:
