@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,12 @@ from helpers import Maker
 
 import toolkit as tk
 from toolkit import storage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hears_ctrl_c() -> None:
+    """A shell without job control starts what it puts in the background with SIGINT ignored; some tests send it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
