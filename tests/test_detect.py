@@ -517,7 +517,6 @@ def test_a_journal_without_an_answer_opens_no_output_that_holds_results(local, p
     (mine / "results.jsonl").write_text("mine\n")
     with pytest.raises(InvalidArgument, match="mine: holds results of other images or settings; name another output"):
         detect(mine, journal=journal)
-    (photos / "00.jpg").write_bytes(picture(0).ljust(5 * 1024 * 1024 + 1, b"\0"))  # an error, for which nobody is asked
     _begun(door, 0, photos, tmp_path / "two", session=session)
     (tmp_path / "two" / "results.jsonl").write_text("mine\n")
     with pytest.raises(InvalidArgument, match="two: holds results of other images or settings; name another output"):
@@ -527,7 +526,101 @@ def test_a_journal_without_an_answer_opens_no_output_that_holds_results(local, p
     with pytest.raises(UnreadableManifest, match="is damaged; remove it and run the same again"):
         detect(tmp_path / "one", journal=journal)
     (tmp_path / "one" / "detect.json").unlink()
-    assert detect(tmp_path / "one", journal=journal).requests == 12
+    assert detect(tmp_path / "one", journal=journal).requests == 13
+
+
+def _unsettled(endpoint: str, bucket: str, output: Path) -> tuple[Callable[..., tk.DetectRun], tk.DetectRun]:
+    """A run that was answered about one of three images, and how to run it again."""
+    session = _own_bucket(endpoint, bucket)
+    storage.write(f"s3://{bucket}/0.jpg", picture(0), session=session)
+    refs = [f"s3://{bucket}/{number}.jpg" for number in range(3)]
+    detect = functools.partial(tk.detect, images=refs, output=output, session=session, progress=False)
+    run = detect()
+    assert (run.unsettled, run.results().n_images) == (2, 1)
+    return detect, run
+
+
+def test_a_journal_that_was_emptied_opens_its_output_to_no_other_run(local, tmp_path) -> None:
+    endpoint, _ = local
+    detect, run = _unsettled(endpoint, "emptied", tmp_path / "run")
+    results = Path(run.results_uri).read_text()
+    for _ in range(2):
+        (tmp_path / "run" / "detect.journal").write_bytes(b"")
+        for other in ({"min_confidence": 7}, {"images": ["s3://emptied/0.jpg"]}):
+            with pytest.raises(InvalidArgument, match="holds results of other images or settings; name another output"):
+                detect(**other)
+        assert Path(run.results_uri).read_text() == results
+        assert detect().requests == 3
+
+
+def test_a_lost_journal_is_said_with_all_that_is_to_be_removed(local, tmp_path) -> None:
+    endpoint, _ = local
+    detect, _ = _unsettled(endpoint, "lostjournal", tmp_path / "run")
+    (tmp_path / "run" / "detect.journal").unlink()
+    with pytest.raises(InvalidArgument, match="if the journal is lost, remove") as said:
+        detect()
+    names = re.findall(r"remove (\S+) and (\S+) and (\S+) to ask about all images again", str(said.value))[0]
+    assert [Path(name).name for name in names] == ["detect.json", "results.jsonl", "manifest-summary.json"]
+    for name in names:
+        Path(name).unlink()
+    assert detect().requests == 3
+
+
+def test_a_run_in_which_nothing_was_answered_goes_on_without_its_record(photos, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sys.modules["toolkit.detect.ask"], "ATTEMPTS", 2)
+    with unreliable(tmp_path / "service", share=1.0) as (endpoint, door):
+        detect = functools.partial(tk.detect, photos, tmp_path / "run", session=tk.connect(endpoint), progress=False)
+        assert detect().unsettled == 13
+        door._share = 0.0
+        (tmp_path / "run" / "detect.json").write_bytes(b"")
+        with pytest.raises(UnreadableManifest, match="is damaged; remove it and run the same again"):
+            detect()
+        (tmp_path / "run" / "detect.json").unlink()
+        (photos / "12.jpg").write_bytes(picture(12))
+        assert (detect().images, detect().unsettled) == (14, 0)
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"nonsense" * 1000, lambda data: data[:6000], lambda data: (
+    data[:4096] + b"nonsense".ljust(len(data) - 4096, b"x")
+)], ids=["garbage", "truncated", "within"])  # fmt: skip
+def test_a_damaged_journal_is_called_one(damage: Callable[[bytes], bytes], local, photos, tmp_path) -> None:
+    endpoint, door = local
+    detect = functools.partial(tk.detect, photos, tmp_path / "run", session=tk.connect(endpoint), progress=False)
+    _begun(door, 4, *detect.args, session=detect.keywords["session"])
+    journal = tmp_path / "run" / "detect.journal"
+    journal.write_bytes(damage(journal.read_bytes()))
+    said = r"detect.journal: the journal is damaged \(.*\), and its answers are lost; remove it, and what there is of"
+    with pytest.raises(NotFound, match=said):
+        detect()
+    for name in ("detect.journal", "detect.json"):
+        (tmp_path / "run" / name).unlink()
+    assert detect().requests == 13
+
+
+def test_a_run_that_has_ended_removes_its_journal_and_nothing_else(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    _begun(door, 4, photos, tmp_path / "run", session=tk.connect(endpoint))
+    (tmp_path / "run" / "detect.journal.bak").write_bytes(b"mine")
+    (tmp_path / "run" / "detect.journals").mkdir()
+    assert tk.detect(photos, tmp_path / "run", session=tk.connect(endpoint), progress=False).requests == 9
+    left = {path.name for path in (tmp_path / "run").glob("detect.journal*")}
+    assert left == {"detect.journal.bak", "detect.journals"}
+
+
+def test_answers_of_one_endpoint_are_not_given_as_another_s(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    here = tk.connect(endpoint)
+    _begun(door, 4, photos, tmp_path / "begun", session=here)
+    tk.detect(photos, tmp_path / "ended", session=here, progress=False)
+    for url, region in ((None, "us-east-1"), (None, "eu-west-1"), ("http://rekognition.example", "us-east-1")):
+        there = functools.partial(tk.connect, url, region_name=region)
+        for output in ("begun", "ended"):
+            with pytest.raises(InvalidArgument, match="of other images or settings"):
+                tk.detect(photos, tmp_path / output, session=there, tps=5, progress=False)
+    again = tk.connect("http://localhost:9")  # a local service may have another port each time
+    assert tk.detect(photos, tmp_path / "ended", session=again, progress=False).requests == 0
+    again = tk.connect(endpoint.replace("127.0.0.1", "localhost"))
+    assert tk.detect(photos, tmp_path / "begun", session=again, progress=False).requests == 9
 
 
 def test_an_answered_journal_of_another_output_opens_none_and_mends_none(local, photos, tmp_path) -> None:
@@ -891,8 +984,16 @@ def test_what_was_left_out_and_then_mended_is_asked_about_when_the_run_goes_on(l
     assert (run.requests, run.failed) == (2, 0)
 
 
+@contextmanager
+def _dask() -> Iterator[concurrent.futures.Executor]:
+    """Dask's executor, whose futures do not say that they run."""
+    with Client(processes=False, n_workers=1, threads_per_worker=8, dashboard_address=None) as dask:
+        yield dask.get_executor()
+
+
+@pytest.mark.parametrize("kind", [functools.partial(concurrent.futures.ThreadPoolExecutor, 8), _dask])
 @pytest.mark.parametrize("error", [RequestRefused("over", "X"), KeyboardInterrupt()])
-def test_what_ends_a_batch_keeps_the_answers_of_all_that_are_out(error: BaseException, monkeypatch) -> None:
+def test_what_ends_a_batch_keeps_the_answers_of_all_that_are_out(error: BaseException, kind, monkeypatch) -> None:
     work = sys.modules["toolkit.detect.work"]
     asked, delivered = [], []
 
@@ -907,7 +1008,7 @@ def test_what_ends_a_batch_keeps_the_answers_of_all_that_are_out(error: BaseExce
 
     monkeypatch.setattr(work, "_ask", ask)
     entries = [Entry(line, f"s3://abc/{line}") for line in range(1, 2001)]
-    with concurrent.futures.ThreadPoolExecutor(8) as executor, pytest.raises(type(error)):
+    with kind() as executor, pytest.raises(type(error)):
         work.ask_elsewhere(
             entries, Settings(), None, delivered.append, session=None, executor=executor, workers=8, concurrency=3
         )

@@ -18,6 +18,8 @@ HERE: Final = "."
 """How a journal calls its own folder, which may be moved."""
 _VERSION: Final = 2
 """Of the tables below, as their `user_version` says; 0 in files of states of the toolkit that did not say it."""
+_DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""What reading a damaged file raises; the last, where a table is gone."""
 # One process at a time. With a write-ahead log, a killed process loses nothing that it was told is written; a machine
 # that loses its power may lose the last seconds.
 #
@@ -99,7 +101,7 @@ class Journal:
     InvalidArgument
         The file is another run's or another version's, or another process is writing it.
     NotFound
-        It cannot be written, or is not a journal.
+        It cannot be written, is damaged, or is not a journal.
     """
 
     def __init__(self, path: Path, settings: str, output: str, images: Iterable[Image]) -> None:
@@ -197,34 +199,39 @@ class Journal:
         try:
             with self._lock:
                 self._file.execute(statement, row)
-        except sqlite3.Error as failure:
-            raise NotFound(f"writing {self._path}: {failure}; check the space on the disk.") from failure
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from error
 
     def done(self) -> set[int]:
         """Lines that need not be asked about again."""
-        return {line for (line,) in self._file.execute("SELECT number FROM known WHERE final")}
+        return {line for (line,) in self._rows("SELECT number FROM known WHERE final")}
 
     def results(self) -> Iterator[str]:
         """Lines of the results manifest, in the order of the images, which all are called as they are this time."""
-        found = self._file.execute(
-            "SELECT result, source_ref, asked_as FROM known WHERE result NOT NULL ORDER BY number"
-        )
+        found = self._rows("SELECT result, source_ref, asked_as FROM known WHERE result NOT NULL ORDER BY number")
         yield from (line if now == then else _renamed(line, now) for line, now, then in found)
 
     def errors(self) -> list[LineError]:
         """Images without a result, in order."""
-        rows = self._file.execute("SELECT number, source_ref, error FROM known WHERE error NOT NULL ORDER BY number")
+        rows = self._rows("SELECT number, source_ref, error FROM known WHERE error NOT NULL ORDER BY number")
         found = ((line, source_ref, *json.loads(error)) for line, source_ref, error in rows)
         return [LineError(line, code, message, source_ref) for line, source_ref, code, message in found]
 
     def counts(self) -> tuple[int, int]:
         """Images that need not be asked about again, and those among them without a result."""
-        done, failed = self._file.execute("SELECT count(*), count(error) FROM known WHERE final").fetchone()
+        ((done, failed),) = self._rows("SELECT count(*), count(error) FROM known WHERE final")
         return int(done), int(failed)
 
     def unsettled(self) -> int:
         """Images that are worth asking about once more."""
-        return int(self._file.execute("SELECT count(*) FROM known WHERE NOT final").fetchone()[0])
+        ((images,),) = self._rows("SELECT count(*) FROM known WHERE NOT final")
+        return int(images)
+
+    def _rows(self, question: str) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._file.execute(question)
+        except sqlite3.Error as error:  # damage shows where it is read
+            raise _unusable(self._path, error) from error
 
     def remove(self) -> None:
         """Closes the file and deletes it."""
@@ -233,13 +240,13 @@ class Journal:
 
 
 def remove(path: Path) -> None:
-    """Deletes a journal that nobody has open."""
-    for file in path.parent.glob(f"{path.name}*"):
-        file.unlink(missing_ok=True)
+    """Deletes a journal that nobody has open, with what SQLite keeps beside it."""
+    for suffix in ("-wal", "-shm", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def answers(path: Path, output: str) -> int | None:
-    """Images with a result in the journal of a run into this output; None if the file is no such journal.
+def outcomes(path: Path, output: str) -> int | None:
+    """Images of which the journal of a run into this output knows what came; None if the file is no such journal.
 
     Raises as `Journal`.
     """
@@ -251,7 +258,7 @@ def answers(path: Path, output: str) -> int | None:
                 return None
             if file.execute("SELECT output FROM place").fetchone() != (output,):
                 return None
-            return int(file.execute("SELECT count(result) FROM outcome").fetchone()[0])
+            return int(file.execute("SELECT count(*) FROM outcome").fetchone()[0])
     except (OSError, sqlite3.Error) as error:
         raise _unusable(path, error) from error
 
@@ -286,4 +293,9 @@ def _described(error: LineError) -> str:
 def _unusable(path: Path, error: Exception) -> ToolkitError:
     if "locked" in str(error):
         return InvalidArgument(f"{path}: another run is writing there; wait for it, or name another output.")
+    if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in _DAMAGE:
+        return NotFound(
+            f"{path}: the journal is damaged ({error}), and its answers are lost; remove it, and what there is of "
+            f"detect.json, results.jsonl and manifest-summary.json in the run's output, to begin anew."
+        )
     return NotFound(f"{path}: no journal can be kept there ({error}); check the path and the space on the disk.")

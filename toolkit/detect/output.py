@@ -15,13 +15,14 @@ import boto3
 from toolkit import manifests, storage
 from toolkit.collection import Collection
 from toolkit.detect.ask import Settings
-from toolkit.detect.journal import HERE, Image, Journal, answers, remove
+from toolkit.detect.journal import HERE, Image, Journal, outcomes, remove
 from toolkit.detect.outcome import DetectRun
 from toolkit.detect.record import FILE_NAME as RECORD_NAME
 from toolkit.detect.record import JournalPlace, Record
 from toolkit.errors import InvalidArgument, NotFound, ToolkitError
 
 DEFAULT_MIN_CONFIDENCE: Final = 50.0
+_LEFT: Final = (manifests.RESULTS_NAME, manifests.SUMMARY_NAME)
 
 
 class Output:
@@ -38,14 +39,14 @@ class Output:
     journal
         Path of the journal's file.
     session
-        For S3; None is boto3's default.
+        For Rekognition and S3; None is boto3's default.
 
     Attributes
     ----------
     place
         What a journal calls this output.
     settings
-        What a journal calls the settings.
+        What a journal calls the settings, and who is asked.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Output:
         self._known: bytes | None = None
         self._written = 0
         self.place = _place(output, journal.parent)
-        self.settings = json.dumps([self._floor, self._project_version])
+        self.settings = json.dumps([self._floor, self._project_version, _asked(session)])
         self._identity = self._identified()
 
     def images(self) -> Iterator[Image]:
@@ -95,7 +96,6 @@ class Output:
             `detect.json` there is damaged, or of a newer version.
         """
         record = self._recorded()
-        self._written = 0 if record is None else record.images
         if record is None or record.journal is not None:
             self._require_own(record)
             return None
@@ -118,33 +118,38 @@ class Output:
     def _require_own(self, record: Record | None) -> None:
         """Raises InvalidArgument unless the output is free, or this run's.
 
-        That the run has begun does not prove that results there are its own; that it said so, or answers in its journal
-        do.
+        That the run has begun does not prove that results there are its own; that it said so, or what its journal knows
+        does.
         """
-        journal, known = None if record is None else record.journal, answers(self._journal, self.place)
+        journal, known = None if record is None else record.journal, outcomes(self._journal, self.place)
         named = journal == self._here() and self._journal.exists()  # it may have been another run's since
         if journal is not None and known is None and not named:
             raise self._elsewhere(journal)
+        if record is not None and (known or record.identity == self._identity):
+            self._written = record.images
         if not known and not self._written and storage.exists(self._in(manifests.RESULTS_NAME), session=self._session):
             raise self._taken()
 
     def _remove_leftover(self) -> None:
         """Removes the journal, if the run was killed before it did so itself."""
         with suppress(ToolkitError, OSError):  # such as another run's, which is being written
-            if answers(self._journal, self.place) is not None:
+            if outcomes(self._journal, self.place) is not None:
                 remove(self._journal)
 
     def _require_files(self) -> None:
         """Raises NotFound if somebody removed some of what the run left."""
-        uris = [self._in(name) for name in (manifests.RESULTS_NAME, manifests.SUMMARY_NAME)]
-        there = [uri for uri in uris if storage.exists(uri, session=self._session)]
-        for uri in uris:
+        there = self._left()
+        for uri in map(self._in, _LEFT):
             if uri not in there:
-                rest = " and ".join([self._in(RECORD_NAME), *there])
                 raise NotFound(
                     f"{uri}: is gone, though {RECORD_NAME} beside it says that this run has ended; put it back, or "
-                    f"remove {rest} to ask about all images again."
+                    f"remove {' and '.join(there)} to ask about all images again."
                 )
+
+    def _left(self) -> list[str]:
+        """What there is of a run's files: that there is a record is known."""
+        uris = [self._in(name) for name in _LEFT]
+        return [self._in(RECORD_NAME), *(uri for uri in uris if storage.exists(uri, session=self._session))]
 
     def begin(self, journal: Journal) -> None:
         """Says where the journal is, before the first image is paid for. Raises as `storage.write`.
@@ -228,17 +233,22 @@ class Output:
         return InvalidArgument(
             f"{self._output}: holds a run that has not ended, and its answers are in the journal in {journal.folder} "
             f"on {journal.host}; go on there, with --journal {journal.folder} (journal=…), or name another output (if "
-            f"the journal is lost, remove {self._in(RECORD_NAME)} to ask about all images again)."
+            f"the journal is lost, remove {' and '.join(self._left())} to ask about all images again)."
         )
 
     def _mending(self) -> str:
         """What to do about a damaged record."""
-        if answers(self._journal, self.place) is not None:
+        if outcomes(self._journal, self.place) is not None:
             return f"remove it and run the same again: what was answered is kept in {self._journal}"
         return (
             f"if its run has not ended, name the folder of its journal, which is not in {self._journal.parent} "
             f"(--journal, journal=…), else name another output"
         )
+
+
+def _asked(session: boto3.Session | None) -> str:
+    """Who is asked: answers of one endpoint are not another's. A local service may have another port next time."""
+    return "this machine" if storage.is_local(session) else storage.rekognition_url(session)
 
 
 def _place(output: str, journal: Path) -> str:

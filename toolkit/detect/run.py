@@ -88,7 +88,7 @@ def detect(
     ------
     NotFound
         There are no images; or the output cannot be written, or not be read, so that nobody can say what it holds; or
-        the run has ended, and its results or its summary were removed.
+        the journal is damaged; or the run has ended, and its results or its summary were removed.
     InvalidArgument
         A setting is out of its range; the output or the journal is another run's, or another one has just begun; or the
         journal of this one is somewhere else.

@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -25,6 +25,8 @@ _BATCH_SECONDS: Final = 10.0
 _AHEAD: Final = 1.25
 """A worker gets more images than it will do in that time: so one that is to be asked about again later is handed over
 with them, and keeps no others waiting."""
+_ANSWER_SECONDS: Final = 60.0
+"""An answer takes no longer: botocore does not wait."""
 _LEAST_SECONDS: Final = 1.0
 """Work that is worth a batch."""
 _WORTH_A_WORKER: Final = 10.0
@@ -182,12 +184,13 @@ def ask_elsewhere(
     share = None if limit is None else limit / workers
     threads = _threads(share) if concurrency is None else max(1, concurrency // workers)
     scheduler = _Scheduler(entries, limit, workers)
+    # Long enough for one request, however low the limit is.
+    longest = _BATCH_SECONDS if share is None else max(_BATCH_SECONDS, 2 / share)
     running: dict[Future[Batch], list[_Part]] = {}
     try:
         while True:
             while (given := scheduler.next_batch()) is not None:
-                # Long enough for one request, however low the limit is.
-                seconds = _BATCH_SECONDS if given.limit is None else max(_BATCH_SECONDS, 2 / given.limit)
+                seconds = longest if given.limit is None else max(_BATCH_SECONDS, 2 / given.limit)
                 work = (given.entries, settings, given.limit, given.learned, session, threads, seconds)
                 running[executor.submit(_ask_batch, *work)] = given.parts
             if not running:
@@ -201,7 +204,7 @@ def ask_elsewhere(
     except BrokenExecutor as error:
         raise _lost(error) from error
     finally:
-        _bring_home(running, deliver)
+        _bring_home(running, deliver, longest + _ANSWER_SECONDS)
 
 
 def _take(future: Future[Batch], deliver: Deliver) -> Batch:
@@ -224,14 +227,21 @@ def _lost(error: Exception) -> JobFailed:
     )
 
 
-def _bring_home(running: Iterable[Future[Batch]], deliver: Deliver) -> None:
-    """Waits for the batches that are being asked about, as they are paid for; the others never begin.
+def _bring_home(running: Collection[Future[Batch]], deliver: Deliver, seconds: float) -> None:
+    """Waits for the batches that are being asked about, as they are paid for, but no longer than this.
 
-    It takes ten seconds and the time of an answer, at most; a second Ctrl-C ends it.
+    As a rule it takes ten seconds and the time of an answer; a second Ctrl-C ends it.
     """
-    for future in as_completed([future for future in running if not future.cancel()]):
-        with suppress(Exception):  # what ended the run is worth more
-            _take(future, deliver)
+    # Dask's futures never say that they run, and would let themselves be cancelled while they do.
+    known = any(future.running() for future in running)
+    out = [future for future in running if not (known and future.cancel())]
+    try:
+        for future in as_completed(out, timeout=seconds):
+            with suppress(Exception):  # what ended the run is worth more
+                _take(future, deliver)
+    except TimeoutError:  # such as of a cluster that has lost its workers
+        for future in out:
+            future.cancel()
 
 
 def _ask_batch(
