@@ -214,6 +214,13 @@ def test_the_file_is_read_once_for_as_long_as_it_stays_as_it_is(tmp_path, monkey
         assert (len(log.judgements("Gambling")), log.truth("Gambling").n_images) == (1, 1)
         assert log.disputes("Gambling").empty
     assert len(reads) == 1
+    for number in range(3):
+        log.add("cat", f"{number}.jpg", "Drugs", ("present", "absent", "unsure")[number])
+        assert len(log.judgements("Drugs")) == number + 1
+    assert log.undo("cat").source_ref == "2.jpg"
+    assert log.judgements("Drugs")["source_ref"].tolist() == ["0.jpg", "1.jpg"]
+    assert len(reads) == 1
+    assert log.judgements().equals(tk.LabelLog(path).judgements())
     tk.LabelLog(path).add("bob", "1.jpg", "Gambling", "absent")  # by another
     assert log.disputes("Gambling")["who"].tolist() == ["ann", "bob"]
     assert log.undo("bob").source_ref == "1.jpg"

@@ -45,7 +45,7 @@ def test_both_spellings_of_the_line_number_are_read() -> None:
 
 @pytest.mark.parametrize("document", ["", "[]", "{}", '{"statistics": 3}', '{"statistics": {"total-json-lines": "x"}}'])
 def test_what_is_no_summary_is_said_in_one_sentence(document: str) -> None:
-    with pytest.raises(UnreadableManifest, match=r"not the summary .* point at"):
+    with pytest.raises(UnreadableManifest, match=r"not the summary .* or damaged; fetch"):
         manifests.parse_summary(document)
 
 

@@ -581,6 +581,12 @@ def test_no_threshold_is_marked_where_there_is_nothing_to_show(make) -> None:
         assert not [shape for shape in figure.layout.shapes if shape.type == "line"]
 
 
+def test_the_number_of_a_mark_at_the_edge_stands_before_it() -> None:
+    figure = tk.plots.base_against_candidate(noisy(50), noisy(50), thresholds=(60, 98.04536))
+    places = {note.text: note.xanchor for note in figure.layout.annotations}
+    assert (places["60"], places["98.04536"]) == ("center", "right")
+
+
 def test_quotes_in_a_name_are_shown_as_they_are() -> None:
     curve = curve_of([50, 60], [0, 1], label="""the "best" label's""")
     for figure in (tk.plots.tradeoff(curve), tk.plots.base_against_candidate(curve, curve, names=('"a"', "b'"))):

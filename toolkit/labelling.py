@@ -3,13 +3,14 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from toolkit import taxonomy
@@ -22,6 +23,8 @@ if sys.platform != "win32":
 ANSWERS: Final = ("present", "absent", "unsure")
 _UNDO: Final = "undo"
 _COLUMNS: Final = ["when", "who", "source_ref", "label", "answer", "weight", "sample"]
+_Stamp = tuple[int, int] | None
+"""Changes whenever the file does; None where there is none, or it cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,34 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Known:
-    """What the file said when it had this stamp: each person's judgements, and all of them in a table, by time."""
+    """What the file said when it had this stamp: each person's judgements, and all of them in a table, by time.
 
-    stamp: tuple[int, int] | None
+    `standing` keeps what `LabelLog.judgements` made of it.
+    """
+
+    stamp: _Stamp
     stacks: dict[str, list[Judgement]]
     table: pd.DataFrame
+    standing: dict[tuple[str | None, str | None], pd.DataFrame] = field(default_factory=dict)
+
+    def after(self, stamp: _Stamp, made: Sequence[Judgement]) -> "_Known":
+        """With judgements of one person that were written since."""
+        stack = [*self.stacks.get(made[0].who, []), *made]
+        table = pd.concat([self.table, _table(made)]) if len(self.table) else _table(made)
+        if len(self.table) and made[0].when < self.table["when"].iloc[-1]:  # a clock was put back
+            table = table.sort_values("when", kind="stable")
+        return _Known(stamp, self.stacks | {made[0].who: stack}, table)
+
+    def without(self, stamp: _Stamp, who: str, within: dict[str, str]) -> "_Known":
+        """Without what an undo took back."""
+        stack = self.stacks.get(who, [])
+        last = _last(stack, within)
+        if last is None:
+            return replace(self, stamp=stamp)
+        taken = [getattr(stack[last], name) for name in ("when", "who", "source_ref", "label", "sample")]
+        same = (self.table[["when", "who", "source_ref", "label", "sample"]] == taken).all(axis=1)
+        rows = np.delete(np.arange(len(self.table)), np.flatnonzero(same)[-1])
+        return _Known(stamp, self.stacks | {who: [*stack[:last], *stack[last + 1 :]]}, self.table.iloc[rows])
 
 
 class LabelLog:
@@ -119,13 +145,14 @@ class LabelLog:
         """
         if not who.strip():
             raise InvalidArgument("nobody is named; say who judges.")
-        now, records = _now(), []
+        now, made = _now(), []
         for source_ref, label, answer, weight in answers:
             if answer not in ANSWERS:
                 raise InvalidArgument(f"answer is {answer!r}; give one of {', '.join(ANSWERS)}.")
             spelled = taxonomy.canonical(label)
-            records.append(asdict(Judgement(now, who.strip(), source_ref, spelled, answer, weight, sample)))
-        self._append(records)
+            made.append(Judgement(now, who.strip(), source_ref, spelled, answer, weight, sample))
+        if made:
+            self._append([vars(each) for each in made], lambda known, stamp: known.after(stamp, made))
 
     def undo(self, who: str, *, label: str | None = None, sample: str | None = None) -> Judgement | None:
         """Takes back this person's last judgement, and says which that was; None where there is none left.
@@ -139,11 +166,13 @@ class LabelLog:
         """
         within = {} if label is None else {"label": taxonomy.canonical(label)}
         within |= {} if sample is None else {"sample": sample}
-        stack = self._read().stacks.get(who.strip(), [])
+        person = who.strip()
+        stack = self._read().stacks.get(person, [])
         last = _last(stack, within)
         if last is None:
             return None
-        self._append([{"when": _now(), "who": who.strip(), "answer": _UNDO, **within}])
+        record = {"when": _now(), "who": person, "answer": _UNDO, **within}
+        self._append([record], lambda known, stamp: known.without(stamp, person, within))
         return stack[last]
 
     def judgements(self, label: str | None = None, who: str | None = None) -> pd.DataFrame:
@@ -159,12 +188,16 @@ class LabelLog:
         UnreadableManifest
             A line is broken. A last line that a crash cut off is none.
         """
-        table = self._read().table
-        if label is not None:
-            table = table[table["label"] == taxonomy.canonical(label)]
-        if who is not None:
-            table = table[table["who"] == who.strip()]
-        return table.drop_duplicates(["who", "source_ref", "label", "sample"], keep="last").reset_index(drop=True)
+        known = self._read()
+        if (label, who) not in known.standing:
+            table = known.table
+            if label is not None:
+                table = table[table["label"] == taxonomy.canonical(label)]
+            if who is not None:
+                table = table[table["who"] == who.strip()]
+            last = table.drop_duplicates(["who", "source_ref", "label", "sample"], keep="last")
+            known.standing[label, who] = last.reset_index(drop=True)
+        return known.standing[label, who].copy()
 
     def truth(self, label: str | None = None, *, who: str | None = None, sample: str | None = None) -> Truth:
         """Labelled samples of what people agree on: where two disagree, or anybody is unsure, the image is unknown.
@@ -253,18 +286,15 @@ class LabelLog:
         stamp = self._stamp()
         if self._known is None or self._known.stamp != stamp:
             stacks = self._stacks()
-            every = [vars(each) for stack in stacks.values() for each in stack]
-            table = pd.DataFrame(every, columns=_COLUMNS).sort_values("when", kind="stable")
-            self._known = _Known(stamp, stacks, table)
+            every = _table([each for stack in stacks.values() for each in stack])
+            self._known = _Known(stamp, stacks, every.sort_values("when", kind="stable"))
         return self._known
 
-    def _stamp(self) -> tuple[int, int] | None:
-        """Changes whenever the file does; None where there is none, or it cannot be had."""
+    def _stamp(self) -> _Stamp:
         try:
-            status = self.path.stat()
+            return _stamp(self.path.stat())
         except OSError:
             return None
-        return status.st_mtime_ns, status.st_size
 
     def _stacks(self) -> dict[str, list[Judgement]]:
         """Each person's judgements, without those that they took back."""
@@ -298,8 +328,11 @@ class LabelLog:
             if line.endswith(b"}"):  # else a crash cut it off, and nobody was told that it is kept
                 yield number, line
 
-    def _append(self, records: list[dict[str, object]]) -> None:
-        """All in one write, at the end of the file whatever others write meanwhile; on the disk when it returns."""
+    def _append(self, records: Sequence[Mapping[str, object]], then: Callable[[_Known, _Stamp], _Known]) -> None:
+        """All in one write, at the end of the file whatever others write meanwhile; on the disk when it returns.
+
+        `then` says what is known after it, so that a file that nobody else has changed is not read again.
+        """
         lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -307,12 +340,24 @@ class LabelLog:
             try:
                 if sys.platform != "win32":
                     fcntl.flock(descriptor, fcntl.LOCK_EX)  # closing lets go of it
+                known = self._known
+                current = known is not None and known.stamp == _stamp(os.fstat(descriptor))
                 _write(descriptor, lines)
                 os.fsync(descriptor)
+                if known is not None and current:
+                    self._known = then(known, _stamp(os.fstat(descriptor)))
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise NotFound(f"{self.path}: cannot be written ({error.strerror}); check folder and disk.") from error
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_mtime_ns, status.st_size
+
+
+def _table(judgements: Sequence[Judgement]) -> pd.DataFrame:
+    return pd.DataFrame([vars(each) for each in judgements], columns=_COLUMNS).astype({"weight": float})
 
 
 def _write(descriptor: int, lines: bytes) -> None:

@@ -114,6 +114,11 @@ def open_app(monkeypatch: pytest.MonkeyPatch) -> Open:
     return opened
 
 
+def written(app: AppTest) -> dict[str, str]:
+    """The address, with what a page completes it by in the browser."""
+    return dict(app.session_state["address as written"])
+
+
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """A browser; where there is none the test is skipped, and fails under CI=true."""

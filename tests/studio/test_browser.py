@@ -154,6 +154,67 @@ def test_back_and_forward_go_through_what_was_done_one_thing_at_a_time(open_page
     seen.see_pictures()
 
 
+def test_each_page_is_one_step_of_back_and_the_first_step_leaves(open_page):
+    seen = open_page("/", viewport={"width": 1440, "height": 1800})
+    page = seen.page
+
+    def at(address: str) -> None:
+        expect(page).to_have_url(re.compile(address))
+        seen.settle()
+        seen.see_pictures()
+
+    at(r"/\?run=adapter&label=Gambling$")
+    page.get_by_text("At or above", exact=True).click()
+    at("shape=At")
+    length = page.evaluate("history.length")
+    page.get_by_role("link", name="Tune").click()
+    at(r"/tune\?run=adapter&label=Gambling&threshold=")
+    page.get_by_role("link", name="Explore").click()
+    at(r"/\?run=adapter&label=Gambling&shape=At")
+    expect(page.get_by_role("radio", name="At or above")).to_be_checked()
+    assert page.evaluate("history.length") == length + 2
+    page.go_back()
+    at(r"/tune\?run=adapter&label=Gambling&threshold=")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tune")
+    page.go_back()
+    at("shape=At")
+    page.go_back()
+    at("label=Gambling$")
+    expect(page.get_by_role("radio", name="Histogram")).to_be_checked()
+    page.go_back()
+    expect(page).to_have_url("about:blank")
+
+
+def test_back_from_tuning_with_labels_shows_the_same_images(open_page):
+    seen = open_page("/label?run=adapter&label=Gambling&strategy=confidence&n=20")
+    page = seen.page
+    page.get_by_role("textbox", name="Your name").fill("zoe")
+    page.get_by_role("textbox", name="Your name").press("Enter")
+    page.get_by_role("button", name="Present (P)").click()
+    expect(page.get_by_text("1 of 20 judged")).to_be_visible()
+    length = page.evaluate("history.length")
+    page.get_by_role("button", name="Tune with these").click()
+    expect(page).to_have_url(re.compile(r"/tune\?run=adapter&label=Gambling&threshold="))
+    assert page.evaluate("history.length") == length + 1
+    seen.settle()
+    seen.see_pictures()
+    page.go_back()
+    expect(page.get_by_text("1 of 20 judged")).to_be_visible()
+    seen.settle()
+    seen.see_pictures()
+
+
+def test_what_an_address_named_in_vain_is_said_on_its_page_only(open_page):
+    seen = open_page("/report?run=gone&label=Gambling")
+    said = seen.page.get_by_text("is not open here; open it again on the Runs page")
+    expect(said).to_be_visible()
+    seen.page.get_by_role("link", name="Compare").click()
+    expect(seen.page.get_by_role("heading", level=1)).to_have_text("Compare")
+    seen.settle()
+    expect(said).to_have_count(0)
+    seen.see_pictures()
+
+
 def test_where_there_is_no_room_beside_the_chart_the_numbers_stand_above_it(open_page):
     seen = open_page("/tune?run=adapter&label=Gambling", viewport={"width": 1024, "height": 900})
     numbers, chart = (seen.page.locator(name).bounding_box() for name in (".mk-panel", ".mk-chart"))

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
-from tests.studio.conftest import Open, is_gambling, picture, score
+from tests.studio.conftest import Open, is_gambling, picture, score, written
 from tests.studio.test_pages import counts, open_manifest, press, shown
 from toolkit import adapters, manifests, storage
 from toolkit.errors import UnreadableImage
@@ -51,7 +51,7 @@ def test_the_runs_are_chosen_by_themselves_and_stand_in_the_address(workspace, o
     workspace.save()
     app = open_app("--dir", str(workspace.folder), "--page", "compare", label="Gambling")
     assert (app.selectbox(key="base").value, app.selectbox(key="candidate").value) == ("x", "y")
-    assert (app.query_params["base"], app.query_params["candidate"]) == ("x", "y")
+    assert (written(app)["base"], written(app)["candidate"]) == ("x", "y")
     app.selectbox(key="candidate").select("x").run()
     assert "These are one run" in shown(app)
 
@@ -267,6 +267,23 @@ def test_samples_with_weights_say_what_to_do_and_still_show_the_curves(workspace
     assert "label images with the strategy **uniform** on the [Label page](label?strategy=uniform" in shown(app)
     assert len(app.get("plotly_chart")) == 1
     assert counts(app)["Precision"]
+    room = open_app("--dir", str(workspace.folder), "--page", "compare", label="Gambling", present="1")
+    assert len(room.title) == 1
+    assert room.title[0].value.startswith("Gambling")
+    assert not room.info
+    assert counts(room)["Precision"]
+
+
+def test_what_cannot_be_shown_to_a_room_is_the_page_with_a_way_on(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "compare", label="Drugs & Tobacco", present="1")
+    assert app.title[0].value == "Compare"
+    assert "Nobody has judged Drugs & Tobacco" in shown(app)
+    assert not any(button.label == "Leave the presentation" for button in app.button)
+    assert "present" not in written(app)
+
+
+def test_the_verdict_counts_one_image(comparison):
+    assert compare.verdict(replace(comparison, fixed=1)).startswith("1 judged image is decided right only by ")
 
 
 def test_a_label_that_nobody_judged_leads_to_labelling_it(workspace, open_app: Open):

@@ -6,7 +6,7 @@ import re
 from playwright.sync_api import expect
 
 import toolkit as tk
-from tests.studio.conftest import PREFIX, N, Open, is_gambling, score
+from tests.studio.conftest import PREFIX, N, Open, is_gambling, score, written
 from tests.studio.test_pages import counts, shown
 from toolkit import manifests
 
@@ -163,7 +163,23 @@ def test_the_image_in_detail_stands_in_the_address_until_it_is_closed(open_page)
     seen.see_pictures()
 
 
+def test_a_page_and_a_range_that_are_not_there_are_said(workspace, open_app: Open):
+    given = {"run": "adapter", "label": "Gambling", "page": "999", "from": "80", "to": "60"}
+    app = open_app("--dir", str(workspace.folder), "--page", "explore", **given)
+    assert "The address asks for page 999, and there are 2. Shown instead: the first." in shown(app)
+    assert "The address asks for confidences from 80 to 60, which none can have. All are shown." in shown(app)
+    assert gallery(app) == f"1–24 of {N}"
+
+
+def test_a_link_blurs_images_but_does_not_bare_them(workspace, open_app: Open):
+    for given, shows in (("Blurred", "Blurred"), ("Sharp", "On hover"), ("x", "On hover")):
+        app = open_app("--dir", str(workspace.folder), "--page", "explore", run="adapter", images=given)
+        assert app.session_state["images shown"] == shows
+        assert written(app).get("images") == ("Blurred" if given == "Blurred" else None)
+
+
 def test_an_image_in_the_address_that_is_not_in_the_run_is_said(workspace, open_app: Open):
     app = open_app("--dir", str(workspace.folder), run="adapter", image="s3://elsewhere/1.jpg")
     assert "The image s3://elsewhere/1.jpg is not in this run." in shown(app)
+    app.radio(key="shape").set_value("At or above").run()
     assert "image" not in app.query_params

@@ -155,7 +155,9 @@ def test_a_promise_is_made_or_refused_as_the_library_does(workspace, open_app: O
     assert tk.choose_threshold(curve, "precision>=0.9").reason in shown(app)
     app.selectbox(key="objective").select("f1").run()
     app.selectbox(key="sure").select("promised, 99 %").run()
-    assert "'f1' cannot be promised" in shown(app)
+    assert "'f1' cannot be promised; promise a bound, such as precision>=0.9, or choose “on this sample”" in shown(app)
+    assert tk.choose_threshold(curve, "f1").reason in shown(app)
+    assert explorer(app)
     assert not app.exception
 
 
@@ -203,7 +205,7 @@ def test_a_manifest_is_opened_chosen_and_found_again(workspace, open_app: Open):
     open_manifest(app, path)
     assert not app.error
     assert app.title[0].value == "Explore"
-    assert app.query_params["run"] == path
+    assert app.selectbox(key="run").value == path
     again = open_app("--dir", str(workspace.folder), run=path)
     assert again.selectbox(key="run").value == path
     # Nobody gave its MinConfidence, so the floor is a guess, and said to be one.
@@ -550,8 +552,21 @@ def test_a_damaged_policy_is_said_once_on_every_page_that_uses_it(workspace, ope
     said = [shown(app), *(each.value for each in [*app.caption, *app.text, *app.markdown])]
     assert re.sub(r"\\(.)", r"\1", " ".join(said)).count("not a policy file") == 1
     assert len(app.error) == 1
-    assert "not a policy file; until it is put right or moved away, " in shown(app)
+    assert "not a policy file; " in shown(app)
+    assert ". Until that is done, " in shown(app)
     assert not app.exception
+
+
+def test_a_damaged_policy_is_named_by_its_whole_path(tmp_path, open_app: Open):
+    workspace = make_workspace(tmp_path / "a;b")
+    workspace.path("policy.json").write_text("no policy")
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", run="adapter", label="Gambling")
+    assert f"{workspace.path('policy.json')}: " in shown(app)
+
+
+def test_a_volume_beyond_measure_is_none(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", run="adapter", label="Gambling", volume="1e308")
+    assert explorer(app)["value"]["volume"] == 1e12
 
 
 def test_a_rule_that_flags_nothing_is_said_where_the_policy_is(workspace, open_app: Open):

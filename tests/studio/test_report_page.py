@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 import toolkit as tk
-from tests.studio.conftest import HOSTILE, N, Open
+from tests.studio.conftest import HOSTILE, N, Open, written
 from tests.studio.test_pages import press, shown
 
 
@@ -36,9 +36,19 @@ def compared(workspace, open_app: Open):
     return open_app("--dir", str(workspace.folder), "--page", "compare", label="Gambling")
 
 
+def test_title_and_objective_stand_in_the_address(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "report", title="June", goal="recall>=0.8")
+    assert [app.text_input(key=f"report {name}").value for name in ("title", "goal")] == ["June", "recall>=0.8"]
+    app.text_input(key="report title").set_value("July")
+    press(app, "Make the report")
+    assert (written(app)["title"], written(app)["goal"]) == ("July", "recall>=0.8")
+    usual = open_app("--dir", str(workspace.folder), "--page", "report", objective="f1")
+    assert not {"title", "goal"} & set(written(usual))
+
+
 def test_every_table_can_be_made(workspace, open_app: Open):
-    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", label="Gambling")
     flips = re.search(r"flags: (\d+)", " ".join(heading.value for heading in compared(workspace, open_app).subheader))
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", label="Gambling")
     rows = {"overview": 2, "images": N, "errors": 2, "judged": N, "policy": 2, "flips": int(flips[1])}
     for name, count in rows.items():
         app.selectbox(key="which").set_value(name).run()

@@ -148,6 +148,7 @@ def mark(figure: go.Figure, threshold: float, **panel: Any) -> None:
         line={"color": THRESHOLD, "width": 2, "dash": "dash"},
         annotation_text=written(threshold),
         annotation_position="top",
+        annotation_xanchor="right" if threshold > 90 else "center",  # else a narrow figure cuts it off
         annotation_font_color=THRESHOLD,
         **panel,
     )

@@ -1,39 +1,66 @@
 """The page's address: what it says is taken when a page is opened or gone back to, and it is written once a run.
 
 Each writing is an entry of the browser's history: one for each thing that a user does is what its Back button is for.
+What a page completes its address with when it is opened is no such thing, so it takes the place of the entry.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, NoReturn
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from toolkit.studio.widgets import plain
+from toolkit.studio.text import plain
 
+PAGES: Final = "pages"
+"""Where the session keeps Streamlit's page objects, by name."""
+NEXT: Final = "open next"
+"""Where the session keeps the run that is to be shown next."""
 _SAID: Final = "address"
 _LEFT: Final = "left of the address"
 _TURN: Final = "turn of the address"
 _ASKED: Final = "asked of the address"
 _LINK: Final = "link that was followed"
+_WRITTEN: Final = "address as written"
+_PATH: Final = "path of the page"
+_SHOWN: Final = "page that is shown"
+_OPENS: Final = "opens a page"
 _MISSING: Final = "missing"
 _RUN: Final = "run"
 _PENDING: ContextVar[dict[str, str] | None] = ContextVar("what the address will say", default=None)
+# Streamlit makes an entry of the history of all that it writes. Nothing is replaced where the page was left meanwhile.
+_replaced = st.components.v2.component(
+    "modkit_address",
+    js="""let done;
+export default ({ data }) => {
+  if (data.turn === done || location.pathname.split("/").pop() !== data.page) return;
+  done = data.turn;
+  history.replaceState({}, "", location.pathname + (data.query && `?${data.query}`));
+};
+""",
+    isolate_styles=False,
+)
 
 
 def read() -> None:
     """Takes what the address says where it is opened, gone back to, or linked to: what stands in it begins anew."""
     now = st.query_params.to_dict()
     if _SAID not in st.session_state or _gone_back():
+        st.session_state[_WRITTEN] = now
         st.session_state[_SAID], st.session_state[_LEFT], st.session_state[_MISSING] = now, dict(now), {}
         st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
         _forget(now, _page())
-    elif now and _RUN not in now and now != st.session_state.get(_LINK):  # all that is written here names a run
-        st.session_state[_LEFT] |= now
-        _forget(now, None)
+    else:
+        if _page() != st.session_state.get(_SHOWN):  # what an address named was said where it was opened
+            nothing_missing()
+        if now and _RUN not in now and now != st.session_state.get(_LINK):  # all that is written here names a run
+            st.session_state[_LEFT] |= now
+            _forget(now, None)
     st.session_state[_LINK] = now
 
 
@@ -108,10 +135,36 @@ def written() -> Iterator[None]:
 
 
 def _write(pending: dict[str, str]) -> None:
-    now = st.query_params.to_dict()
+    # What Streamlit knows of the address is out of date where a page has completed it.
+    now: dict[str, str] = st.session_state[_WRITTEN]
     after = {name: value for name, value in (now | pending).items() if value or name not in pending}
-    if after != now:
+    st.session_state[_WRITTEN] = after
+    if st.session_state.pop(_OPENS, False):
+        data = {"page": st.session_state[_PATH], "query": urlencode(after), "turn": str(time.time_ns())}
+        _replaced(key="replaced address", data=data, height=1)
+    elif after != now:
         st.query_params.from_dict(after)
+
+
+def at(path: str) -> None:
+    """Says which page is shown, by its path."""
+    before, st.session_state[_PATH] = st.session_state.get(_PATH), path
+    if before != path and not _gone_back():  # there Streamlit itself replaces
+        st.session_state[_OPENS] = True
+        if before is not None:  # what the other page wrote says nothing about this one
+            st.session_state[_WRITTEN] = {}
+    st.session_state[_SHOWN] = _page()
+
+
+def go(page: str) -> NoReturn:
+    """Goes to another page, which completes the address for itself; all else would be an entry of its own."""
+    st.switch_page(st.session_state[PAGES][page], query_params=st.session_state[_WRITTEN])
+
+
+def show_run(name: str) -> NoReturn:
+    """Goes to the Explore page, with this run."""
+    st.session_state[NEXT] = name
+    go("explore")
 
 
 def choose(

@@ -14,6 +14,7 @@ from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.errors import NotFound
 from toolkit.studio import address, kept, pictures, source, tryout
 from toolkit.studio.source import Samples, Source, View
+from toolkit.studio.text import plain
 from toolkit.studio.widgets import (
     Shown,
     ask_shown,
@@ -22,12 +23,12 @@ from toolkit.studio.widgets import (
     interval,
     link,
     percent,
-    plain,
     shown,
     table,
     veil,
 )
 from toolkit.tuning import choose_threshold
+from toolkit.words import counted
 
 _GOAL: Final = "precision>=0.9"
 _FETCHED: Final = "evaluation of an adapter"
@@ -69,7 +70,7 @@ _CARD, _LARGE_CARD = 220, 320
 def page(view: View) -> None:
     """Draws the page."""
     address.start(_SHOWING, "present", ["", "1"])
-    showing = st.session_state[_SHOWING] == "1"
+    showing = st.session_state[_SHOWING] == "1" and len(view.runs) > 1
     address.put("present", st.session_state[_SHOWING])
     if showing:
         st.html(_SLIDE)
@@ -83,6 +84,9 @@ def page(view: View) -> None:
         )
         return
     base, candidate = _runs(view, hidden=showing)
+    if showing and not _presentable(view, base, candidate):  # the page says why, and has what it takes
+        st.session_state[_SHOWING] = ""
+        st.rerun()
     if view.samples is None or view.truth is None:
         st.info(
             "There are no labelled samples, so nobody can say which of the two is right. Load some on the **Runs** "
@@ -107,6 +111,11 @@ def page(view: View) -> None:
             _evaluation(candidate)
         with guarded():
             tryout.section(view.workspace, base, candidate, view.label, _on_screen())
+
+
+def _presentable(view: View, base: Source, candidate: Source) -> bool:
+    judged = all(kept.judged_any(run, view.samples, view.label) for run in (base, candidate))
+    return view.truth is not None and base.name != candidate.name and judged
 
 
 def _runs(view: View, *, hidden: bool) -> tuple[Source, Source]:
@@ -149,19 +158,22 @@ def comparison(view: View) -> tuple[Source, Source, tuple[float, float]] | None:
 
 def _weighted(samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
     """What can be said with samples that were not picked uniformly: each run's curve, and no test of the difference."""
-    way = urlencode({"strategy": "uniform", "label": label})
-    st.info(
-        "These samples were not picked uniformly, so their images carry weights: each run's own rates can be told, "
-        "but not yet what changes from image to image. For that, label images with the strategy **uniform** on the "
-        f"[Label page](label?{way}), and use these labels as the samples.",
-        icon=":material/label:",
-    )
+    if showing:
+        st.title(plain(f"{label}: {base.name} against {candidate.name}"), anchor=False)
+    else:
+        way = urlencode({"strategy": "uniform", "label": label})
+        st.info(
+            "These samples were not picked uniformly, so their images carry weights: each run's own rates can be told, "
+            "but not yet what changes from image to image. For that, label images with the strategy **uniform** on the "
+            f"[Label page](label?{way}), and use these labels as the samples.",
+            icon=":material/label:",
+        )
     at = _thresholds(samples, base, candidate, label, hidden=showing)
     curves = [kept.curve(run, samples, label) for run in (base, candidate)]
     points = [curve.at(each) for curve, each in zip(curves, at, strict=True)]
     _numbers((base, candidate), points, curves[0].confidence_level)
     figure = plots.base_against_candidate(*curves, thresholds=at, names=(base.name, candidate.name))
-    st.plotly_chart(_for_a_room(figure) if showing else figure, key="curves")
+    _curves(figure, showing=showing)
 
 
 def _compared(view: View, samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
@@ -173,19 +185,24 @@ def _compared(view: View, samples: Samples, base: Source, candidate: Source, lab
     if showing:  # the curves come first: they must be on the first screen
         st.title(plain(headline(found, *points)), anchor=False)
         _numbers((base, candidate), points, found.confidence_level)
-        st.plotly_chart(_for_a_room(figure), key="curves")
+        _curves(figure, showing=True)
         st.caption(verdict(found))
         _flips(view, found, showing=True)
         return
     st.subheader(plain(headline(found, *points)), anchor=False)
     st.caption(verdict(found))
     _numbers((base, candidate), points, found.confidence_level)
-    st.plotly_chart(figure, key="curves")
+    _curves(figure, showing=False)
     st.button(
         "Show it to a room", icon=":material/slideshow:", help="Large type, no controls.", on_click=_show, args=("1",)
     )
     st.plotly_chart(plots.differences(found), key="differences")
     _flips(view, found, showing=False)
+
+
+def _curves(figure: go.Figure, *, showing: bool) -> None:
+    config = {"displayModeBar": False} if showing else None
+    st.plotly_chart(_for_a_room(figure) if showing else figure, key="curves", config=config)
 
 
 def _not_judged(label: str, runs: list[str]) -> None:
@@ -224,7 +241,8 @@ def headline(found: Comparison, base: OperatingPoint, candidate: OperatingPoint)
 
 def verdict(found: Comparison) -> str:
     """Whether the difference is more than chance."""
-    right = f"{found.fixed:,} judged images are decided right only by the candidate, {found.broken:,} only by the base"
+    fixed = f"{counted(found.fixed, 'judged image')} {'is' if found.fixed == 1 else 'are'}"
+    right = f"{fixed} decided right only by the candidate, {found.broken:,} only by the base"
     chance = f"p\xa0=\xa0{found.p_value:.2g}, McNemar's exact test on {found.judged:,} images"
     if found.fixed == found.broken:
         return f"{right}: neither is right more often ({chance})."

@@ -9,9 +9,10 @@ from toolkit import export
 from toolkit.adapters import GroundTruth, ground_truth
 from toolkit.errors import ToolkitError
 from toolkit.labelling import LabelLog
-from toolkit.studio import source
+from toolkit.studio import address, source
 from toolkit.studio.source import Samples, View
-from toolkit.studio.widgets import PAGES, guarded, plain, tell
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import guarded, tell
 from toolkit.truth import Annotations, Truth, annotations
 from toolkit.words import counted
 
@@ -31,7 +32,7 @@ def section(view: View, log: LabelLog, label: str, sample: str) -> None:
             st.caption("Nothing of this sample is judged yet, so there is nothing to use or to export.")
         else:
             truth = log.truth(label, sample=chosen)
-            _use(view, truth, label)
+            _use(view, truth)
             _export(truth)
     with guarded():
         _import(log)
@@ -60,7 +61,7 @@ def in_words(truth: Truth) -> str:
     return f"{counted(truth.n_images, 'image')} known: {present:,} present, {len(truth.table) - present:,} absent."
 
 
-def _use(view: View, truth: Truth, label: str) -> None:
+def _use(view: View, truth: Truth) -> None:
     said, button = st.columns([4, 1], vertical_alignment="center")
     said.text(in_words(truth))
     if button.button("Tune with these", type="primary", width="stretch") and view.workspace is not None:
@@ -69,7 +70,7 @@ def _use(view: View, truth: Truth, label: str) -> None:
         before = source.desk().samples
         source.desk().samples = Samples(FILE, str(path), opened=before.opened + 1 if before else 0)
         tell("The Tune and Compare pages use these labels now.")
-        st.switch_page(st.session_state[PAGES]["tune"], query_params={"label": label})
+        address.go("tune")
 
 
 def _export(truth: Truth) -> None:

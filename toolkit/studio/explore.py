@@ -11,7 +11,8 @@ from toolkit.errors import NotLabelled
 from toolkit.results import NO_SUMMARY, Results
 from toolkit.studio import address, gallery, kept, policies
 from toolkit.studio.source import View
-from toolkit.studio.widgets import guarded, percent, plain, table
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import guarded, percent, table
 
 _FLOOR: Final = {
     "job": "as the job says",
@@ -87,7 +88,9 @@ def _distribution(view: View, label: str) -> None:
     types = kept.types(view.source)
     shape, kind = st.columns([3, 1], vertical_alignment="bottom")
     address.start("shape", "shape", list(_SHAPES))
-    drawn = shape.radio("Drawn as", list(_SHAPES), key="shape", horizontal=True, label_visibility="collapsed")
+    drawn = shape.radio(
+        "Drawn as", list(_SHAPES), key="shape", horizontal=True, label_visibility="collapsed", persist_state="session"
+    )
     chosen = gallery.box(kind, "Content type", [_EVERY, *types], "drawn type", "drawn") if len(types) > 1 else _EVERY
     address.put("shape", drawn, next(iter(_SHAPES)))
     draw = _SHAPES[drawn]
@@ -121,7 +124,9 @@ def _labels(view: View) -> None:
         table(overview, columns, percent=["share"])
         return
     address.start("labels", "labels", _VIEWS)
-    drawn = st.radio("Shown as", _VIEWS, key="labels", horizontal=True, label_visibility="collapsed")
+    drawn = st.radio(
+        "Shown as", _VIEWS, key="labels", horizontal=True, label_visibility="collapsed", persist_state="session"
+    )
     address.put("labels", drawn, _VIEWS[0])
     if drawn == "Table":
         table(overview, columns, percent=["share"])

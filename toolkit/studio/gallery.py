@@ -14,7 +14,8 @@ from toolkit.policy import DECISIONS, Policy
 from toolkit.selection import ANSWERS, Answer, select_images
 from toolkit.studio import address, kept, pictures, policies
 from toolkit.studio.source import View
-from toolkit.studio.widgets import Shown, ask_shown, blurred, guarded, plain, shown, table, veil
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import Shown, ask_shown, blurred, guarded, shown, table, veil
 
 _PAGE: Final = 24
 _TILE: Final = 150
@@ -89,8 +90,12 @@ def _range(place: DeltaGenerator, view: View, label: str, floor: float) -> tuple
     if key not in st.session_state:
         given = max(start or floor, floor), end or 100.0
         st.session_state[key] = given if given[0] <= given[1] else (floor, 100.0)
+        if given[0] > given[1]:
+            asked = f"from {written(given[0])} to {written(given[1])}"
+            st.warning(f"The address asks for confidences {asked}, which none can have. All are shown.")
     low, high = cast(
-        tuple[float, float], place.slider(f"Confidence of {plain(label)} (%)", floor, 100.0, step=0.5, key=key)
+        tuple[float, float],
+        place.slider(f"Confidence of {plain(label)} (%)", floor, 100.0, step=0.5, key=key, persist_state="session"),
     )
     for name, value, usual in (("from", low, floor), ("to", high, 100.0)):
         address.put(name, written(value), written(usual))
@@ -108,7 +113,9 @@ def _percent(text: str | None) -> float | None:
 def box(place: DeltaGenerator, title: str, options: list[str], key: str, name: str) -> str:
     """A choice that stands in the address, so that a link shows the same images."""
     address.start(key, name, options)
-    chosen = str(place.selectbox(title, options, key=key))
+    if st.session_state[key] not in options:  # another run's
+        st.session_state[key] = options[0]
+    chosen = str(place.selectbox(title, options, key=key, persist_state="session"))
     address.put(name, chosen, options[0])
     return chosen
 
@@ -145,7 +152,13 @@ def _page(view: View, label: str, rows: "pd.Series[int]") -> None:
         return
     pages = -(-len(rows) // _PAGE)
     bar = st.container(horizontal=True, vertical_alignment="center")
-    address.start(_NUMBER, "page", [str(each) for each in range(1, pages + 1)])
+    wanted = address.given(_NUMBER, "page")
+    if _NUMBER not in st.session_state:
+        there = [str(each) for each in range(1, pages + 1)]
+        st.session_state[_NUMBER] = wanted if wanted in there else 1
+        if wanted is not None and wanted not in there:
+            said = f"The address asks for page {wanted[:20]}, and there {'is one' if pages == 1 else f'are {pages:,}'}."
+            st.warning(plain(f"{said} Shown instead: the first."), icon=":material/warning:")
     number = min(int(st.session_state[_NUMBER]), pages) - 1
     address.put("page", str(number + 1), "1")
     first = number * _PAGE

@@ -9,9 +9,10 @@ import streamlit as st
 
 from toolkit.errors import JobFailed, ToolkitError
 from toolkit.jobs import Job, MediaAnalysis
-from toolkit.studio import source
+from toolkit.studio import address, source
 from toolkit.studio.source import Connection, Source
-from toolkit.studio.widgets import guarded, plain, show_run
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import guarded
 
 _MOST: Final = 50
 _RUNNING: Final = {"CREATED", "QUEUED", "IN_PROGRESS"}
@@ -132,4 +133,4 @@ def open_run(new: Source) -> None:
     """Reads a run before it is remembered, so that what cannot be read is not; then shows it."""
     source.load(new)
     source.desk().sources[new.name] = new
-    show_run(new.name)
+    address.show_run(new.name)

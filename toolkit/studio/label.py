@@ -3,6 +3,7 @@
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -14,7 +15,19 @@ from toolkit.errors import NotLabelled
 from toolkit.labelling import Judgement, LabelLog
 from toolkit.studio import address, exchange, kept, keyboard, pictures, project
 from toolkit.studio.source import View
-from toolkit.studio.widgets import PANEL, ask_shown, blurred, clicked, guarded, plain, shown, table, tell, told, veil
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import (
+    PANEL,
+    ask_shown,
+    blurred,
+    clicked,
+    guarded,
+    shown,
+    table,
+    tell,
+    told,
+    veil,
+)
 from toolkit.words import counted
 
 FILE: Final = "labels.jsonl"
@@ -67,9 +80,15 @@ def page(view: View) -> None:
     if view.workspace is None:
         project.offer("Labels are kept in a project, and none is open.")
         return
-    log = LabelLog(view.workspace.path(FILE))
+    log = _log(view.workspace.path(FILE))
     who, draw = _settings(view.label, view.results.min_confidence)
     _everything(view, log, who, draw)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _log(path: Path) -> LabelLog:
+    """One for all sessions: a long log is read once, and then only where somebody else has written into it."""
+    return LabelLog(path)
 
 
 @st.fragment
@@ -89,8 +108,9 @@ def _everything(view: View, log: LabelLog, who: str, draw: Draw) -> None:
 def _settings(label: str, floor: float) -> tuple[str, Draw]:
     """Who labels, and what; it stands in the address, so that a reload or a colleague goes on with the same images."""
     who_box, strategy_box, n_box, at_box = st.columns([2, 3, 1, 1])
-    # Taken from a link of one's own, and never put into one: a colleague would judge under this name.
+    # Taken from a link of one's own, and never left in one: a colleague would judge under this name.
     st.session_state.setdefault("who", (address.said("who") or "")[:80])
+    address.put("who", "")
     who = who_box.text_input(
         _NAME, key="who", persist_state="session", placeholder="kept with each answer", max_chars=80
     )

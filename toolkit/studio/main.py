@@ -4,10 +4,11 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import streamlit as st
 from PIL import Image, ImageDraw
+from streamlit.navigation.page import Page
 
 from toolkit import plots, taxonomy
 from toolkit.errors import ToolkitError
@@ -15,9 +16,11 @@ from toolkit.results import Results
 from toolkit.results.lift import foreign, untranslated
 from toolkit.studio import address, compare, connection, explore, label, project, report, runs, source, tune
 from toolkit.studio.source import Connection, Desk, Source, View
-from toolkit.studio.widgets import NEXT, PAGES, VEILED, guarded, link, plain
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import VEILED, guarded, link, shown
 from toolkit.workspace import Workspace
 
+_START: Final = "start"
 # Streamlit writes a slider's values and what is chosen of several in the theme's main colour. No colour carries white
 # text and can be read on a dark page. The blur is wide enough for the largest picture, and its container cuts off what
 # it spreads.
@@ -64,6 +67,7 @@ def _draw(given: argparse.Namespace) -> None:
                 raise
 
     def show(page: Callable[[View], None]) -> None:
+        shown()  # stands in the address of every page
         with guarded():
             page(view) if view is not None else _another(workspace, found) if found else project.nothing_open(workspace)
 
@@ -72,23 +76,37 @@ def _draw(given: argparse.Namespace) -> None:
             runs.page(workspace, view)
 
     pages = {
-        "explore": st.Page(lambda: show(explore.page), title="Explore", icon=":material/search:", url_path="explore"),
-        "label": st.Page(lambda: show(label.page), title="Label", icon=":material/label:", url_path="label"),
-        "tune": st.Page(lambda: show(tune.page), title="Tune", icon=":material/tune:", url_path="tune"),
-        "compare": st.Page(
-            lambda: show(compare.page), title="Compare", icon=":material/compare_arrows:", url_path="compare"
-        ),
-        "report": st.Page(lambda: show(report.page), title="Report", icon=":material/description:", url_path="report"),
-        "runs": st.Page(show_runs, title="Runs", icon=":material/folder_open:", url_path="runs"),
+        "explore": (lambda: show(explore.page), ":material/search:"),
+        "label": (lambda: show(label.page), ":material/label:"),
+        "tune": (lambda: show(tune.page), ":material/tune:"),
+        "compare": (lambda: show(compare.page), ":material/compare_arrows:"),
+        "report": (lambda: show(report.page), ":material/description:"),
+        "runs": (show_runs, ":material/folder_open:"),
     }
+    _navigate(pages, given.page)
 
-    st.session_state[PAGES] = pages
 
-    def home() -> None:
-        st.switch_page(pages[given.page], query_params=st.query_params.to_dict())
+def _navigate(pages: dict[str, tuple[Callable[[], None], str]], first: str) -> None:
+    """Draws the page that the address names, and the way to the others; each is what draws it, and its icon.
 
-    # Streamlit gives the first page no path of its own: a link to it would lead nowhere.
-    st.navigation([st.Page(home, default=True, visibility="hidden"), *pages.values()]).run()
+    Streamlit gives the first page no path: where an address names it nevertheless, its double is shown. To go
+    there by itself would be an entry of the browser's history that nobody asked for.
+    """
+    named = (st.context.url or "").endswith(f"/{first}")
+
+    def page(name: str, path: str, *, shown: bool) -> Page:
+        draw, icon = pages[name]
+        visibility: Literal["visible", "hidden"] = "visible" if shown else "hidden"
+        return st.Page(
+            draw, title=name.capitalize(), icon=icon, url_path=path, default=path == _START, visibility=visibility
+        )
+
+    start = page(first, _START, shown=not named)
+    others = {name: page(name, name, shown=name != first or named) for name in pages}
+    st.session_state[address.PAGES] = others if named else others | {first: start}
+    chosen = st.navigation([each for name in pages for each in ([start] if name == first else []) + [others[name]]])
+    address.at(chosen.url_path)
+    chosen.run()
 
 
 def _icon() -> Image.Image:
@@ -141,8 +159,8 @@ def _service_ended(found: dict[str, Source]) -> bool:
 
 def _choose(workspace: Workspace | None, found: dict[str, Source]) -> View:
     """The sidebar: which run, which label. Both stand in the address, so that a reload shows the same."""
-    if NEXT in st.session_state:
-        st.session_state["run"] = st.session_state.pop(NEXT)
+    if address.NEXT in st.session_state:
+        st.session_state["run"] = st.session_state.pop(address.NEXT)
         st.session_state.pop("label", None)  # it begins with one of its own
         address.nothing_missing()
     short = source.short_names(found)

@@ -11,7 +11,8 @@ from toolkit.adapters import ground_truth
 from toolkit.errors import NotFound
 from toolkit.studio import kept, source
 from toolkit.studio.source import Samples, View
-from toolkit.studio.widgets import PANEL, ask_shown, gallery, guarded, plain
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import PANEL, ask_shown, gallery, guarded
 from toolkit.truth import Truth, make_truth, read_truth
 
 FILE: Final = "next-training.csv"

@@ -16,8 +16,9 @@ from toolkit.errors import InvalidObjective, NotLabelled, ToolkitError
 from toolkit.policy import Policy, Rule
 from toolkit.studio import kept, source
 from toolkit.studio.source import Samples, Source, View
+from toolkit.studio.text import plain
 from toolkit.studio.threshold import Picked
-from toolkit.studio.widgets import guarded, percent, plain, table
+from toolkit.studio.widgets import guarded, percent, table
 from toolkit.tuning import choose_threshold
 from toolkit.workspace import Workspace
 
@@ -265,9 +266,8 @@ def say(view: View, until: str) -> None:
 
 
 def in_words(error: ToolkitError, until: str) -> str:
-    """Why the policy cannot be read, and what happens until that is mended, in one sentence."""
-    why = str(error).partition(";")[0].rstrip(".")
-    return f"{why}; until it is put right or moved away, {until}."
+    """Why the policy cannot be read, what to do, and what happens until that is done."""
+    return f"{error} Until that is done, {until}."
 
 
 def readable(view: View) -> Policy | None:

@@ -15,11 +15,14 @@ from toolkit.policy import Policy
 from toolkit.report import write_report
 from toolkit.results import Results
 from toolkit.slices import slices
-from toolkit.studio import compare, kept, policies, source, threshold
+from toolkit.studio import address, compare, kept, policies, source, threshold
 from toolkit.studio.source import Samples, Source, View
-from toolkit.studio.widgets import guarded, plain
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import guarded
 
+_TITLE: Final = "Moderation report"
 _GOAL: Final = "precision>=0.9"
+_LONGEST: Final = 200
 _MOST: Final = 1_000_000
 """Rows that are made into a file here; larger tables are for `results.images.to_parquet`."""
 
@@ -40,11 +43,11 @@ def page(view: View) -> None:
 def _html(view: View) -> None:
     names = [run.name for run in view.runs]
     with st.form("report", border=True):
-        title = st.text_input("Title", "Moderation report")
+        title = _words("Title", "title", _TITLE, _TITLE)
         chosen = st.multiselect("Runs", names, default=[view.source.name])
         options = source.labels(view.results, view.truth)
         labels = st.multiselect("Labels", options, default=options[:8], help="In the order in which they are shown.")
-        objective = st.text_input("What the thresholds should reach", st.session_state.get("objective", _GOAL))
+        objective = _words("What the thresholds should reach", "goal", _GOAL, st.session_state.get("objective", _GOAL))
         compared = compare.comparison(view)
         if compared is not None and not st.checkbox(
             plain(f"With {compared[1].name} against {compared[0].name}, for {view.label}, as on the Compare page"), True
@@ -67,6 +70,18 @@ def _html(view: View) -> None:
             f"Download the report ({len(data) / 1e6:.1f} MB)", data, "moderation-report.html", "text/html",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
+
+
+def _words(title: str, name: str, usual: str, start: str) -> str:
+    """A line of text that stands in the address, once it was sent with the form."""
+    key, begun = f"report {name}", f"report {name} began with"
+    wanted = address.given(key, name)
+    if st.session_state.get(key) == st.session_state.get(begun):  # nobody has typed anything
+        st.session_state[key] = (wanted or start)[:_LONGEST]
+    st.session_state[begun] = start
+    said = st.text_input(title, key=key, max_chars=_LONGEST, persist_state="session")
+    address.put(name, said, usual)
+    return said
 
 
 def _about(view: View) -> tuple[Hashable, ...]:

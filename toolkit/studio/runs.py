@@ -11,9 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 from toolkit.confidence import written
 from toolkit.errors import NotFound, NotLabelled
 from toolkit.manifests import RESULTS_NAME
-from toolkit.studio import connection, jobs, project, source, submit
+from toolkit.studio import address, connection, jobs, project, source, submit
 from toolkit.studio.source import Connection, Samples, Source, View
-from toolkit.studio.widgets import PANEL, guarded, plain, show_run
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import PANEL, guarded
 from toolkit.words import counted
 from toolkit.workspace import Workspace
 
@@ -77,7 +78,7 @@ def _run(
         plain(", ".join(parts)), help="  \n".join(f"{title}: {plain(text)}" for title, text in whole.items() if text)
     )
     if row.button("Explore", key=f"explore {name}"):
-        show_run(name)
+        address.show_run(name)
     return row
 
 

@@ -16,7 +16,8 @@ from toolkit.jobs import MediaAnalysis
 from toolkit.prices import Prices
 from toolkit.studio import jobs, policies, source, tasks
 from toolkit.studio.source import Connection
-from toolkit.studio.widgets import guarded, plain, table
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import guarded, table
 from toolkit.workspace import Workspace
 
 _BASE: Final = "Base model"

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from toolkit.studio.widgets import guarded, plain
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import guarded
 
 _SECONDS: Final = 1
 _PATIENCE: Final = 10

@@ -18,6 +18,7 @@ _GOAL: Final = "precision>=0.9"
 _USUAL: Final = 80.0
 VOLUME: Final = 10_000
 """Images a day, until the user types another number."""
+_MOST: Final = 1e12
 
 # Plotly.js is sent once to a browser and stays there; the explorer waits for it.
 _plotly = st.components.v2.component(
@@ -121,7 +122,7 @@ def _first(view: View, curve: ThresholdCurve, suggested: float | None) -> Picked
     return Picked(
         block,
         None if review is None else min(max(review, floor), block),
-        VOLUME if volume is None or volume < 0 else volume,
+        VOLUME if volume is None or volume < 0 else min(volume, _MOST),
     )
 
 
@@ -140,7 +141,7 @@ def _read(said: Any, floor: float) -> Picked | None:
         return None
     if review is not None and not floor <= review <= block:
         return None
-    return Picked(block, review, volume, int(_number(said.get("start")) or 0))
+    return Picked(block, review, min(volume, _MOST), int(_number(said.get("start")) or 0))
 
 
 def _number(text: Any) -> float | None:

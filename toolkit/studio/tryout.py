@@ -16,7 +16,8 @@ from toolkit.prices import Prices
 from toolkit.results import Results
 from toolkit.studio import connection, pictures, source
 from toolkit.studio.source import Connection, Source
-from toolkit.studio.widgets import blurred, guarded, link, plain, shown, table, veil
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import blurred, guarded, link, shown, table, veil
 from toolkit.workspace import Workspace
 
 _AGREED: Final = "image to be sent"

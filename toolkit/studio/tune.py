@@ -9,7 +9,8 @@ from toolkit.curves import ThresholdCurve
 from toolkit.errors import InvalidObjective, NotLabelled, ToolkitError
 from toolkit.studio import address, kept, mistakes, parts, policies, threshold
 from toolkit.studio.source import Samples, View
-from toolkit.studio.widgets import PANEL, guarded, interval, link, percent, plain, told
+from toolkit.studio.text import plain
+from toolkit.studio.widgets import PANEL, guarded, interval, link, percent, told
 from toolkit.tuning import OBJECTIVES, Choice, choose_threshold
 
 _GOAL: Final = "precision>=0.9"
@@ -39,7 +40,7 @@ def page(view: View) -> None:
         level = _level()
     try:
         curve = kept.curve(view.source, view.samples, view.label)
-        choice = choose_threshold(curve, objective, confidence_level=level)
+        choice = _chosen(curve, objective, level)
     except (NotLabelled, InvalidObjective) as error:
         policies.say(view, _UNTOUCHED)
         _without_line(view, view.label, error)
@@ -50,6 +51,19 @@ def page(view: View) -> None:
     _threshold(view, view.samples, curve, choice)
     if len(view.runs) > 1:
         _runs(view, view.samples, choice)
+
+
+def _chosen(curve: ThresholdCurve, objective: str, level: float | None) -> Choice:
+    """As `choose_threshold`; where nothing can be promised of the objective, says so and asks for this sample only."""
+    try:
+        return choose_threshold(curve, objective, confidence_level=level)
+    except InvalidObjective as error:
+        if level is None:
+            raise
+        choice = choose_threshold(curve, objective)
+        said = str(error).replace("leave confidence_level out", f"choose “{_ON_SAMPLE}”")
+        st.warning(plain(f"{said} What follows holds on this sample only."), icon=":material/warning:")
+        return choice
 
 
 def _without_line(view: View, label: str, error: ToolkitError) -> None:

@@ -2,31 +2,23 @@
 
 import logging
 import math
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Literal, NoReturn, cast, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from toolkit.errors import ToolkitError
-from toolkit.studio import pictures, source
+from toolkit.studio import address, pictures, source
 from toolkit.studio.source import View
+from toolkit.studio.text import plain
 
 _LOG: Final = logging.getLogger(__name__)
-_PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
-# Streamlit links these, and joins dashes, even where every character is escaped; an invisible joiner stops that.
-_LINKS: Final = re.compile(r"(?<=http:)(?=//)|(?<=https:)(?=//)|(?<=www)(?=\.)|(?=@)|(?<=-)(?=[->])", re.IGNORECASE)
-_JOINER: Final = "\u2060"
 
 PANEL: Final = 460
 """Width in pixels of half a page: two stand side by side on a wide screen, below each other on a narrow one."""
-PAGES: Final = "pages"
-"""Where the session keeps Streamlit's page objects, by name."""
-NEXT: Final = "open next"
-"""Where the session keeps the run that is to be shown next."""
 _TILE: Final = 140
 _FIRST: Final = 6
 _SHOWN: Final = "images shown"
@@ -35,16 +27,8 @@ VEILED: Final = "veiled"
 Shown = Literal["Blurred", "On hover", "Sharp"]
 """How images are shown."""
 _USUAL: Final = "On hover"
+_BLURRED: Final = "Blurred"
 _MORE: Final = 12
-
-
-def plain(text: str) -> str:
-    """Text from outside, for places where Streamlit reads Markdown: nothing in it means anything.
-
-    >>> plain("*a* [b](c)")
-    '\\\\*a\\\\* \\\\[b\\\\]\\\\(c\\\\)'
-    """
-    return _PUNCTUATION.sub(r"\\\1", _LINKS.sub(_JOINER, " ".join(text.split())))
 
 
 @contextmanager
@@ -108,38 +92,39 @@ def interval(low: float, high: float, confidence_level: float) -> str:
     return f"{100 * low:.1f}\xa0–\xa0{percent(high)} ({100 * confidence_level:.0f}\xa0%\xa0interval)"
 
 
-def link(page: str, text: str, **address: str) -> None:
+def link(page: str, text: str, **said: str) -> None:
     """A way to another page, in this tab."""
-    st.page_link(st.session_state[PAGES][page], label=text, icon=":material/arrow_forward:", query_params=address)
-
-
-def show_run(name: str) -> NoReturn:
-    """Goes to the Explore page, with this run."""
-    st.session_state[NEXT] = name
-    st.switch_page(st.session_state[PAGES]["explore"])
+    st.page_link(st.session_state[address.PAGES][page], label=text, icon=":material/arrow_forward:", query_params=said)
 
 
 def ask_shown(place: DeltaGenerator | None = None) -> Shown:
     """Asks how images are shown; one answer for all pages."""
-    return (place or st).segmented_control(
+    st.session_state[_SHOWN] = shown()  # else another page begins with none
+    asked = (place or st).segmented_control(
         "Images",
         get_args(Shown),
         key=_SHOWN,
-        default=_USUAL,
         required=True,
         persist_state="session",
         help="On hover, an image is blurred until the pointer is on it. Blurred ones do not reach the browser sharp.",
     )
+    chosen = cast(Shown, asked)
+    address.put("images", chosen if blurred(chosen) else "")
+    return chosen
 
 
 def shown() -> Shown:
-    """How images are shown, where that was asked already."""
-    return cast(Shown, st.session_state.get(_SHOWN, _USUAL))
+    """How images are shown; a link can have them blurred, but nobody else's choice makes them sharp."""
+    if address.given(_SHOWN, "images") == _BLURRED:
+        st.session_state[_SHOWN] = _BLURRED
+    chosen = cast(Shown, st.session_state.setdefault(_SHOWN, _USUAL))
+    address.put("images", chosen if blurred(chosen) else "")
+    return chosen
 
 
 def blurred(shown: Shown) -> bool:
     """Whether images reach the browser blurred."""
-    return shown == "Blurred"
+    return shown == _BLURRED
 
 
 def veil(shown: Shown, name: str) -> str:
