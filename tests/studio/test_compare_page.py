@@ -249,6 +249,7 @@ def test_the_address_is_what_a_colleague_sees(open_page):
     page.get_by_role("button", name="Show it to a room").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(said)
     expect(page.get_by_test_id("stSidebar")).not_to_be_visible()
+    expect(page).to_have_url(re.compile("present=1"))
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text(said)
     page.get_by_role("button", name="Leave the presentation").click()

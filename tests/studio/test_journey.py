@@ -55,6 +55,7 @@ def test_from_a_local_service_to_a_report(open_page, demo, tmp_path):
     download.value.save_as(tmp_path / "overview.parquet")
     page.get_by_role("link", name="Runs").click()
     page.get_by_role("button", name="Close").first.click()
+    seen.settle()  # what opens while the page is drawn anew closes with it
     page.get_by_text(re.compile("^Connection")).click()
     page.get_by_role("button", name="Stop it").click()
     expect(page.get_by_role("button", name="Start the local service")).to_be_visible()
