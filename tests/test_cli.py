@@ -107,6 +107,8 @@ def test_a_floor_that_was_told_of_another_run_silences_no_warning(make, tmp_path
     done = modkit("summary", tmp_path / "runs", "--json")
     assert json.loads(done.stdout)["floor_source"] == "smallest confidence seen"
     assert "if their jobs had different MinConfidence, read them apart" in done.stderr
+    runs = (tmp_path / "runs", tmp_path / "runs")
+    assert json.loads(modkit("drift", *runs, "--min-confidence", 15, "--json").stdout)["min_confidence"] == 15
 
 
 def test_a_floor_counts_as_the_float32_that_confidences_are(make) -> None:

@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 
 import toolkit as tk
-from toolkit import parallel, storage
+from toolkit import checks, parallel, storage
 from toolkit.confidence import written
 from toolkit.detect import floor_beside
 from toolkit.errors import InvalidArgument
-from toolkit.results import FloorsDiffer, list_manifests, smallest
+from toolkit.results import GUESSED, FloorsDiffer, list_manifests
+from toolkit.results.reading import floor_of, smallest
 from toolkit.workspace import runs_of
 
 
@@ -47,15 +48,16 @@ def read_run(
     NotFound, Unreachable, RequestRefused, UnreadableManifest
         As `read_results`.
     """
+    if min_confidence is not None:
+        checks.within("min_confidence", min_confidence, 0, 100)
     uris = list_manifests(results, session=session)
     told = [floor for batch in parallel.in_batches(partial(_told, session=session), uris, None) for floor in batch]
     known = sorted({floor for floor in told if floor is not None})
     if len(known) > 1:
         raise _apart(results, known[0], known[-1])
-    given = None if option is None and None not in told else min_confidence
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        found = tk.read_results(uris, min_confidence=given, session=session)
+        found = tk.read_results(uris, session=session)
     seen = np.float32(smallest(found.labels))
     believed = bool(known) and np.float32(known[0]) <= seen  # else it is told of another run
     if known and not believed and None in told:
@@ -65,11 +67,13 @@ def read_run(
             f"{results}: its MinConfidence was {written(known[0])}, as its workspace or detect.json tells, and not "
             f"{written(min_confidence)}; leave {option} out."
         )
-    sure = believed and None not in told
+    floor, source = floor_of(float(seen), None if believed and None not in told else min_confidence)
+    if believed and None not in told:
+        floor, source = known[0], "job"
     for one in heard:
-        if not (sure and issubclass(one.category, FloorsDiffer)):  # they do not
+        if source == GUESSED or not issubclass(one.category, FloorsDiffer):  # they do not, as somebody knows
             warnings.warn(one.message, one.category, stacklevel=2)
-    return in_taxonomy(replace(found, min_confidence=known[0], floor_source="job") if sure else found, taxonomy)
+    return in_taxonomy(replace(found, min_confidence=floor, floor_source=source), taxonomy)
 
 
 def read_two(
