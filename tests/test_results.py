@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 import toolkit as tk
 from toolkit import manifests, storage, taxonomy
 from toolkit.errors import BelowFloor, InvalidArgument, NotFound, UnreadableManifest
-from toolkit.results import scan
 
 label_scores = st.dictionaries(st.sampled_from(["Gambling", "Violence", "Weapons", "Brand New"]), st.floats(1, 100))
 
@@ -205,9 +204,33 @@ def test_a_line_with_anything_in_it_fares_the_same_whatever_is_wrong_with_anothe
     assert verdict(make, line, LINE[:40]) == (images, labels, errors + 1)
 
 
-def test_a_content_type_that_is_true_is_found_however_long_the_file_is(make, monkeypatch) -> None:
-    monkeypatch.setattr(scan, "_SEARCHED", 10)
-    assert verdict(make, CONTENT.replace("60.0", "true"))[0] == []
+LATE = {
+    "true": CONTENT.replace("60.0", "true"),
+    "text": CONTENT.replace("60.0", '"60.0"'),
+    "text without a blank": CONTENT.replace('"Confidence": 50.0', '"Confidence":"50.0"'),
+    "text after blanks": CONTENT.replace('"Confidence": 50.0', '"Confidence"\t : "50.0"'),
+    "text after two blanks": CONTENT.replace('"Confidence": 50.0', '"Confidence":  "50.0"'),
+    "text under a key in escapes": CONTENT.replace('"Confidence": 50.0', '"\\u0043onfidence": "50.0"'),
+}
+
+
+@pytest.mark.parametrize("line", LATE.values(), ids=LATE)
+def test_a_confidence_that_is_no_number_is_found_however_late_it_stands(make, line: str) -> None:
+    before = [result_line(number, {"Violence": 90}) for number in range(50_000)]
+    assert sum(map(len, before)) > 8 * 1024**2
+    results = tk.read_results(make.write([*before, line]))
+    assert (results.n_images, results.errors["line"].tolist()) == (50_000, [50_001])
+
+
+@given(st.integers(-40, 40), st.sampled_from(list(LATE.values())))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+def test_a_confidence_that_is_text_is_found_where_blocks_meet(make, shift: int, line: str) -> None:
+    offset = line.index("50.0")
+    size = 1024 * 1024 - offset + shift
+    blank = json.loads(result_line(0, {}))
+    blank["source-ref"] += "x" * (size - len(json.dumps(blank)) - 1)
+    results = tk.read_results(make.write([json.dumps(blank) + "\n", line]))
+    assert results.errors["line"].tolist() == [2]
 
 
 def test_a_line_as_long_as_may_be_is_read_whatever_is_wrong_with_another(make) -> None:

@@ -8,7 +8,6 @@ overlook what a scan cannot see, such as a number in quotes for a level.
 """
 
 import gzip
-import mmap
 import re
 import shutil
 import tempfile
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from toolkit import manifests, taxonomy
 from toolkit.errors import UnreadableManifest
+from toolkit.results import lexical
 
 UNREADABLE_LINE: Final = "UNREADABLE_LINE"
 """Error code, ours, of a line of the results manifest itself that cannot be read."""
@@ -45,11 +45,6 @@ _ANSWER: Final = {
 }
 _STRUCT: Final = "STRUCT(" + ", ".join(f'"{name}" {kind}' for name, kind in _ANSWER.items()) + ")"
 
-_DECLARED_TEXT: Final = re.compile(rb'"Confidence"\s*:\s*["tf]')
-"""A confidence that is text or true: DuckDB makes a number of it and says nothing."""
-_SEARCHED: Final = 8 * 1024 * 1024
-"""Bytes of a file in which such are looked for: more than most jobs write. Of a longer file the beginning tells; and as
-`true` becomes 1, it is searched whole where a confidence is exactly 0 or 1."""
 _GLOB: Final = re.compile(r"([*?[])")
 """What DuckDB takes for a pattern in a path; in brackets it stands for itself."""
 _LOOKED_AT: Final = 100
@@ -203,7 +198,7 @@ def _strictly(
         DuckDB, or a check of what it let through, found something.
     """
     if not sound:
-        _require_end(path)
+        _require(lexical.ends_safely(path))
     columns = {"source-ref": "VARCHAR"} | dict(layout.columns)
     longest = 2 * manifests.MAX_LINE_BYTES if sound else manifests.MAX_LINE_BYTES  # written out, a line takes more room
     query = f"""
@@ -216,13 +211,12 @@ def _strictly(
         raise _Amiss from error
     refs, answer = table.column("source_ref"), table.column("answer")
     _require(not answer.null_count and not (refs.null_count and layout.named))
-    with ThreadPoolExecutor(1) as beside:  # Arrow and numpy let go of the interpreter, so both halves run at once
+    with ThreadPoolExecutor(3) as beside:  # Arrow, numpy and reading let go of the interpreter, so all run at once
         images = beside.submit(_image_table, _named(refs, path, name), answer)
-        if not sound:
-            _require_lines(path, answer)
-            _require_names(refs)
+        checked = None if sound else beside.submit(_require_written, path, refs, answer)
         labels = _label_table(pc.struct_field(answer, "ModerationLabels"), beside)
-        if not sound:
+        if checked is not None:
+            checked.result()
             _require_texts(images.result(), labels)
         return images.result(), labels
 
@@ -230,6 +224,13 @@ def _strictly(
 def _require(holds: object) -> None:
     if not holds:
         raise _Amiss
+
+
+def _require_written(path: Path, refs: pa.ChunkedArray, answer: pa.ChunkedArray) -> None:
+    """No line too long, no number in quotes, and an image's name in them."""
+    _require(not lexical.has_long_line(path))
+    _require(not lexical.has_confidence_as_text(path, perhaps_true=_perhaps_true(answer)))
+    _require_names(refs)
 
 
 def _require_names(refs: pa.ChunkedArray) -> None:
@@ -246,25 +247,6 @@ def _require_texts(images: pd.DataFrame, labels: pd.DataFrame) -> None:
     _require(not any(map(_PERHAPS_NO_VERSION.match, images["model_version"].cat.categories)))
 
 
-def _require_lines(path: Path, answer: pa.ChunkedArray) -> None:
-    """What only the bytes show: lines that are too long, and numbers that were written as text."""
-    with path.open("rb") as file:
-        if not file.seek(0, 2):  # an empty one cannot be mapped
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            _require_short(content)
-            _require(not _DECLARED_TEXT.search(content, 0, len(content) if _perhaps_true(answer) else _SEARCHED))
-
-
-def _require_short(content: mmap.mmap) -> None:
-    """DuckDB reads many a line that is too long, and does not count the blanks before one."""
-    start = 0
-    while len(content) - start > manifests.MAX_LINE_BYTES:
-        end = content.rfind(b"\n", start, start + manifests.MAX_LINE_BYTES)
-        _require(end >= 0)
-        start = end + 1
-
-
 def _perhaps_true(answer: pa.ChunkedArray) -> bool:
     """Whether a confidence is 0 or 1, which is what DuckDB makes of false and true."""
     lists = (pc.list_flatten(pc.struct_field(answer, key)) for key in ("ModerationLabels", "ContentTypes"))
@@ -277,15 +259,6 @@ def _named(refs: pa.ChunkedArray, path: Path, name: str) -> pa.ChunkedArray:
         return refs
     _require(len(refs) == _count_lines(path))  # DuckDB passes over empty ones
     return pc.coalesce(refs, pa.array([_name_of_line(name, number) for number in range(1, len(refs) + 1)]))
-
-
-def _require_end(path: Path) -> None:
-    # DuckDB loses a last line that ends in blanks, and not in a newline, where its buffer ends; and a file of one byte.
-    size = path.stat().st_size
-    _require(size != 1)
-    with path.open("rb") as file:
-        file.seek(max(0, size - 1))
-        _require(file.read(1) not in (b" ", b"\t", b"\r"))
 
 
 def _name_of_line(name: str, line: int) -> str:
