@@ -431,6 +431,20 @@ def test_a_line_of_a_manifest_of_several_labels_has_all_that_the_format_asks_for
     }
 
 
-def test_a_manifest_of_several_labels_says_that_it_has_no_weights() -> None:
-    truth = tk.make_truth(weighted((1, "Gambling", 1, 2.0), (2, "Gambling", 0, 8.0)))
-    assert "without their weights" in tk.annotations(truth).in_words
+@pytest.mark.parametrize("weights", [(2.0, 8.0), (3.0, 3.0)])
+def test_a_manifest_of_several_labels_keeps_the_weights(tmp_path, weights) -> None:
+    picked = weighted(*((n, "Gambling", 2 - n, weight) for n, weight in enumerate(weights, start=1)))
+    truth = tk.make_truth(pd.concat([picked, weighted((3, "Gambling", None, 99.0))]))
+    made = tk.annotations(truth)
+    assert "with their weights" in made.in_words
+    made.write(tmp_path / "t.manifest")
+    again = tk.read_truth(tmp_path / "t.manifest")
+    pd.testing.assert_series_equal(again.weights, truth.weights, check_names=False)
+
+
+def test_a_manifest_of_several_labels_has_a_weight_in_every_line_or_in_none(tmp_path) -> None:
+    lines = tk.annotations(tk.make_truth(weighted((1, "Gambling", 1, 2.0), (2, "Gambling", 0, 8.0)))).to_lines()
+    for broken in ('"sampling-weight": 0', '"sampling-weight": "much"', '"weight": 8.0'):
+        (tmp_path / "t.manifest").write_text(lines[0] + lines[1].replace('"sampling-weight": 8.0', broken))
+        with pytest.raises(UnreadableManifest, match=r"the weight of .* write a positive number"):
+            tk.read_truth(tmp_path / "t.manifest")

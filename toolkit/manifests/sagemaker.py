@@ -11,6 +11,10 @@ _METADATA: Final = "-metadata"
 _SINGLE: Final = "groundtruth/image-classification"
 _MULTI: Final = "groundtruth/image-classification-multilabel"
 _ATTRIBUTE: Final = "moderation-labels"
+_WEIGHT: Final = "sampling-weight"
+"""An attribute of our own: how many images of the collection this one stands for. SageMaker passes on what it does not
+know.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,19 @@ class Annotation:
         Whether exactly one class was to be chosen.
     offered
         The classes that the line names, given or not.
+    weight
+        How many images this one stands for, as it is written; None where the line does not say so.
     """
 
     source_ref: str
     classes: tuple[str, ...] | None
     exclusive: bool
     offered: tuple[str, ...] = ()
+    weight: Any = None
 
 
 def annotation_record(
-    source_ref: str, offered: Sequence[str], chosen: Sequence[int], created: datetime
+    source_ref: str, offered: Sequence[str], chosen: Sequence[int], created: datetime, weight: float | None = None
 ) -> dict[str, Any]:
     """One line of a manifest for several labels: which of those offered were chosen, by their places.
 
@@ -44,6 +51,7 @@ def annotation_record(
     """
     return {
         "source-ref": source_ref,
+        **({} if weight is None else {_WEIGHT: weight}),
         _ATTRIBUTE: list(chosen),
         f"{_ATTRIBUTE}{_METADATA}": {
             "class-map": {str(number): name for number, name in enumerate(offered)},
@@ -73,20 +81,20 @@ def parse_annotation_line(raw: bytes | str) -> Annotation:
     record = parse_object(raw)
     source_ref = source_ref_of(record)
     attribute, metadata = _annotated(record)
-    kind = metadata.get("type")
+    kind, weight = metadata.get("type"), record.get(_WEIGHT)
     if metadata.get("failure-reason") is not None:
-        return Annotation(source_ref, None, kind == _SINGLE)
+        return Annotation(source_ref, None, kind == _SINGLE, weight=weight)
     if kind == _MULTI:
         names: Any = metadata.get("class-map")
         given = _several(record.get(attribute), names)  # refuses names that are none
         offered = tuple(name for name in names.values() if isinstance(name, str) and name)
-        return Annotation(source_ref, given, exclusive=False, offered=offered)
+        return Annotation(source_ref, given, exclusive=False, offered=offered, weight=weight)
     if kind != _SINGLE:
         raise ValueError(f'"{attribute}" is of type {kind!r}, not an image classification')
     name = metadata.get("class-name")
     if not isinstance(name, str) or not name:
         raise ValueError(f'"{attribute}" has no "class-name"')
-    return Annotation(source_ref, (name,), exclusive=True)
+    return Annotation(source_ref, (name,), exclusive=True, weight=weight)
 
 
 def _annotated(record: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

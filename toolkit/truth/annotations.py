@@ -26,14 +26,15 @@ class Annotations:
     left_out
         Images of which not all of these labels are known. The format has no word for "not judged": a label that an
         image was not given is absent.
-    weighted
-        Whether the images stand for different numbers of images, which the format cannot say.
+    weights
+        How many images of the collection each stands for, in the order of the table; None where all stand for as many.
+        The format has no word for it: they are an attribute of their own, `sampling-weight`.
     """
 
     table: pd.DataFrame
     labels: tuple[str, ...]
     left_out: int
-    weighted: bool
+    weights: tuple[float, ...] | None
 
     def __repr__(self) -> str:
         return f"Annotations({self.in_words})"
@@ -44,7 +45,7 @@ class Annotations:
         return (
             f"{counted(len(self.table), 'image')} of {', '.join(self.labels)}"
             + (f"; {self.left_out:,} left out, as not all of these labels were judged on them" if self.left_out else "")
-            + ("; without their weights, for which the format has no place" if self.weighted else "")
+            + ("; with their weights, in `sampling-weight`" if self.weights is not None else "")
             + "."
         )
 
@@ -52,9 +53,10 @@ class Annotations:
         """The manifest, line by line."""
         now = datetime.now(UTC)
         chosen = self.table[list(self.labels)].to_numpy(bool)
+        weights = self.weights or [None] * len(chosen)
         return [
-            manifests.to_line(manifests.annotation_record(ref, self.labels, row.nonzero()[0].tolist(), now))
-            for ref, row in zip(self.table["source_ref"], chosen, strict=True)
+            manifests.to_line(manifests.annotation_record(ref, self.labels, row.nonzero()[0].tolist(), now, weight))
+            for ref, row, weight in zip(self.table["source_ref"], chosen, weights, strict=True)
         ]
 
     def write(self, destination: str | PathLike[str], *, session: storage.Session | None = None) -> None:
@@ -102,4 +104,7 @@ def annotations(truth: Truth, labels: str | Iterable[str] | None = None) -> Anno
             f"on no image is it known of all of {', '.join(chosen)}; judge them together, or write fewer labels."
         )
     table = whole.astype(bool).rename_axis("source_ref").reset_index()
-    return Annotations(table, chosen, len(known) - len(whole), truth.weights is not None)
+    weights = truth.weights_of(table["source_ref"])
+    return Annotations(
+        table, chosen, len(known) - len(whole), weights=None if weights is None else tuple(weights.tolist())
+    )

@@ -40,7 +40,8 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
         with source_ref and one column a label; Parquet with the same columns; an adapter's ground-truth or output
         manifest (JSON Lines), in which every level-1 label that an image does not list is absent; the output manifest
         of a SageMaker Ground Truth labelling job (image classification, one or several labels), in which a class that
-        an image was not given is absent, and a failed annotation is unknown. Each of them may be compressed (`.gz`).
+        an image was not given is absent, and a failed annotation is unknown, and `sampling-weight`, which `annotations`
+        writes, is an image's weight. Each of them may be compressed (`.gz`).
         Beside label and present, a table may have further columns, which do not count.
     session
         For S3; None is boto3's default.
@@ -284,12 +285,12 @@ def _row_number(table: pd.DataFrame, position: int) -> int:
 def _from_lines(data: bytes, name: str) -> pd.DataFrame:
     """From a manifest of adapter ground truth, or of SageMaker Ground Truth; the first line tells which."""
     lines = [(number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
-    adapter = not lines or manifests.TRUTH_KEY.encode() in lines[0][1]
-    if adapter:
-        rows = _of_ground_truth(_parsed(manifests.parse_ground_truth_line, lines, name))
-    else:
-        rows = _of_annotations(_parsed(manifests.parse_annotation_line, lines, name))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    if not lines or manifests.TRUTH_KEY.encode() in lines[0][1]:
+        listed = _of_ground_truth(_parsed(manifests.parse_ground_truth_line, lines, name))
+        return pd.DataFrame(listed, columns=COLUMNS)
+    rows = _of_annotations(_parsed(manifests.parse_annotation_line, lines, name))
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "weight"])
+    return table.drop(columns="weight") if table["weight"].isna().all() else table.assign(**{CHANCES: UNEQUAL})
 
 
 def _parsed(parse: Callable[[bytes], Parsed], lines: Iterable[tuple[int, bytes]], name: str) -> list[Parsed]:
@@ -310,7 +311,7 @@ def _of_ground_truth(lines: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[t
         yield from ((source_ref, label, label in given) for label in dict.fromkeys((*taxonomy.LEVEL_1, *given)))
 
 
-def _of_annotations(annotations: Sequence[manifests.Annotation]) -> Iterator[tuple[str, str, bool]]:
+def _of_annotations(annotations: Sequence[manifests.Annotation]) -> Iterator[tuple[str, str, bool, object]]:
     """A class that was not given is absent. Where one class had to do, its ancestors and descendants are left open."""
     named = (name for one in annotations for name in (*(one.classes or ()), *one.offered))
     every = dict.fromkeys(map(taxonomy.canonical, named))
@@ -320,4 +321,4 @@ def _of_annotations(annotations: Sequence[manifests.Annotation]) -> Iterator[tup
         given = {taxonomy.canonical(name) for name in one.classes}
         kin = {label for name in given for label in (*taxonomy.ancestors(name), *taxonomy.descendants(name))}
         left_open = kin - given if one.exclusive else set()
-        yield from ((one.source_ref, label, label in given) for label in every if label not in left_open)
+        yield from ((one.source_ref, label, label in given, one.weight) for label in every if label not in left_open)
