@@ -11,6 +11,8 @@ from helpers import Maker
 import toolkit as tk
 from toolkit import storage
 
+collect_ignore_glob = ["*conftest.py"]  # where pytest looks for doctests, it does not tell one from another
+
 
 @pytest.fixture(scope="session", autouse=True)
 def hears_ctrl_c() -> None:
