@@ -1,10 +1,13 @@
 """What kill -9 leaves of S3 and KMS: every bucket, object, version and key that a client was told of."""
 
+import http.client
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.config import Config
@@ -14,6 +17,7 @@ from service_client import FULL, SQLITE_FULL, Client, killed, raising
 from toolkit.errors import Unreachable
 from toolkit.service import LocalService, ServiceProcess
 from toolkit.service.disk import Disk
+from toolkit.service.stored import File
 
 
 def without_metadata(answer: dict[str, Any]) -> dict[str, Any]:
@@ -172,6 +176,31 @@ def locks_put_on_later(client: Client) -> None:
     client.s3.put_object_legal_hold(Bucket="locked", Key="held", LegalHold={"Status": "ON"})
 
 
+def locked_bucket(client: Client, bucket: str) -> str:
+    """A bucket that locks for a day what nobody locks otherwise."""
+    client.s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
+    client.s3.put_object_lock_configuration(
+        Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    return bucket
+
+
+def in_parts(client: Client, bucket: str, **lock: Any) -> None:
+    upload = client.s3.create_multipart_upload(Bucket=bucket, Key="key", **lock)
+    place = {"Bucket": bucket, "Key": "key", "UploadId": upload["UploadId"]}
+    part = client.s3.upload_part(**place, PartNumber=1, Body=b"x")
+    parts = [{"PartNumber": 1, "ETag": part["ETag"]}]
+    client.s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+
+
+def locks_of_an_upload_in_parts(client: Client) -> None:
+    until = datetime(2100, 1, 1, tzinfo=UTC)
+    bucket = locked_bucket(client, "locked-in-parts")
+    in_parts(client, bucket)
+    in_parts(client, bucket, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)
+
+
 STEPS = (
     overwrite_and_delete,
     versions_and_markers,
@@ -183,6 +212,7 @@ STEPS = (
     a_suspended_versioning,
     an_archive,
     locks_put_on_later,
+    locks_of_an_upload_in_parts,
 )
 
 
@@ -246,6 +276,85 @@ def test_what_is_locked_keeps_its_versions(client: Client) -> None:
     with pytest.raises(ClientError, match="InvalidBucketState"):
         client.s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
     assert client.s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Suspended"
+
+
+def by_form(client: Client, bucket: str) -> None:
+    """Uploads as a web page's form does it."""
+    form = client.s3.generate_presigned_post(bucket, "key")
+    url = urlsplit(form["url"])
+    fields = [(f'name="{name}"', value) for name, value in form["fields"].items()]
+    fields.append(('name="file"; filename="a"', "x"))
+    parts = [f"--edge\r\nContent-Disposition: form-data; {name}\r\n\r\n{value}\r\n" for name, value in fields]
+    connection = http.client.HTTPConnection(url.netloc, timeout=30)
+    headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+    connection.request("POST", url.path, "".join(parts) + "--edge--\r\n", headers)
+    assert connection.getresponse().status == 204
+
+
+def test_a_bucket_locks_whatever_way_an_object_comes(client: Client) -> None:
+    s3, bucket = client.s3, locked_bucket(client, "locked-by-default")
+    until = datetime(2100, 1, 1, tzinfo=UTC)
+    asked = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
+    held = {"ObjectLockLegalHoldStatus": "ON"}
+    for upload, mode, hold in (
+        (lambda: s3.put_object(Bucket=bucket, Key="key", Body=b"x"), "COMPLIANCE", None),
+        (lambda: s3.put_object(Bucket=bucket, Key="key", Body=b"x", **held), "COMPLIANCE", "ON"),
+        (lambda: s3.put_object(Bucket=bucket, Key="key", Body=b"x", **asked), "GOVERNANCE", None),
+        (lambda: in_parts(client, bucket), "COMPLIANCE", None),
+        (lambda: in_parts(client, bucket, **held), "COMPLIANCE", "ON"),
+        (lambda: in_parts(client, bucket, **asked), "GOVERNANCE", None),
+        (lambda: by_form(client, bucket), "COMPLIANCE", None),
+    ):
+        upload()
+        found = s3.head_object(Bucket=bucket, Key="key")
+        assert (found["ObjectLockMode"], found.get("ObjectLockLegalHoldStatus")) == (mode, hold)
+        assert (found["ObjectLockRetainUntilDate"] == until) == (mode == "GOVERNANCE")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.delete_object(Bucket=bucket, Key="key", VersionId=found["VersionId"])
+
+
+def test_an_upload_in_parts_asks_for_a_whole_lock_where_there_are_locks(client: Client) -> None:
+    with pytest.raises(ClientError, match="missing ObjectLockConfiguration"):
+        client.s3.create_multipart_upload(Bucket=client.bucket(), Key="key", ObjectLockLegalHoldStatus="ON")
+    bucket = locked_bucket(client, "locked-by-halves")
+    with pytest.raises(ClientError, match="give both"):
+        client.s3.create_multipart_upload(Bucket=bucket, Key="key", ObjectLockMode="GOVERNANCE")
+
+
+def test_what_is_replaced_while_it_is_read_is_the_old_or_the_new(
+    client: Client, impatient: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket, read = client.bucket(), File.read
+    place = {"Bucket": bucket, "Key": "key"}
+
+    def meanwhile(times: int, change: Callable[..., Any]) -> None:
+        """The object changes before each of the next reads."""
+        client.put(bucket, "key", b"old")
+        left = iter(range(times))
+
+        def changed(file: File, size: int = -1) -> bytes:
+            if next(left, None) is not None:
+                change()
+            return read(file, size)
+
+        monkeypatch.setattr(File, "read", changed)
+
+    def replace() -> None:
+        client.put(bucket, "key", b"newer")
+
+    meanwhile(2, replace)
+    answer = impatient.get_object(**place)
+    assert (answer["Body"].read(), answer["ContentLength"]) == (b"newer", 5)
+    meanwhile(2, replace)
+    impatient.copy_object(Bucket=bucket, Key="copy", CopySource=place)
+    assert client.get({"Bucket": bucket, "Name": "copy"}) == b"newer"
+    meanwhile(1, lambda: client.s3.delete_object(**place))
+    with pytest.raises(client.s3.exceptions.NoSuchKey):
+        impatient.get_object(**place)
+    assert not caplog.records
+    meanwhile(100, replace)
+    with pytest.raises(ClientError, match="could not be read from disk"):
+        impatient.get_object(**place)
 
 
 def test_the_version_that_is_named_is_restored(client: Client) -> None:

@@ -167,6 +167,25 @@ def test_an_output_key_is_not_longer_than_a_key_may_be(client: Client) -> None:
     assert "more than the 1,024 of S3" in error["Message"]
 
 
+def test_an_output_key_that_no_list_can_hold_is_refused_at_the_start(client: Client) -> None:
+    place = one_image(client, client.bucket())
+    project, data = client.project(), {"Assets": [{"GroundTruthManifest": {"S3Object": place}}]}
+    for prefix in ("out\x01", "out\ufffe"):
+        out = {"S3Bucket": place["Bucket"], "S3KeyPrefix": prefix}
+        train = partial(
+            client.rekognition.create_project_version,
+            ProjectArn=project,
+            VersionName="v1",
+            OutputConfig=out,
+            TrainingData=data,
+            TestingData=AUTO,
+        )
+        for ask in (partial(client.start, place, prefix=prefix), train):
+            error = refused(ask).response["Error"]
+            assert error["Code"] == "InvalidParameterException"
+            assert "no control characters" in error["Message"]
+
+
 def test_results_are_locked_as_their_bucket_says(client: Client) -> None:
     output = "locked-output"
     place = one_image(client, client.bucket())

@@ -29,6 +29,21 @@ from toolkit.service.engine import Seen, look_at
 from toolkit.service.model import FEATURES, MAX_SCANS, BadImage, Network, prepare
 
 
+@pytest.fixture(scope="module", autouse=True)
+def overheard() -> Iterator[tuple[socket.socket, subprocess.Popen[bytes]]]:
+    """Where a network's requests to other machines go out, and its process, which runs beside the other tests."""
+    code = "import time, numpy\nfrom toolkit.service.model import Network\n"
+    code += "Network().run(numpy.zeros((1, 224, 224, 3), numpy.float32))\ntime.sleep(15)"
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.setblocking(False)
+        proxy = f"http://127.0.0.1:{trap.getsockname()[1]}"
+        proxies = {f"{kind}_proxy": proxy for kind in ("http", "https", "all")}
+        environment = os.environ | {name.upper(): proxy for name in proxies} | proxies
+        with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
+            yield trap, process
+            process.kill()  # where nobody waited for its end
+
+
 @pytest.fixture(scope="module")
 def network() -> Network:
     return Network()
@@ -58,20 +73,6 @@ def test_scores_are_those_of_opennsfw(network: Network) -> None:
     assert probabilities == pytest.approx([classifier.classify(file).nsfw for file in files], abs=1e-4)
     assert features.shape == (len(files), FEATURES)
     assert len(set(probabilities.tolist())) == len(files)
-
-
-@pytest.mark.slow
-def test_nobody_is_told_that_the_network_runs() -> None:
-    code = "import time, numpy\nfrom toolkit.service.model import Network\n"
-    code += "Network().run(numpy.zeros((1, 224, 224, 3), numpy.float32))\ntime.sleep(15)"
-    with socket.create_server(("127.0.0.1", 0)) as trap:  # stands where requests to other machines go out
-        trap.setblocking(False)
-        proxy = f"http://127.0.0.1:{trap.getsockname()[1]}"
-        proxies = {f"{kind}_proxy": proxy for kind in ("http", "https", "all")}
-        environment = os.environ | {name.upper(): proxy for name in proxies} | proxies
-        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-        with pytest.raises(BlockingIOError):  # nobody came
-            trap.accept()
 
 
 def test_a_bad_image_is_an_answer_among_the_others(network: Network) -> None:
@@ -277,3 +278,11 @@ def test_single_images_are_decoded_as_many_at_once_as_there_are_cores(
         ]
         assert all(one.result()["ModerationLabels"] for one in asked)
     assert most == cores
+
+
+@pytest.mark.slow
+def test_nobody_is_told_that_the_network_runs(overheard: tuple[socket.socket, subprocess.Popen[bytes]]) -> None:
+    trap, process = overheard
+    assert process.wait(60) == 0
+    with pytest.raises(BlockingIOError):  # nobody came
+        trap.accept()

@@ -4,6 +4,7 @@ import errno
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -287,6 +288,48 @@ def test_a_head_that_comes_byte_by_byte_holds_its_place_for_a_while_only(
         assert all(isinstance(one.exception(5), ConnectionError) for one in held)
         put = f"PUT /{bucket}/key HTTP/1.1\r\nHost: 127.0.0.1"
         assert b"200 OK" in slowly(f"{put}\r\nContent-Length: 10\r\n", b"0123456789")
+
+
+@pytest.mark.parametrize(
+    ("piece", "status"), [(b"X-A: a\r\n" * 4, b"431"), (b"a" * 4096, b"414"), (b"GET\r\n\r\n", b"400")]
+)
+def test_a_head_that_is_refused_takes_no_longer_than_one_that_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: bytes, status: bytes
+) -> None:
+    monkeypatch.setattr("toolkit.service.connection.HEAD_SECONDS", 2.0)
+    with LocalService(tmp_path) as service:
+        address = urlsplit(service.endpoint_url)
+        with socket.create_connection((address.hostname, address.port), 10) as connection:
+
+            def takes(piece: bytes) -> bool:
+                try:
+                    connection.sendall(piece)
+                except ConnectionError:
+                    return False
+                time.sleep(0.02)
+                return True
+
+            began, said = time.monotonic(), b""
+            assert takes(b"GET / HTTP/1.1\r\n" if piece.startswith(b"X") else b"")
+            while takes(piece) and time.monotonic() - began < 8:
+                if not said and select.select([connection], [], [], 0)[0]:
+                    said = connection.recv(4096)
+            assert status in said
+            assert 1.5 < time.monotonic() - began < 5
+
+
+def test_a_client_is_told_once_to_go_on(client: Client, service: LocalService) -> None:
+    address, bucket = urlsplit(service.endpoint_url), client.bucket()
+    head = f"PUT /{bucket}/key HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port), 10) as connection:
+        connection.sendall(head.encode())
+        said = connection.recv(4096)
+        assert said == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"hello")
+        while more := connection.recv(4096):
+            said += more
+    assert (said.count(b"100 Continue"), said.count(b"200 OK")) == (1, 1)
+    assert client.get({"Bucket": bucket, "Name": "key"}) == b"hello"
 
 
 def test_too_many_open_files_are_no_fault_of_the_disk_and_nothing_final(

@@ -1,6 +1,7 @@
 """One client's connection: how long it may be silent, and how it gets to see the answer to what it is still sending."""
 
 import io
+import math
 import socket
 import time
 from typing import Any, Final
@@ -37,11 +38,16 @@ class Handler(MotoRequestHandler):
         self.rfile = io.BytesIO()
         return environ
 
+    def handle_expect_100(self) -> bool:
+        """Leaves "100 Continue" to werkzeug, which says it, too."""
+        return True
+
     def finish(self) -> None:
         """Lets go of the client."""
         super().finish()
         if not self._incoming.late:
-            _see_off(self.connection)
+            # A head that was refused has no longer to come than one that was not.
+            _see_off(self.connection, min(_LEAVE_SECONDS, self._incoming.head_seconds_left))
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         """Says nothing of requests that were answered; errors are still logged."""
@@ -55,16 +61,21 @@ class _Incoming(io.RawIOBase):
 
     def __init__(self, connection: socket.socket, head_seconds: float) -> None:
         self._connection = connection
-        self._deadline: float | None = time.monotonic() + head_seconds
+        self._deadline = time.monotonic() + head_seconds
+
+    @property
+    def head_seconds_left(self) -> float:
+        """How long the head of the request may still take; without end, once it is there."""
+        return self._deadline - time.monotonic()
 
     @property
     def late(self) -> bool:
         """Whether the head of the request has not come in time."""
-        return self._deadline is not None and time.monotonic() >= self._deadline
+        return self.head_seconds_left <= 0
 
     def end_head(self) -> None:
         """What comes from here on is the body, which may be large."""
-        self._deadline = None
+        self._deadline = math.inf
 
     def readable(self) -> bool:
         return True
@@ -72,28 +83,26 @@ class _Incoming(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.late:
             raise TimeoutError("The head of the request did not come in time.")
-        self._connection.settimeout(self._patience())
+        self._connection.settimeout(min(SILENCE_SECONDS, max(self.head_seconds_left, 0.001)))
         try:
             return self._connection.recv_into(buffer)
         finally:
             self._connection.settimeout(None)
 
-    def _patience(self) -> float:
-        if self._deadline is None:
-            return SILENCE_SECONDS
-        return min(SILENCE_SECONDS, max(self._deadline - time.monotonic(), 0.001))
 
-
-def _see_off(connection: socket.socket) -> None:
-    """Says that there is no more to come, and drops for a while what the client may still be sending.
+def _see_off(connection: socket.socket, seconds: float) -> None:
+    """Says that there is no more to come, and drops for so long what the client may still be sending.
 
     A connection that is closed at once is reset while the client sends, and then it does not see the answer.
     """
-    deadline, left = time.monotonic() + _LEAVE_SECONDS, _LEAVE_BYTES
+    deadline, left = time.monotonic() + seconds, _LEAVE_BYTES
     try:
         connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(_LEAVE_SILENCE_SECONDS)
-        while left > 0 and time.monotonic() < deadline and (dropped := len(connection.recv(_PIECE))):
+        while left > 0 and (seconds := deadline - time.monotonic()) > 0:
+            connection.settimeout(min(seconds, _LEAVE_SILENCE_SECONDS))
+            dropped = len(connection.recv(_PIECE))
+            if not dropped:
+                break
             left -= dropped
     except OSError:
         pass  # it has gone already, or is silent

@@ -25,6 +25,7 @@ from moto.s3.exceptions import (
     InvalidArgumentError,
     InvalidBucketState,
     InvalidObjectState,
+    LockNotEnabled,
     MethodNotAllowed,
     MissingKey,
     MissingVersion,
@@ -52,6 +53,12 @@ _LOCKS: Final = tuple(RLock() for _ in range(64))
 
 _MAX_KEY_BYTES: Final = 1024
 _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_LOCK_HEADERS: Final = {
+    "lock_mode": "x-amz-object-lock-mode",
+    "lock_until": "x-amz-object-lock-retain-until-date",
+    "lock_legal_status": "x-amz-object-lock-legal-hold",
+}
 
 # moto remembers every instance of these that ever was, so as to close buffers at the end of a test; a service that runs
 # for weeks cannot afford that.
@@ -136,8 +143,13 @@ class DurableS3(S3Backend):
         return bucket
 
     def put_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> FakeKey:
-        """Stores an object, one upload to a name at a time."""
-        _check_key(key_name)
+        """Stores an object, one upload to a name at a time, locked as it was asked for or else as its bucket says."""
+        check_key(key_name)
+        kwargs |= getattr(kwargs.get("multipart"), "lock", {})
+        bucket = self.get_bucket(bucket_name)
+        # moto itself looks at the default for a PUT only, and not for one that asks for a legal hold.
+        if bucket.has_default_lock and not kwargs.get("lock_mode"):
+            kwargs |= {"lock_mode": bucket.default_lock_mode, "lock_until": bucket.default_retention()}
         with _LOCKS[hash((bucket_name, key_name)) % len(_LOCKS)]:
             # moto asks this before it gets here, where another upload may have been first.
             new = has_request_context() and request.headers.get("If-None-Match") == "*"
@@ -145,10 +157,18 @@ class DurableS3(S3Backend):
                 raise PreconditionFailed("If-None-Match")
             return super().put_object(bucket_name, key_name, *args, **kwargs)
 
-    def create_multipart_upload(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> FakeMultipart:
-        """Begins an upload in parts."""
-        _check_key(key_name)
-        return super().create_multipart_upload(bucket_name, key_name, *args, **kwargs)
+    def create_multipart_upload(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> Any:
+        """Begins an upload in parts, and notes the lock that is asked for; moto would forget it."""
+        check_key(key_name)
+        lock = {name: request.headers[header] for name, header in _LOCK_HEADERS.items() if header in request.headers}
+        if lock and not self.get_bucket(bucket_name).object_lock_enabled:
+            raise LockNotEnabled
+        if ("lock_mode" in lock) != ("lock_until" in lock):
+            message = "x-amz-object-lock-mode and x-amz-object-lock-retain-until-date go together; give both."
+            raise S3ClientError("InvalidArgument", message)
+        upload: Any = super().create_multipart_upload(bucket_name, key_name, *args, **kwargs)
+        upload.lock = lock
+        return upload
 
     def delete_object(self, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> Any:
         """Deletes an object or version, or sets a delete marker."""
@@ -306,12 +326,19 @@ def unload(disk: Disk) -> None:
                     s3_backends.bucket_accounts.pop(name, None)
 
 
-def _check_key(name: str) -> None:
-    """Refuses a key that S3 refuses, or that no list of objects (XML) could hold."""
+def check_key(name: str) -> None:
+    """Refuses a key that S3 refuses, or that no list of objects (XML) could hold.
+
+    Raises
+    ------
+    S3ClientError
+    """
     if _NOT_XML.search(name):
-        raise S3ClientError("InvalidURI", "A key may hold no control characters here.")
-    if len(name.encode()) > _MAX_KEY_BYTES:
-        raise S3ClientError("KeyTooLongError", f"Your key is too long; it may have {_MAX_KEY_BYTES:,} bytes.")
+        raise S3ClientError("InvalidURI", "A key may hold no control characters here; give another.")
+    size = len(name.encode())
+    if size > _MAX_KEY_BYTES:
+        message = f"A key of {size:,} bytes, more than the {_MAX_KEY_BYTES:,} of S3; give a shorter one."
+        raise S3ClientError("KeyTooLongError", message)
 
 
 def _time(said: str | None) -> datetime:

@@ -31,6 +31,7 @@ from toolkit.service.folder import is_out_of_files
 from toolkit.service.regions import is_region
 from toolkit.service.rekognition import Rekognition
 from toolkit.service.signatures import ERRORS, NotAuthentic, Verifier
+from toolkit.service.stored import Replaced
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 """A 50 MB manifest in one piece fits; anything larger goes up as a multipart upload."""
@@ -50,6 +51,8 @@ _CHUNKS: Final = {
 _MAX_CHUNKS: Final = 100_000
 """Clients send 8 KB or more at once."""
 _REQUEST_ID: Final = "x-amzn-RequestId"
+_LOOKS: Final = 5
+"""How often an object is looked for that is replaced before it is read."""
 _MOTO_PATHS: Final = ("/moto-api", "/latest/meta-data", "/latest/api")
 
 _log = logging.getLogger(__name__)
@@ -157,6 +160,7 @@ def _moto_app(service: Any, disk: Disk) -> Flask:
 
     if service == "s3":
         _take_keys_of_many_lines(app)
+        _look_again(app)
         S3Response._handle_encoded_body = _decoded  # type: ignore[assignment,method-assign]
 
     @app.before_request
@@ -169,10 +173,11 @@ def _moto_app(service: Any, disk: Disk) -> Flask:
     @app.errorhandler(OSError)
     @app.errorhandler(sqlite3.Error)
     def unwritten(error: Exception) -> Response:
-        _log.error("%s: what was asked could not be written", service, exc_info=error)
+        done = "read from" if request.method in ("GET", "HEAD") else "kept on"
+        _log.error("%s: what was asked could not be %s disk", service, done, exc_info=error)
         if is_out_of_files(error):
             return _no(request.environ, 503, "SlowDown", "The service has too many files open; try again.")
-        return _no(request.environ, 500, "InternalError", f"It could not be kept on disk ({error}).")
+        return _no(request.environ, 500, "InternalError", f"It could not be {done} disk ({error}).")
 
     @app.after_request
     def keep(answer: Response) -> Response:
@@ -190,6 +195,21 @@ def _take_keys_of_many_lines(app: Flask) -> None:
     key = convert_to_flask_response(S3Response.key_dispatch)
     route = '/<regex("[^/]+"):bucket_name_path>/<regex("(?s:.+)"):key_name>'
     app.add_url_rule(route, "key_of_many_lines", key, methods=HTTP_METHODS, strict_slashes=False)
+
+
+def _look_again(app: Flask) -> None:
+    """Has a request begin anew where what it found was replaced before it was read: S3 gives the old or the new."""
+    dispatch = app.dispatch_request
+
+    def answer() -> Any:
+        for _ in range(_LOOKS - 1):
+            try:
+                return dispatch()
+            except Replaced:
+                continue
+        return dispatch()
+
+    app.dispatch_request = answer  # type: ignore[method-assign]
 
 
 def _not_whole(request: Request) -> Response | None:

@@ -17,9 +17,8 @@ from moto.utilities.utils import get_partition
 from toolkit.service import durable
 from toolkit.service.disk import Disk
 from toolkit.service.permissions import denies
+from toolkit.service.stored import Replaced
 
-MAX_KEY_BYTES: Final = 1024
-"""Of an object's key in UTF-8, as in S3."""
 _READS: Final = 3
 """How often an object is looked for that is replaced while it is being read."""
 
@@ -88,16 +87,14 @@ class ObjectStore:
         Raises
         ------
         ObjectError
-            The bucket is not there or in another region; a key is too long; its policy denies one (`Denied`).
+            The bucket is not there or in another region; a key is none of S3's; its policy denies one (`Denied`).
         """
         for name in names:
             self._permitted(bucket, "s3:PutObject", name)
-            size = len(name.encode("utf-8"))
-            if size > MAX_KEY_BYTES:
-                raise ObjectError(
-                    f"s3://{bucket}/{name:.40}…: a key of {size:,} bytes, more than the {MAX_KEY_BYTES:,} of S3; give "
-                    f"a shorter prefix."
-                )
+            try:
+                durable.check_key(name)
+            except S3ClientError as error:
+                raise ObjectError(f"s3://{bucket}/{name:.40}…: {error.message}") from error
         return self.bucket(bucket)
 
     def read(self, bucket: str, name: str, version: str | None = None, *, max_bytes: int) -> StoredObject:
@@ -132,7 +129,7 @@ class ObjectStore:
                 )
             try:
                 return StoredObject(found.value, found.version_id if keeps_versions else None)
-            except FileNotFoundError:  # deleted or replaced since we found it: look again
+            except Replaced:  # look again
                 continue
         raise ObjectError(f"s3://{bucket}/{name}: replaced again and again while it was being read.")
 
@@ -156,18 +153,14 @@ class ObjectStore:
         ObjectError
             The bucket is gone, in another region, or takes no writes; its policy denies it (`Denied`).
         """
-        found = self.require_writable(bucket, name)
+        self.require_writable(bucket, name)
         there = self._s3.get_object(bucket, name) if unless_there else None
         if there is not None and there.etag.strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest():
             return str(there.version_id) if there._is_versioned else None
         encryption = "aws:kms" if key_arn else None
-        # moto locks what comes over HTTP only.
-        mode, until = (found.default_lock_mode, found.default_retention()) if found.has_default_lock else (None, None)
         durable.begin(self._disk)
         try:
-            written = self._s3.put_object(
-                bucket, name, data, encryption=encryption, kms_key_id=key_arn, lock_mode=mode, lock_until=until
-            )
+            written = self._s3.put_object(bucket, name, data, encryption=encryption, kms_key_id=key_arn)
         except S3ClientError as error:
             raise ObjectError(f"s3://{bucket}/{name}: the bucket does not take it ({error.code}).") from error
         finally:

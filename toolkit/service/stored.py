@@ -44,6 +44,10 @@ class VersioningBucket(FakeBucket):
         return self.versioning_status is not None
 
 
+class Replaced(FileNotFoundError):
+    """The bytes are gone: since their object was found, it was replaced or deleted."""
+
+
 class File:
     """Stands in for the buffer in which moto keeps an object's bytes: reads them from their file."""
 
@@ -56,10 +60,18 @@ class File:
         self._at = position
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, or all that are left."""
-        with self._path.open("rb") as file:
-            file.seek(self._at)
-            data = file.read(size)
+        """The next bytes, or all that are left.
+
+        Raises
+        ------
+        Replaced
+        """
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._at)
+                data = file.read(size)
+        except FileNotFoundError as error:
+            raise Replaced(*error.args) from error
         self._at += len(data)
         return data
 
