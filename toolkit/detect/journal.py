@@ -46,10 +46,12 @@ CREATE TEMP VIEW known AS
         FROM line JOIN outcome USING (uri, nth, stamp) WHERE number NOT IN (SELECT number FROM left_out)
     UNION ALL SELECT number, source_ref, NULL, NULL, error, 1 FROM line JOIN left_out USING (number);
 """
-# The old answer about a file that has changed since is left out: the file is still in the collection.
+# The old answer about a file that has changed since is left out: the file is still in the collection. So is one about
+# the file that a link led to before: another image has its name now.
 _ADD_GONE: Final = """
 INSERT INTO line (uri, nth, stamp, source_ref)
     SELECT uri, nth, stamp, source_ref FROM outcome WHERE result NOT NULL AND uri NOT IN (SELECT uri FROM line)
+        AND source_ref NOT IN (SELECT source_ref FROM line)
 """
 
 
@@ -106,37 +108,41 @@ class Journal:
 
     def __init__(self, path: Path, settings: str, output: str, images: Iterable[Image]) -> None:
         self._path = path
+        self._output = output
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = _opened(path)
-            self._file.executescript(_SCHEMA)
-            self._file.execute("BEGIN")
-            self._file.executemany("INSERT INTO line (uri, nth, stamp, source_ref) VALUES (?, ?, ?, ?)", images)
-            self.new = not self._asked("SELECT EXISTS (SELECT 1 FROM outcome)")
-            elsewhere = self._elsewhere(output)
-            same = not elsewhere and self._is_same(settings)
-            if same:
-                self._file.execute("DELETE FROM run")
-                self._file.execute("INSERT INTO run VALUES (?)", (settings,))
-                self._file.execute("DELETE FROM place")
-                self._file.execute("INSERT INTO place VALUES (?)", (output,))
-                self.gone = self._file.execute(_ADD_GONE).rowcount
-            self._file.execute("COMMIT")
+            try:
+                self._begin(settings, output, images)
+            except BaseException:  # whoever keeps the exception, as a notebook does, would keep the file locked
+                self.close()
+                raise
         except (OSError, sqlite3.Error) as error:
-            raise _unusable(path, error) from error
-        if elsewhere:
-            self.close()
+            raise _unusable(path, output, error) from error
+
+    def _begin(self, settings: str, output: str, images: Iterable[Image]) -> None:
+        """Makes the file this run's. Raises sqlite3.Error, and InvalidArgument where it is another one's."""
+        self._file.executescript(_SCHEMA)
+        self._file.execute("BEGIN")
+        self._file.executemany("INSERT INTO line (uri, nth, stamp, source_ref) VALUES (?, ?, ?, ?)", images)
+        self.new = not self._asked("SELECT EXISTS (SELECT 1 FROM outcome)")
+        if elsewhere := self._elsewhere(output):
             raise InvalidArgument(
-                f"{path.parent}: holds the journal of a run into {elsewhere} that has not ended; run that one again "
+                f"{self.folder}: holds the journal of a run into {elsewhere} that has not ended; run that one again "
                 f"first, with this journal, or name another folder for the journal of this one (--journal)."
             )
-        if not same:
-            self.close()
+        if not self._is_same(settings):
             raise InvalidArgument(
-                f"{path.parent}: holds a run of other images or settings that has not ended; run that one again, or "
+                f"{self.folder}: holds a run of other images or settings that has not ended; run that one again, or "
                 f"name another output."
             )
+        self._file.execute("DELETE FROM run")
+        self._file.execute("INSERT INTO run VALUES (?)", (settings,))
+        self._file.execute("DELETE FROM place")
+        self._file.execute("INSERT INTO place VALUES (?)", (output,))
+        self.gone = self._file.execute(_ADD_GONE).rowcount
+        self._file.execute("COMMIT")
 
     def _elsewhere(self, output: str) -> str | None:
         """The other output that the outcomes are for; None if they are for this one, or there are none."""
@@ -200,7 +206,7 @@ class Journal:
             with self._lock:
                 self._file.execute(statement, row)
         except sqlite3.Error as error:
-            raise _unusable(self._path, error) from error
+            raise _unusable(self._path, self._output, error) from error
 
     def done(self) -> set[int]:
         """Lines that need not be asked about again."""
@@ -231,7 +237,7 @@ class Journal:
         try:
             yield from self._file.execute(question)
         except sqlite3.Error as error:  # damage shows where it is read
-            raise _unusable(self._path, error) from error
+            raise _unusable(self._path, self._output, error) from error
 
     def remove(self) -> None:
         """Closes the file and deletes it."""
@@ -260,7 +266,22 @@ def outcomes(path: Path, output: str) -> int | None:
                 return None
             return int(file.execute("SELECT count(*) FROM outcome").fetchone()[0])
     except (OSError, sqlite3.Error) as error:
-        raise _unusable(path, error) from error
+        raise _unusable(path, output, error) from error
+
+
+def require_begun(path: Path, output: str) -> None:
+    """Refuses the journal of a run that has begun, if there is nothing in it, as in a file that was emptied or that
+    SQLite's `-wal` beside it was taken from.
+
+    Raises as `Journal`.
+    """
+    try:
+        with closing(_opened(path)) as file:
+            begun = file.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema)").fetchone() == (1,)
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(path, output, error) from error
+    if not begun:
+        raise _damaged(path, "it is empty")
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -270,7 +291,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         file.execute("PRAGMA locking_mode=EXCLUSIVE")
         (version,) = file.execute("PRAGMA user_version").fetchone()
         (begun,) = file.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema)").fetchone()
-    except sqlite3.Error:
+    except BaseException:
         file.close()
         raise
     if begun and version != _VERSION:
@@ -290,12 +311,21 @@ def _described(error: LineError) -> str:
     return json.dumps([error.code, error.message])
 
 
-def _unusable(path: Path, error: Exception) -> ToolkitError:
+def _unusable(path: Path, output: str, error: Exception) -> ToolkitError:
     if "locked" in str(error):
-        return InvalidArgument(f"{path}: another run is writing there; wait for it, or name another output.")
-    if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in _DAMAGE:
-        return NotFound(
-            f"{path}: the journal is damaged ({error}), and its answers are lost; remove it, and what there is of "
-            f"detect.json, results.jsonl and manifest-summary.json in the run's output, to begin anew."
+        other = (
+            "output"
+            if output == HERE
+            else "folder for the journal (--journal), and another output if it is writing there, too"
         )
+        return InvalidArgument(f"{path}: another run is writing there; wait for it, or name another {other}.")
+    if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in _DAMAGE:
+        return _damaged(path, str(error))
     return NotFound(f"{path}: no journal can be kept there ({error}); check the path and the space on the disk.")
+
+
+def _damaged(path: Path, how: str) -> NotFound:
+    return NotFound(
+        f"{path}: the journal is damaged ({how}), and its answers are lost; remove it, and what there is of "
+        f"detect.json, results.jsonl and manifest-summary.json in the run's output, to begin anew."
+    )

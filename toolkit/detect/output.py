@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 from collections import Counter
@@ -15,7 +16,7 @@ import boto3
 from toolkit import manifests, storage
 from toolkit.collection import Collection
 from toolkit.detect.ask import Settings
-from toolkit.detect.journal import HERE, Image, Journal, outcomes, remove
+from toolkit.detect.journal import HERE, Image, Journal, outcomes, remove, require_begun
 from toolkit.detect.outcome import DetectRun
 from toolkit.detect.record import FILE_NAME as RECORD_NAME
 from toolkit.detect.record import JournalPlace, Record
@@ -91,7 +92,7 @@ class Output:
         InvalidArgument
             The output holds something else, or the journal of what it holds is somewhere else.
         NotFound
-            What the output holds cannot be known, or some of it was removed.
+            What the output holds cannot be known, or some of it was removed; or the journal is damaged.
         UnreadableManifest
             `detect.json` there is damaged, or of a newer version.
         """
@@ -116,19 +117,24 @@ class Output:
         return None
 
     def _require_own(self, record: Record | None) -> None:
-        """Raises InvalidArgument unless the output is free, or this run's.
+        """Raises as `ended` unless the output is free, or this run's.
 
-        That the run has begun does not prove that results there are its own; that it said so, or what its journal knows
-        does.
+        That the run has begun does not prove that results there are its own; that it said so does, or, where that was
+        removed, what its journal knows.
         """
         journal, known = None if record is None else record.journal, outcomes(self._journal, self.place)
         named = journal == self._here() and self._journal.exists()  # it may have been another run's since
         if journal is not None and known is None and not named:
             raise self._elsewhere(journal)
-        if record is not None and (known or record.identity == self._identity):
+        there = storage.exists(self._in(manifests.RESULTS_NAME), session=self._session)
+        if record is None:
+            self._written = known or 0 if there else 0
+        elif known or record.identity == self._identity:
             self._written = record.images
-        if not known and not self._written and storage.exists(self._in(manifests.RESULTS_NAME), session=self._session):
+        if there and not self._written:
             raise self._taken()
+        if named and known is None:
+            require_begun(self._journal, self.place)
 
     def _remove_leftover(self) -> None:
         """Removes the journal, if the run was killed before it did so itself."""
@@ -180,9 +186,15 @@ class Output:
             )
 
     def write(self, journal: Journal, requests: int) -> DetectRun:
-        """Summary, results and the run's own record, in this order: results never stand without the summary."""
+        """Summary, results and the run's own record, in this order: results never stand without the summary.
+
+        Raises as `storage.write`.
+        """
         errors = journal.errors()
         images = len(self._found) + journal.gone
+        # First that they are this run's, which may be killed in between.
+        begun = self._record(self._outcome(images, 0, 0, 0), begun=True)
+        storage.write(self._in(RECORD_NAME), begun, session=self._session)
         summary = manifests.Summary(images, tuple(errors)).to_json()
         storage.write(self._in(manifests.SUMMARY_NAME), summary, session=self._session)
         self._write_results(journal)
@@ -226,7 +238,8 @@ class Output:
 
     def _taken(self) -> InvalidArgument:
         return InvalidArgument(
-            f"{self._output}: holds results of other images or settings; name another output for this run."
+            f"{self._output}: holds results of other images or settings; name another output for this run (the same "
+            f"images in another order are other ones)."
         )
 
     def _elsewhere(self, journal: JournalPlace) -> InvalidArgument:
@@ -256,7 +269,8 @@ def _place(output: str, journal: Path) -> str:
     if storage.is_s3(output):
         return output.rstrip("/")
     folder = Path(output).resolve()
-    return HERE if folder == journal.resolve() else str(folder)
+    # A name may be no UTF-8.
+    return HERE if folder == journal.resolve() else os.fsencode(folder).decode(errors="backslashreplace")
 
 
 def _stamp(path: str) -> str:

@@ -35,7 +35,8 @@ class Record:
     identity
         What tells the run from others.
     images, failed, unsettled
-        As a `DetectRun` has them. Of a run that has begun: the images of the results that it left before, and 0.
+        As a `DetectRun` has them. Of a run that has begun: the images of the results that it left before, or
+        is about to, and 0.
     min_confidence
         Its floor, percent.
     project_version

@@ -90,12 +90,12 @@ def detect(
         There are no images; or the output cannot be written, or not be read, so that nobody can say what it holds; or
         the journal is damaged; or the run has ended, and its results or its summary were removed.
     InvalidArgument
-        A setting is out of its range; the output or the journal is another run's, or another one has just begun; or the
-        journal of this one is somewhere else.
+        A setting is out of its range; `session` cannot be sent to the executor's processes; the output or the journal
+        is another run's, or another one has just begun; or the journal of this one is somewhere else.
     UnreadableManifest
         `detect.json` in the output is damaged, or of a newer version.
     Unreachable, RequestRefused, JobFailed
-        The run cannot go on (JobFailed: the executor lost a batch). What was answered is kept.
+        The run cannot go on (JobFailed: the executor lost a batch, or is shut down). What was answered is kept.
 
     Examples
     --------

@@ -1,11 +1,12 @@
 """Who asks: threads of this process, or the workers of an executor."""
 
 import math
+import pickle
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from statistics import fmean
@@ -17,7 +18,7 @@ import boto3
 from toolkit import storage
 from toolkit.detect.ask import Asker, Entry, Outcome, Settings, ask_many
 from toolkit.detect.rate import Learned, Rate
-from toolkit.errors import JobFailed
+from toolkit.errors import InvalidArgument, JobFailed, ToolkitError
 from toolkit.results import Opener
 
 _BATCH_SECONDS: Final = 10.0
@@ -25,8 +26,8 @@ _BATCH_SECONDS: Final = 10.0
 _AHEAD: Final = 1.25
 """A worker gets more images than it will do in that time: so one that is to be asked about again later is handed over
 with them, and keeps no others waiting."""
-_ANSWER_SECONDS: Final = 60.0
-"""An answer takes no longer: botocore does not wait."""
+_ANSWER_SECONDS: Final = 20.0
+"""An answer takes no longer, unless the service hangs."""
 _LEAST_SECONDS: Final = 1.0
 """Work that is worth a batch."""
 _WORTH_A_WORKER: Final = 10.0
@@ -35,6 +36,8 @@ _UNLIMITED_THREADS: Final = 4
 _MOST_THREADS: Final = 64
 _UNLIMITED_PACE: Final = 20.0
 """Images per second of a worker of which nobody knows yet."""
+_UNSENT: Final = (pickle.PicklingError, AttributeError, TypeError)
+"""What sending an object to another process raises where it cannot be sent."""
 
 Deliver = Callable[[Outcome], None]
 
@@ -173,9 +176,11 @@ def ask_elsewhere(
     Raises
     ------
     JobFailed
-        The executor lost a batch, such as by a worker's death; what it raised is the cause.
+        The executor lost a batch, such as by a worker's death, or took none; what it raised is the cause.
+    InvalidArgument
+        `session` cannot be sent to its processes.
     Exception
-        As `ask_many`, or what the executor raises when it is given a batch; after what is out has come back.
+        As `ask_many`; after what is out has come back.
     """
     if limit is not None:
         workers = min(workers, max(1, int(limit / _WORTH_A_WORKER)))
@@ -192,42 +197,55 @@ def ask_elsewhere(
             while (given := scheduler.next_batch()) is not None:
                 seconds = longest if given.limit is None else max(_BATCH_SECONDS, 2 / given.limit)
                 work = (given.entries, settings, given.limit, given.learned, session, threads, seconds)
-                running[executor.submit(_ask_batch, *work)] = given.parts
+                try:
+                    running[executor.submit(_ask_batch, *work)] = given.parts
+                except Exception as error:  # the executor's own, of whatever kind: such as that it was shut down
+                    raise _lost(error, session) from error
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                back = _take(future, deliver)
+                back = _take(future, deliver, session)
                 parts = running.pop(future)
                 if back.error is not None:
                     raise back.error
                 scheduler.take_back(parts, back)
-    except BrokenExecutor as error:
-        raise _lost(error) from error
     finally:
-        _bring_home(running, deliver, longest + _ANSWER_SECONDS)
+        _bring_home(running, deliver, session, longest + _ANSWER_SECONDS)
 
 
-def _take(future: Future[Batch], deliver: Deliver) -> Batch:
+def _take(future: Future[Batch], deliver: Deliver, session: Opener | None) -> Batch:
     """Hands over what came back."""
     try:
         batch = future.result()
     except Exception as error:  # the executor's own, of whatever kind: a batch says itself what ended it
-        raise _lost(error) from error
+        raise _lost(error, session) from error
     for outcome in batch.outcomes:
         deliver(outcome)
     return batch
 
 
-def _lost(error: Exception) -> JobFailed:
+def _lost(error: Exception, session: Opener | None) -> ToolkitError:
     said, _, _ = str(error).partition(". ")  # one sentence of it
-    why = shorten(f"{type(error).__name__}: {said}", 200, placeholder=" …")
+    why = shorten(f"{type(error).__name__}: {said}", 200, placeholder=" …").rstrip(".")
+    if isinstance(error, _UNSENT) and not _can_be_sent(session):
+        return InvalidArgument(
+            f"session cannot be sent to the executor's processes ({why}); give a function of a module that makes one."
+        )
     return JobFailed(
-        f"the executor lost a batch ({why.rstrip('.')}); every answer that had come back is in the journal: run the "
+        f"the executor lost a batch ({why}); every answer that had come back is in the journal: run the "
         f"same again, with a new executor, to go on."
     )
 
 
-def _bring_home(running: Collection[Future[Batch]], deliver: Deliver, seconds: float) -> None:
+def _can_be_sent(session: Opener | None) -> bool:
+    try:
+        pickle.dumps(session)
+    except _UNSENT:
+        return False
+    return True
+
+
+def _bring_home(running: Collection[Future[Batch]], deliver: Deliver, session: Opener | None, seconds: float) -> None:
     """Waits for the batches that are being asked about, as they are paid for, but no longer than this.
 
     As a rule it takes ten seconds and the time of an answer; a second Ctrl-C ends it.
@@ -238,7 +256,7 @@ def _bring_home(running: Collection[Future[Batch]], deliver: Deliver, seconds: f
     try:
         for future in as_completed(out, timeout=seconds):
             with suppress(Exception):  # what ended the run is worth more
-                _take(future, deliver)
+                _take(future, deliver, session)
     except TimeoutError:  # such as of a cluster that has lost its workers
         for future in out:
             future.cancel()
