@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
 from tests.studio.conftest import Open, is_gambling, picture, score, written
-from tests.studio.test_pages import counts, open_manifest, press, shown
+from tests.studio.pages import counts, open_manifest, press, shown
 from toolkit import adapters, manifests, storage
 from toolkit.errors import UnreadableImage
 from toolkit.studio import compare, pictures, source
@@ -268,6 +268,9 @@ def test_samples_with_weights_say_what_to_do_and_still_show_the_curves(workspace
     assert "label images with the strategy **uniform** on the [Label page](label?strategy=uniform" in shown(app)
     assert len(app.get("plotly_chart")) == 1
     assert counts(app)["Precision"]
+    assert any("are weighted" in caption.value for caption in app.caption)
+    press(app, "Show it to a room")
+    assert app.title[0].value.startswith("Gambling")
     room = open_app("--dir", str(workspace.folder), "--page", "compare", label="Gambling", present="1")
     assert len(room.title) == 1
     assert room.title[0].value.startswith("Gambling")
@@ -327,3 +330,30 @@ def test_a_presentation_begins_at_its_top(open_page):
     page.wait_for_function(f"{where} === 0")
     seen.settle()
     seen.see_pictures()
+
+
+def test_a_label_on_no_judged_image_is_said_and_what_is_flagged_wrongly_is_counted(workspace, open_app: Open):
+    path = workspace.folder / "test.csv"
+    path.write_text(re.sub(",Gambling,1", ",Gambling,0", path.read_text()))
+    address = {"base": "base", "candidate": "adapter", "label": "Gambling", "base_at": "50", "candidate_at": "73"}
+    for present in ({}, {"present": "1"}):
+        app = open_app("--dir", str(workspace.folder), "--page", "compare", **address, **present)
+        assert not app.error
+        assert app.title[0].value == "Compare"
+        assert "Gambling is on none of the judged images" in shown(app)
+        wrong = [metric.value for metric in app.metric if metric.label == "Flagged wrongly"]
+        assert wrong == ["0", str(sum(score(number) >= 73 for number in range(40)))]
+        assert not any(button.label == "Show it to a room" for button in app.button)
+    report = open_app("--dir", str(workspace.folder), "--page", "report", label="Gambling")
+    assert not report.checkbox
+
+
+def test_a_threshold_in_the_address_that_cannot_be_had_is_said(workspace, open_app: Open):
+    address = {"label": "Gambling", "base": "base", "candidate": "adapter", "base_at": "99999", "candidate_at": "x"}
+    app = open_app("--dir", str(workspace.folder), "--page", "compare", **address)
+    assert "asks for 99999 as the threshold of base; it can be a number from 50 to 100. Shown instead: 50." in shown(
+        app
+    )
+    assert "asks for x as the threshold of adapter; " in shown(app)
+    address |= {"base_at": "60", "candidate_at": "70"}
+    assert "asks for" not in shown(open_app("--dir", str(workspace.folder), "--page", "compare", **address))

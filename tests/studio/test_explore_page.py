@@ -3,11 +3,12 @@
 import json
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 import toolkit as tk
 from tests.studio.conftest import PREFIX, N, Open, is_gambling, score, written
-from tests.studio.test_pages import counts, shown
+from tests.studio.pages import counts, shown
 from toolkit import manifests
 
 
@@ -118,7 +119,7 @@ def test_a_range_in_the_address_that_makes_no_sense_is_put_right(workspace, open
     nonsense = {"from": "90", "to": "nan"}
     app = open_app("--dir", str(workspace.folder), run="adapter", label="Gambling", **nonsense)
     assert app.slider[0].value == (90, 100)
-    nonsense = {"from": "90", "to": "20"}
+    nonsense = {"from": "90", "to": "60"}
     assert open_app("--dir", str(workspace.folder), run="adapter", **nonsense).slider[0].value == (50, 100)
 
 
@@ -183,3 +184,11 @@ def test_an_image_in_the_address_that_is_not_in_the_run_is_said(workspace, open_
     assert "The image s3://elsewhere/1.jpg is not in this run." in shown(app)
     app.radio(key="shape").set_value("At or above").run()
     assert "image" not in app.query_params
+
+
+@pytest.mark.parametrize(("name", "asked"), [("from", "3"), ("from", "x"), ("to", "101"), ("to", "nan")])
+def test_one_end_of_a_range_that_cannot_be_had_is_said(workspace, open_app: Open, name: str, asked: str):
+    app = open_app("--dir", str(workspace.folder), run="adapter", **{name: asked})
+    end = "lowest" if name == "from" else "highest"
+    assert f"asks for {asked} as the {end} confidence; it can be a number from 50 to 100. Shown instead: " in shown(app)
+    assert "asks for" not in shown(open_app("--dir", str(workspace.folder), run="adapter", **{name: "60"}))

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 import toolkit as tk
 from tests.studio.conftest import Open, is_gambling, score
-from tests.studio.test_pages import press, shown
+from tests.studio.pages import press, shown
 from toolkit.errors import BelowFloor, InvalidArgument, NotFound
 from toolkit.studio import policies
 from toolkit.studio.threshold import Picked, known, take
@@ -347,3 +347,19 @@ def test_where_nothing_is_counted_no_interval_is_named(open_page):
     expect(seen.page.locator(".mk-tile").first).not_to_contain_text("interval")
     seen.settle()
     seen.see_pictures()
+
+
+def test_a_suggestion_near_the_floor_is_not_written_over_the_axis(open_page):
+    for objective, beside in (("recall>=0.99", "left"), ("precision>=0.9", "right")):
+        label = "Violence" if beside == "left" else "Gambling"
+        seen = open_page(
+            f"/tune?run=adapter&label={label}&objective={objective}", viewport={"width": 1440, "height": 900}
+        )
+        chart, word = seen.page.locator(".mk-chart"), seen.page.locator(".mk-hint")
+        chart.locator(".main-svg").first.wait_for()
+        line = seen.page.locator(".mk-suggested").bounding_box()["x"]
+        box = word.bounding_box()
+        assert box["x"] >= chart.bounding_box()["x"] + 56
+        assert (box["x"] > line) == (beside == "left")
+        seen.see_pictures()
+        seen.settle()

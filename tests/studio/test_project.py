@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
 from tests.studio.conftest import N, Open
-from tests.studio.test_pages import counts, field, open_manifest, press, shown
+from tests.studio.pages import counts, field, open_manifest, press, shown
 from toolkit.studio import connection, source
 
 

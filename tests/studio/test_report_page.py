@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 import toolkit as tk
 from tests.studio.conftest import HOSTILE, N, Open, written
-from tests.studio.test_pages import press, shown
+from tests.studio.pages import press, shown
 
 
 def test_a_report_needs_a_run_and_a_label(workspace, open_app: Open):
@@ -134,3 +134,50 @@ def test_a_report_of_another_run_is_not_offered(workspace, open_app: Open, monke
     assert not app.get("download_button")
     app.selectbox(key="run").set_value("adapter").run()
     assert not app.get("download_button")
+
+
+def test_all_of_the_form_stands_in_the_address_once_it_was_sent(workspace, open_app: Open, monkeypatch):
+    monkeypatch.setattr("toolkit.studio.report.write_report", lambda path, *_, **__: path.write_text("made"))
+    here = ("--dir", str(workspace.folder), "--page", "report")
+    app = open_app(*here, run="adapter", label="Gambling")
+    assert not {"runs", "about", "comparison"} & set(written(app))
+    app.multiselect(key="report runs").set_value(["adapter", "base"])
+    app.multiselect(key="report labels").set_value(["Violence"])
+    app.checkbox(key="report comparison").uncheck()
+    press(app, "Make the report")
+    again = open_app(*here, **written(app))
+    assert again.multiselect(key="report runs").value == ["adapter", "base"]
+    assert again.multiselect(key="report labels").value == ["Violence"]
+    assert not again.checkbox(key="report comparison").value
+
+
+def test_a_report_is_offered_as_long_as_the_form_describes_it(workspace, open_app: Open, monkeypatch):
+    monkeypatch.setattr("toolkit.studio.report.write_report", lambda path, *_, **__: path.write_text("made"))
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", label="Gambling")
+    press(app, "Make the report")
+    assert app.run().get("download_button")
+    app.multiselect(key="report runs").set_value([])
+    press(app, "Make the report")
+    assert "Choose at least one run" in shown(app)
+    assert not app.run().get("download_button")
+
+
+def test_what_the_form_cannot_have_is_said_and_without_a_choice_it_goes_with_the_run(workspace, open_app: Open):
+    here = ("--dir", str(workspace.folder), "--page", "report")
+    app = open_app(*here, run="adapter", runs='["june", "base"]', about='["Nothing"]', which="flips of flips")
+    assert "Runs of the address that are not open here, and can be opened again on the Runs page: june." in shown(app)
+    assert "Labels of the address that are neither in this run nor in the labelled samples: Nothing." in shown(app)
+    assert "Table flips of flips cannot be made of this run and label" in shown(app)
+    assert app.multiselect(key="report runs").value == ["base"]
+    assert set(app.multiselect(key="report labels").value) == {"Gambling", "Violence"}
+    usual = open_app(*here, run="adapter", runs="base")
+    assert usual.multiselect(key="report runs").value == ["adapter"]
+    usual.selectbox(key="run").set_value("base").run()
+    assert usual.multiselect(key="report runs").value == ["base"]
+
+
+def test_the_table_stands_in_the_address(workspace, open_app: Open):
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", label="Gambling")
+    app.selectbox(key="which").set_value("errors").run()
+    again = open_app("--dir", str(workspace.folder), "--page", "report", **written(app))
+    assert again.selectbox(key="which").value == "errors"

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
 from tests.studio.conftest import APP, Open, picture
-from tests.studio.test_pages import field, press, shown
+from tests.studio.pages import field, press, shown
 from toolkit import storage
 from toolkit.studio import connection, source, tasks
 

@@ -245,7 +245,7 @@ class Policy:
             kind, version, given = document["format"], document["version"], document["rules"]
             signed, digest = document.pop("sha256", None), _digest(document)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InvalidPolicy(f"{path}: not a policy file; point at one that Policy.save wrote.") from error
+            raise InvalidPolicy(f"{path}: not a policy file; take one that this toolkit saved.") from error
         if kind != FORMAT or version != VERSION:
             raise InvalidPolicy(
                 f"{path}: {kind} version {version}; this toolkit reads {FORMAT} version {VERSION}: use the one that "
@@ -254,13 +254,13 @@ class Policy:
         if signed != digest:
             raise InvalidPolicy(
                 f"{path}: changed since it was saved, so where its thresholds come from is not known; take the file as "
-                f"it was, or save the thresholds anew with Policy(...).save."
+                f"it was, or choose the thresholds again."
             )
         try:
             rules = {label: Rule(rule["block"], rule["review"]) for label, rule in given.items()}
             return cls(rules, dict(document.get("provenance", {})))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InvalidPolicy(f"{path}: a rule is not {{block, review}}; save the policy again.") from error
+            raise InvalidPolicy(f"{path}: a rule is not {{block, review}}; choose the thresholds again.") from error
 
 
 def decisions_of(rules: Mapping[str, Rule], results: Results) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Each writing is an entry of the browser's history: one for each thing that a use
 What a page completes its address with when it is opened is no such thing, so it takes the place of the entry.
 """
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,10 +12,12 @@ from contextvars import ContextVar
 from typing import Final, NoReturn
 from urllib.parse import urlencode
 
+import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from toolkit.confidence import written as in_words
 from toolkit.studio.text import plain
 
 PAGES: Final = "pages"
@@ -52,7 +55,7 @@ def read() -> None:
     now = st.query_params.to_dict()
     if _SAID not in st.session_state or _gone_back():
         st.session_state[_WRITTEN] = now
-        st.session_state[_SAID], st.session_state[_LEFT], st.session_state[_MISSING] = now, dict(now), {}
+        st.session_state[_SAID], st.session_state[_LEFT], st.session_state[_MISSING] = dict(now), dict(now), {}
         st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
         _forget(now, _page())
     else:
@@ -83,7 +86,10 @@ def _page() -> str:
 
 
 def said(name: str) -> str | None:
-    """What the address said under this name when it was opened or gone back to, whatever has come since."""
+    """What the address said under this name when it was opened or gone back to, whatever has come since.
+
+    Of a choice that it left out, or that is not to be had, it is what was shown instead.
+    """
     found: str | None = st.session_state[_SAID].get(name)
     return found
 
@@ -208,10 +214,79 @@ def choose(
             title, options, key=key, on_change=missing.clear, format_func=shown.__getitem__, persist_state="session"
         )
     chosen = str(st.session_state[key])
+    if fresh(key):
+        st.session_state[_SAID][key] = chosen
     put(key, chosen)
     if key in missing:
         st.warning(plain(f"{title} {missing[key][:200]} {absent}. Shown instead: {chosen}."), icon=":material/warning:")
     return chosen
+
+
+def choose_several(
+    title: str,
+    key: str,
+    name: str,
+    options: Sequence[str],
+    absent: str,
+    *,
+    usual: Sequence[str],
+    hint: str | None = None,
+) -> list[str]:
+    """A choice of several, for a form: as `choose`, and it stands in the address where it is not the usual one.
+
+    Parameters
+    ----------
+    title, key, name, options, hint
+        Of the box; `name` is what the address calls it.
+    absent
+        What to say of those that are not among the options, behind "… of the address that are".
+    usual
+        Where it starts; for as long as nobody has chosen, it goes with this.
+    """
+    missing: dict[str, str] = st.session_state.setdefault(_MISSING, {})
+    wanted = _several(given(key, name))
+    gone = [each for each in wanted or [] if each not in options]
+    if gone:
+        missing[key] = ", ".join(gone)
+    before, begun = st.session_state.get(key), f"{key} began with"
+    if before is None or before == st.session_state.get(begun):
+        before = list(usual) if wanted is None else wanted
+    left = [each for each in before if each in options]
+    st.session_state[key] = left if left or not before else list(usual)
+    st.session_state[begun] = list(usual)
+    chosen: list[str] = st.multiselect(title, options, key=key, help=hint, persist_state="session")
+    put(name, json.dumps(chosen, ensure_ascii=False), json.dumps(list(usual), ensure_ascii=False))
+    if key in missing:
+        st.warning(plain(f"{title} of the address that are {absent}: {missing[key][:200]}."), icon=":material/warning:")
+    return chosen
+
+
+def _several(text: str | None) -> list[str] | None:
+    """The names in what `choose_several` has put; None where it is no such thing."""
+    try:
+        names = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return None
+    return list(dict.fromkeys(map(str, names))) if isinstance(names, list) else None
+
+
+def number(text: str | None, low: float, high: float) -> float | None:
+    """A confidence (percent) that the address says; None where it is none, or not within these bounds, as float32."""
+    try:
+        asked = float(text or "nan")
+    except ValueError:
+        return None
+    inside = 0 <= asked <= 100 and np.float32(low) <= np.float32(asked) <= np.float32(high)
+    return min(max(asked, low), high) if inside else None
+
+
+def refused(what: str, text: str, low: float, high: float, instead: str) -> None:
+    """Says that this, which the address asks for, is nothing that `number` takes, and what is shown instead."""
+    why = f"it can be a number from {in_words(low)} to {in_words(high)}"
+    st.warning(
+        plain(f"The address asks for {text[:40]} as {what}; {why}. Shown instead: {instead}."),
+        icon=":material/warning:",
+    )
 
 
 def nothing_missing() -> None:

@@ -16,6 +16,7 @@ from toolkit.studio import address, kept, pictures, source, tryout
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.text import plain
 from toolkit.studio.widgets import (
+    WEIGHTED,
     Shown,
     ask_shown,
     blurred,
@@ -97,6 +98,9 @@ def page(view: View) -> None:
         st.info("These are one run: choose two different ones.", icon=":material/compare_arrows:")
     elif nobody := [run.name for run in (base, candidate) if not kept.judged_any(run, view.samples, view.label)]:
         _not_judged(view.label, nobody)
+    elif not _found(view, base, candidate):
+        with guarded():
+            _wrong_flags(view.samples, base, candidate, view.label)
     else:
         with guarded():
             if view.truth.weights is not None:
@@ -114,8 +118,15 @@ def page(view: View) -> None:
 
 
 def _presentable(view: View, base: Source, candidate: Source) -> bool:
-    judged = all(kept.judged_any(run, view.samples, view.label) for run in (base, candidate))
-    return view.truth is not None and base.name != candidate.name and judged
+    return view.truth is not None and base.name != candidate.name and _found(view, base, candidate)
+
+
+def _found(view: View, *runs: Source) -> bool:
+    """Whether the label is on a judged image of each run: else no find can be compared."""
+    samples = view.samples
+    return samples is not None and all(
+        kept.judged_any(run, samples, view.label) and kept.curve(run, samples, view.label).positives for run in runs
+    )
 
 
 def _runs(view: View, *, hidden: bool) -> tuple[Source, Source]:
@@ -139,7 +150,8 @@ def _usual_runs(view: View) -> tuple[str, str]:
 def comparison(view: View) -> tuple[Source, Source, tuple[float, float]] | None:
     """What this page compares: base, candidate and their thresholds, as last chosen here, else as the page begins.
 
-    None where there is nothing to compare: one run only, no samples, or samples that were not picked uniformly.
+    None where there is nothing to compare: one run only, no samples, no judged image that shows the label, or samples
+    that were not picked uniformly.
     """
     if len(view.runs) < 2 or view.samples is None or view.truth is None:
         return None
@@ -148,7 +160,7 @@ def comparison(view: View) -> tuple[Source, Source, tuple[float, float]] | None:
     if names[0] == names[1] or not set(names) <= set(by_name) or view.truth.weights is not None:
         return None
     base, candidate = (by_name[name] for name in names)
-    if not all(kept.judged_any(run, view.samples, view.label) for run in (base, candidate)):
+    if not _found(view, base, candidate):
         return None
     if st.session_state.get("compared") == (*names, view.label):
         return base, candidate, _on_screen()
@@ -174,6 +186,29 @@ def _weighted(samples: Samples, base: Source, candidate: Source, label: str, *, 
     _numbers((base, candidate), points, curves[0].confidence_level)
     figure = plots.base_against_candidate(*curves, thresholds=at, names=(base.name, candidate.name))
     _curves(figure, showing=showing)
+    st.caption(WEIGHTED)
+    if not showing:
+        _offer_room()
+
+
+def _wrong_flags(samples: Samples, base: Source, candidate: Source, label: str) -> None:
+    """What can be said where the label is on none of a run's judged images: how many each model flags wrongly."""
+    runs = (base, candidate)
+    curves = [kept.curve(run, samples, label) for run in runs]
+    where = " and ".join(run.name for run, curve in zip(runs, curves, strict=True) if not curve.positives)
+    st.info(
+        plain(
+            f"{label} is on none of the judged images of {where}, so finds cannot be compared, only what is flagged "
+            "wrongly. Label images that show it, or choose another label at the left."
+        ),
+        icon=":material/label:",
+    )
+    link("label", "Label images for it on the Label page", label=label)
+    at = _thresholds(samples, base, candidate, label, hidden=False)
+    for place, run, curve, each in zip(st.columns(2, border=True), runs, curves, at, strict=True):
+        place.markdown(f"**{plain(run.name)}** at {written(each)}\xa0%")
+        place.metric("Flagged wrongly", f"{curve.at(each).fp:,}")
+        place.caption(f"of {counted(curve.negatives, 'image')} judged not to show it")
 
 
 def _compared(view: View, samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
@@ -193,9 +228,7 @@ def _compared(view: View, samples: Samples, base: Source, candidate: Source, lab
     st.caption(verdict(found))
     _numbers((base, candidate), points, found.confidence_level)
     _curves(figure, showing=False)
-    st.button(
-        "Show it to a room", icon=":material/slideshow:", help="Large type, no controls.", on_click=_show, args=("1",)
-    )
+    _offer_room()
     st.plotly_chart(plots.differences(found), key="differences")
     _flips(view, found, showing=False)
 
@@ -211,6 +244,12 @@ def _not_judged(label: str, runs: list[str]) -> None:
     advice = "label some, or choose another label at the left."
     st.info(plain(f"Nobody has judged {label} on images of {where}: {advice}"), icon=":material/label:")
     link("label", "Label images for it on the Label page", label=label)
+
+
+def _offer_room() -> None:
+    st.button(
+        "Show it to a room", icon=":material/slideshow:", help="Large type, no controls.", on_click=_show, args=("1",)
+    )
 
 
 def _show(how: str) -> None:
@@ -267,9 +306,13 @@ def _thresholds(samples: Samples, base: Source, candidate: Source, label: str, *
     for key, run, place in (("base at", base, places[0]), ("candidate at", candidate, places[1])):
         curve = kept.curve(run, samples, label)
         name = key.replace(" ", "_")
-        given = _number(address.given(key, name))
+        text = address.given(key, name)
+        given = address.number(text, curve.min_confidence, 100)
         if fresh or key not in st.session_state:
             st.session_state[key] = _start(curve, given)
+        if text and given is None:
+            what, instead = f"the threshold of {run.name}", written(st.session_state[key])
+            address.refused(what, text, curve.min_confidence, 100, instead)
         if place is not None:
             place.number_input(
                 f"Threshold of {plain(run.name)} (%)", float(curve.min_confidence), 100.0, step=0.1, format="%.9g",
@@ -285,14 +328,6 @@ def _start(curve: ThresholdCurve, given: float | None) -> float:
     suggested = choose_threshold(curve, _GOAL).threshold
     start = next(value for value in (given, suggested, _USUAL) if value is not None)
     return min(max(float(written(start)), curve.min_confidence), 100.0)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if 0 <= number <= 100 else None
 
 
 def _numbers(runs: tuple[Source, Source], points: list[OperatingPoint], level: float) -> None:

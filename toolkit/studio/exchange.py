@@ -69,7 +69,8 @@ def _use(view: View, truth: Truth) -> None:
         truth.save(path)
         before = source.desk().samples
         source.desk().samples = Samples(FILE, str(path), opened=before.opened + 1 if before else 0)
-        tell("The Tune and Compare pages use these labels now.")
+        instead = "" if view.samples is None or view.samples.name == FILE else f", in place of {view.samples.name}"
+        tell(f"All pages use these labels now, for every label{instead}.")
         address.go("tune")
 
 

@@ -86,9 +86,9 @@ def _range(place: DeltaGenerator, view: View, label: str, floor: float) -> tuple
     if floor >= 100:
         return floor, 100.0
     key = f"confidence of {view.source.name}"
-    start, end = (_percent(address.given(key, name)) for name in ("from", "to"))
+    texts = {name: address.given(key, name) for name in ("from", "to")}
     if key not in st.session_state:
-        given = max(start or floor, floor), end or 100.0
+        given = _end(texts["from"], "from", floor, floor), _end(texts["to"], "to", floor, 100.0)
         st.session_state[key] = given if given[0] <= given[1] else (floor, 100.0)
         if given[0] > given[1]:
             asked = f"from {written(given[0])} to {written(given[1])}"
@@ -102,12 +102,13 @@ def _range(place: DeltaGenerator, view: View, label: str, floor: float) -> tuple
     return low, high
 
 
-def _percent(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if 0 <= number <= 100 else None
+def _end(text: str | None, name: str, floor: float, usual: float) -> float:
+    """One end of the range, percent: what the address says, else the usual one."""
+    found = address.number(text, floor, 100)
+    if text and found is None:
+        end = "lowest" if name == "from" else "highest"
+        address.refused(f"the {end} confidence", text, floor, 100, written(usual))
+    return usual if found is None else found
 
 
 def box(place: DeltaGenerator, title: str, options: list[str], key: str, name: str) -> str:

@@ -13,7 +13,7 @@ from toolkit import sampling
 from toolkit.confidence import written
 from toolkit.errors import NotLabelled
 from toolkit.labelling import Judgement, LabelLog
-from toolkit.studio import address, exchange, kept, keyboard, pictures, project
+from toolkit.studio import address, exchange, kept, keyboard, pictures, project, remembered
 from toolkit.studio.source import View
 from toolkit.studio.text import plain
 from toolkit.studio.widgets import (
@@ -55,6 +55,7 @@ _ANSWERS: Final = (
 _ICONS: Final = {_UNDO: ":material/undo:"}
 _TURN: Final = "question"
 _NAME: Final = "Your name"
+_LONGEST: Final = 80
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,12 @@ def _settings(label: str, floor: float) -> tuple[str, Draw]:
     """Who labels, and what; it stands in the address, so that a reload or a colleague goes on with the same images."""
     who_box, strategy_box, n_box, at_box = st.columns([2, 3, 1, 1])
     # Taken from a link of one's own, and never left in one: a colleague would judge under this name.
-    st.session_state.setdefault("who", (address.said("who") or "")[:80])
+    st.session_state.setdefault("who", (address.said("who") or "")[:_LONGEST])
     address.put("who", "")
     who = who_box.text_input(
-        _NAME, key="who", persist_state="session", placeholder="kept with each answer", max_chars=80
+        _NAME, key="who", persist_state="session", placeholder="kept with each answer", max_chars=_LONGEST
     )
+    remembered.name("who", _LONGEST)
     names = list(_STRATEGIES)
     address.start("strategy", "strategy", names)
     strategy = strategy_box.selectbox(

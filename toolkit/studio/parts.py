@@ -53,7 +53,8 @@ def section(view: View, label: str, threshold: float) -> None:
         headings |= {"recall": "Recall", "recall_low": "Recall from", "recall_high": "Recall to"}
         rates = [name for name in headings if name.startswith(("flagged", "precision", "recall"))]
         table(rows, headings, percent=rates)
-        st.caption("Intervals of 95 %, each by itself: among many parts, some look odd by chance.")
+        weighted = " Rates are weighted." if view.truth is not None and view.truth.weights is not None else ""
+        st.caption(f"Intervals of 95 %, each by itself: among many parts, some look odd by chance.{weighted}")
 
 
 def _file() -> Path | None:

@@ -12,13 +12,13 @@ import streamlit as st
 from toolkit import taxonomy
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
-from toolkit.errors import InvalidObjective, NotLabelled, ToolkitError
+from toolkit.errors import InvalidObjective, InvalidPolicy, NotLabelled, ToolkitError
 from toolkit.policy import Policy, Rule
 from toolkit.studio import kept, source
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.text import plain
 from toolkit.studio.threshold import Picked
-from toolkit.studio.widgets import guarded, percent, table
+from toolkit.studio.widgets import clicked, guarded, percent, table, tell, told
 from toolkit.tuning import choose_threshold
 from toolkit.workspace import Workspace
 
@@ -132,7 +132,8 @@ def _labels(view: View, samples: Samples, policy: Policy, objective: str, level:
     )
     shown = pd.DataFrame(rows, columns=list(headings))
     table(shown.astype({"block": float, "review": float, "suggested": float}), headings, number="%.9g")
-    st.caption("In brackets: 95\xa0% intervals.")
+    weighted = " Rates are weighted." if source.load_samples(samples).weights is not None else ""
+    st.caption(f"In brackets: 95\xa0% intervals.{weighted}")
 
 
 def _rows(run: Source, samples: Samples, policy: Policy, objective: str, level: float | None) -> list[dict[str, Any]]:
@@ -259,10 +260,22 @@ def _path(workspace: Workspace | None) -> Path | None:
 
 def say(view: View, until: str) -> None:
     """What is wrong with the policy's file, once a page, and what the page does until that is mended."""
+    told()
     try:
         of(view.workspace)
     except ToolkitError as error:
         st.error(plain(in_words(error, until)), icon=":material/error:")
+        path = _path(view.workspace)
+        if path is not None and isinstance(error, InvalidPolicy):
+            st.button(
+                "Put it aside and begin anew", icon=":material/drive_file_move:", on_click=_put_aside, args=(path,),
+                help="The file is kept beside its place, under another name.",
+            )  # fmt: skip
+
+
+def _put_aside(path: Path) -> None:
+    with clicked():
+        tell(f"The policy is empty now; the old file is kept as {source.set_aside(path)}.")
 
 
 def in_words(error: ToolkitError, until: str) -> str:

@@ -166,22 +166,11 @@ def _read(desk: Desk, folder: Path) -> Document | None:
     except _DAMAGED as error:
         why = str(error) if str(error).startswith("it is") else "it is damaged"
         desk.notice = (
-            f"{path}: {why}, so what was opened here is not known; the file is kept as {_set_aside(path)}. Open runs "
-            "and samples again on the Runs page."
+            f"{path}: {why}, so what was opened here is not known; the file is kept as {source.set_aside(path)}. Open "
+            "runs and samples again on the Runs page."
         )
         return None
     return document
-
-
-def _set_aside(path: Path) -> str:
-    number = 1
-    while (aside := path.with_name(f"studio-{number}.json")).exists():
-        number += 1
-    try:
-        path.rename(aside)
-    except OSError as error:
-        raise NotFound(f"{path}: cannot be read, nor set aside ({error.strerror}); move it away.") from error
-    return aside.name
 
 
 def _value(kind: type[Value], row: Document, folder: Path) -> Value:

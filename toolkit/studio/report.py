@@ -44,16 +44,21 @@ def _html(view: View) -> None:
     names = [run.name for run in view.runs]
     with st.form("report", border=True):
         title = _words("Title", "title", _TITLE, _TITLE)
-        chosen = st.multiselect("Runs", names, default=[view.source.name])
+        chosen = address.choose_several(
+            "Runs", "report runs", "runs", names, "not open here, and can be opened again on the Runs page",
+            usual=[view.source.name],
+        )  # fmt: skip
         options = source.labels(view.results, view.truth)
-        labels = st.multiselect("Labels", options, default=options[:8], help="In the order in which they are shown.")
+        labels = address.choose_several(
+            "Labels", "report labels", "about", options, "neither in this run nor in the labelled samples",
+            usual=options[:8], hint="In the order in which they are shown.",
+        )  # fmt: skip
         objective = _words("What the thresholds should reach", "goal", _GOAL, st.session_state.get("objective", _GOAL))
-        compared = compare.comparison(view)
-        if compared is not None and not st.checkbox(
-            plain(f"With {compared[1].name} against {compared[0].name}, for {view.label}, as on the Compare page"), True
-        ):
-            compared = None
-        made = st.form_submit_button("Make the report", type="primary", icon=":material/description:")
+        compared = _with_comparison(view)
+        made = st.form_submit_button(
+            "Make the report", type="primary", icon=":material/description:", on_click=address.nothing_missing
+        )
+    about = (_about(view), title, tuple(chosen), tuple(labels), objective, compared)
     if made:
         if not chosen or not labels:
             st.warning("Choose at least one run and one label.")
@@ -61,22 +66,36 @@ def _html(view: View) -> None:
         with st.spinner("Writing the report …"):
             runs = {run.name: source.load(run) for run in view.runs if run.name in chosen}
             html = _written(view, runs, labels, objective, title, _compared(view) if compared else {})
-            st.session_state["report made"] = (_about(view), html)
-    about, data = st.session_state.get("report made", (None, b""))
-    if about is not None and about != _about(view):  # of another run, other samples, or files that have changed
+            st.session_state["report made"] = (about, html)
+    of, data = st.session_state.get("report made", (None, b""))
+    if of is not None and of != about:  # another form, of another run, other samples, or files that have changed
         del st.session_state["report made"]
-    elif about is not None:
+    elif of is not None:
         st.download_button(
             f"Download the report ({len(data) / 1e6:.1f} MB)", data, "moderation-report.html", "text/html",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
 
 
+def _with_comparison(view: View) -> bool:
+    """Asks whether the report has what the Compare page shows, where that shows something."""
+    key, compared = "report comparison", compare.comparison(view)
+    if compared is None:
+        return False
+    wanted = address.given(key, "comparison")
+    st.session_state.setdefault(key, wanted != "no")
+    base, candidate, _ = compared
+    title = f"With {candidate.name} against {base.name}, for {view.label}, as on the Compare page"
+    asked = st.checkbox(plain(title), key=key, persist_state="session")
+    address.put("comparison", "" if asked else "no")
+    return asked
+
+
 def _words(title: str, name: str, usual: str, start: str) -> str:
     """A line of text that stands in the address, once it was sent with the form."""
     key, begun = f"report {name}", f"report {name} began with"
     wanted = address.given(key, name)
-    if st.session_state.get(key) == st.session_state.get(begun):  # nobody has typed anything
+    if st.session_state.get(key) in (None, st.session_state.get(begun)):  # nobody has typed anything
         st.session_state[key] = (wanted or start)[:_LONGEST]
     st.session_state[begun] = start
     said = st.text_input(title, key=key, max_chars=_LONGEST, persist_state="session")
@@ -111,7 +130,9 @@ def _written(
 
 def _tables(view: View) -> None:
     made = _available(view)
-    name = st.selectbox("Table", list(made), format_func=lambda each: f"{each}: {made[each]}", key="which")
+    words = {name: f"{name}: {rows}" for name, rows in made.items()}
+    absent = "cannot be made of this run and label"
+    name = address.choose(st.container(), "Table", "which", list(made), absent, usual="overview", short=words)
     key = f"table {name} of {view.source.name}, {view.label}: {made[name]}"
     if st.button("Make the files", key="make", icon=":material/table:"):
         st.session_state["table"] = (key, _table(view, name))

@@ -17,7 +17,7 @@ from typing import Any, Final
 import streamlit as st
 
 from toolkit import storage, taxonomy
-from toolkit.errors import ToolkitError
+from toolkit.errors import NotFound, ToolkitError
 from toolkit.manifests import RESULTS_NAME, SUMMARY_NAME
 from toolkit.results import Results, list_manifests, read_results
 from toolkit.service import ServiceProcess
@@ -315,6 +315,24 @@ def connection_of(source: Source) -> Connection | None:
     if source.connection != Connection() or storage.is_s3(source.results):
         return source.connection
     return desk().connection if desk().chosen else None
+
+
+def set_aside(path: Path) -> str:
+    """Gives a file that cannot be read another name beside its own (`policy-1.json`), and says which.
+
+    Raises
+    ------
+    NotFound
+        It cannot be renamed.
+    """
+    number = 1
+    while (aside := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
+        number += 1
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise NotFound(f"{path}: cannot be read, nor set aside ({error.strerror}); move it away.") from error
+    return aside.name
 
 
 def in_words(error: ToolkitError) -> str:

@@ -58,8 +58,10 @@ def pick(view: View, samples: Samples, curve: ThresholdCurve, suggested: float |
     widget, fresh = f"explorer of {key}", address.fresh(key)
     if key not in st.session_state:
         st.session_state[key] = _first(view, curve, suggested)
+        _say_refused(view, curve, st.session_state[key])
     elif fresh and _in_address(view, "threshold") is not None:  # gone back to
         take(key, replace(_first(view, curve, suggested), start=st.session_state[key].start))
+        _say_refused(view, curve, st.session_state[key])
     if widget not in st.session_state:  # the page was opened, or opened again
         st.session_state[f"start of {key}"] = st.session_state[key]
     start: Picked = st.session_state[f"start of {key}"]
@@ -114,22 +116,30 @@ def _key(view: View, label: str) -> str:
 
 def _first(view: View, curve: ThresholdCurve, suggested: float | None) -> Picked:
     """What the address says, if it is about this run and label; else what is suggested; else what is usual."""
-    given, review = (_in_address(view, name) for name in ("threshold", "review"))
-    block = next(value for value in (given, suggested, _USUAL) if value is not None)
-    volume = _number(address.said("volume"))
     floor = curve.min_confidence
+    given = address.number(_in_address(view, "threshold"), floor, 100)
+    block = next(value for value in (given, suggested, _USUAL) if value is not None)
     block = min(max(block, floor), 100.0)
-    return Picked(
-        block,
-        None if review is None else min(max(review, floor), block),
-        VOLUME if volume is None or volume < 0 else min(volume, _MOST),
-    )
+    review = address.number(_in_address(view, "review"), floor, block)
+    volume = _number(address.said("volume"))
+    return Picked(block, review, VOLUME if volume is None or volume < 0 else min(volume, _MOST))
 
 
-def _in_address(view: View, name: str) -> float | None:
-    """A number in the address, where that is about this run and label."""
+def _say_refused(view: View, curve: ThresholdCurve, first: Picked) -> None:
+    """What the address asks for and cannot be had."""
+    floor = curve.min_confidence
+    bounds = (("threshold", 100.0, written(first.block)), ("review", first.block, "no review band"))
+    for name, most, instead in bounds:
+        text = _in_address(view, name)
+        if text is not None and address.number(text, floor, most) is None:
+            what = "the threshold" if name == "threshold" else "the start of the review band"
+            address.refused(what, text, floor, most, instead)
+
+
+def _in_address(view: View, name: str) -> str | None:
+    """What the address says under this name, where that is about this run and label."""
     about_this = (address.said("run"), address.said("label")) == (view.source.name, view.label)
-    return _number(address.said(name)) if about_this else None
+    return address.said(name) or None if about_this else None
 
 
 def _read(said: Any, floor: float) -> Picked | None:

@@ -7,10 +7,10 @@ import streamlit as st
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
 from toolkit.errors import InvalidObjective, NotLabelled, ToolkitError
-from toolkit.studio import address, kept, mistakes, parts, policies, threshold
+from toolkit.studio import address, kept, mistakes, parts, policies, source, threshold
 from toolkit.studio.source import Samples, View
 from toolkit.studio.text import plain
-from toolkit.studio.widgets import PANEL, guarded, interval, link, percent, told
+from toolkit.studio.widgets import PANEL, WEIGHTED, clicked, guarded, interval, link, percent, told
 from toolkit.tuning import OBJECTIVES, Choice, choose_threshold
 
 _GOAL: Final = "precision>=0.9"
@@ -24,6 +24,7 @@ def page(view: View) -> None:
     """Draws the page."""
     st.title("Tune", anchor=False)
     told()
+    _say_samples(view)
     if view.samples is None or view.truth is None:
         st.info(
             "There are no labelled samples yet, so nobody can say which images are mistakes. Label some images here, "
@@ -51,6 +52,24 @@ def page(view: View) -> None:
     _threshold(view, view.samples, curve, choice)
     if len(view.runs) > 1:
         _runs(view, view.samples, choice)
+
+
+def _say_samples(view: View) -> None:
+    """Whose samples these are, where they are not the workspace's, with a way back to those."""
+    samples, workspace = view.samples, view.workspace
+    if samples is None or source.desk().samples is None:
+        return
+    own = None if workspace is None else workspace.truth
+    said, button = st.columns([4, 1], vertical_alignment="center")
+    instead = f", in place of the workspace's {own}" if own else ""
+    said.caption(plain(f"Samples, for every label: {samples.name}{instead}."))
+    if own:
+        button.button("Back to the workspace's", on_click=_back_to_workspace, width="stretch")
+
+
+def _back_to_workspace() -> None:
+    with clicked():
+        source.desk().samples = None
 
 
 def _chosen(curve: ThresholdCurve, objective: str, level: float | None) -> Choice:
@@ -117,6 +136,8 @@ def _threshold(view: View, samples: Samples, curve: ThresholdCurve, choice: Choi
         suggested = None if choice.threshold is None else max(choice.threshold, curve.min_confidence)
         _suggest(view, curve, choice, suggested)
         picked = threshold.pick(view, samples, curve, suggested)
+        if curve.weighted:
+            st.caption(WEIGHTED)
         policies.put_in(view, curve, picked)
     address.start(_TAB, "below", _TABS)
     wrong, policy = st.tabs(_TABS, key=_TAB, on_change="rerun")  # only what is open is made
@@ -159,6 +180,8 @@ def _runs(view: View, samples: Samples, choice: Choice) -> None:
                 st.markdown(f"**{plain(run.name)}**")
                 again = choose_threshold(theirs, choice.objective, confidence_level=choice.confidence_level)
                 _suggestion(theirs, again)
+    if view.truth is not None and view.truth.weights is not None:
+        st.caption("These rates are weighted, too.")
     if elsewhere:
         st.caption(plain(f"Not compared, as none of the images judged here is in them: {', '.join(elsewhere)}."))
 

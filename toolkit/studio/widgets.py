@@ -17,6 +17,11 @@ from toolkit.studio.text import plain
 
 _LOG: Final = logging.getLogger(__name__)
 
+WEIGHTED: Final = (
+    "Precision, recall and their intervals are weighted: each judged image counts as often as its weight says. The "
+    "numbers of images are not."
+)
+"""Said beside the rates of samples that were not picked uniformly."""
 PANEL: Final = 460
 """Width in pixels of half a page: two stand side by side on a wide screen, below each other on a narrow one."""
 _TILE: Final = 140

@@ -66,8 +66,9 @@ function panel(parent, data, act) {
     element(made, "div", "title", title);
     return [element(made, "div", "value"), element(made, "div", "note")];
   };
-  const precision = tile("Precision", "Of the flagged images, how many show it.");
-  const recall = tile("Recall", "Of the images that show it, how many are flagged.");
+  const [weighted, how] = data.weighted ? [", weighted", " Each judged image counts as often as its weight says."] : ["", ""];
+  const precision = tile(`Precision${weighted}`, `Of the flagged images, how many show it.${how}`);
+  const recall = tile(`Recall${weighted}`, `Of the images that show it, how many are flagged.${how}`);
   const cells = element(box, "div", "cells");
   const cell = (title) => {
     const made = element(cells, "div", "cell");
@@ -240,6 +241,7 @@ export function mount(root, { Plotly, data, value, onChange, exact = false }) {
     shade.style.transform = `translateX(${from}px)`;
     shade.style.width = `${Math.max(0, chart.clientWidth - MARGIN.r - from)}px`;
     if (data.suggested !== null) suggested.style.transform = `translateX(${toPixel(data.suggested)}px)`;
+    suggested.classList.toggle("mk-rightward", toPixel(data.suggested ?? 100) < MARGIN.l + 70); // not over the axis
     suggested.hidden = data.suggested === null || data.suggested < range()[0];
   }
   function bandInWords() {

@@ -71,6 +71,7 @@ def explorer_data(
         (percent), `tp`, `fp`, `fn`, `tn` (judged images, exactly those of `curve.at`), `precision` and `recall` with
         `_low` and `_high` (0–1), and with `results` the share of the run that is `flagged` (0–1) with its interval
         (Clopper–Pearson; it takes the run for a random sample of what will come). `bars`: judged images by confidence.
+        `weighted`: whether the rates are, where counts are not.
 
     Raises
     ------
@@ -90,6 +91,7 @@ def explorer_data(
         "floor": floor,
         "level": f"{curve.confidence_level:.0%} interval".replace("%", "\xa0%"),
         "suggested": suggested,
+        "weighted": curve.weighted,
         "bars": _bars(curve),
     }
 

@@ -15,7 +15,8 @@ export default function ({ data, parentElement, setStateValue }) {
     before.widget?.redraw(); // the theme may have changed
     return before.leave;
   }
-  if (before?.widget && before.floor === curve.floor && before.forecast === Boolean(curve.flagged)) {
+  const form = JSON.stringify([curve.floor, Boolean(curve.flagged), curve.weighted]);
+  if (before?.widget && before.form === form) {
     before.widget.renew(curve, value); // the form is the same: whoever types in it keeps the focus
     Object.assign(before, { key, start: value.start });
     return before.leave;
@@ -23,7 +24,7 @@ export default function ({ data, parentElement, setStateValue }) {
   before?.leave();
   const root = parentElement.querySelector(".mk-root") ?? parentElement.appendChild(document.createElement("div"));
   root.className = "mk-root";
-  const here = { key, start: value.start, floor: curve.floor, forecast: Boolean(curve.flagged), widget: null };
+  const here = { key, start: value.start, form, widget: null };
   here.leave = () => { here.gone = true; here.widget?.destroy(); if (mounted.get(parentElement) === here) mounted.delete(parentElement); };
   mounted.set(parentElement, here);
   plotly().then((Plotly) => {
