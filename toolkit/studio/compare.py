@@ -3,69 +3,23 @@
 from typing import Final
 from urllib.parse import urlencode
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from toolkit import adapters, plots
+from toolkit import plots
 from toolkit.compare import Comparison
 from toolkit.confidence import written
 from toolkit.curves import OperatingPoint, ThresholdCurve
-from toolkit.errors import NotFound
-from toolkit.studio import address, kept, pictures, source, tryout
+from toolkit.studio import address, evaluation, flips, kept, presentation, source, tryout
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.text import plain
-from toolkit.studio.widgets import (
-    WEIGHTED,
-    Shown,
-    ask_shown,
-    blurred,
-    guarded,
-    interval,
-    link,
-    percent,
-    shown,
-    table,
-    veil,
-)
+from toolkit.studio.widgets import WEIGHTED, guarded, interval, link, percent
 from toolkit.tuning import choose_threshold
 from toolkit.words import counted
 
 _GOAL: Final = "precision>=0.9"
-_FETCHED: Final = "evaluation of an adapter"
 _USUAL: Final = 50.0
-_PAIRS: Final = 6
-_CHANGES: Final = {
-    ("flagged now", True): "Found now",
-    ("no longer flagged", False): "No longer flagged wrongly",
-    ("flagged now", False): "Flagged wrongly now",
-    ("no longer flagged", True): "Missed now",
-}
-# Our own words only: nothing from outside gets into them.
-_SLIDE: Final = """<style>
-[data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stSidebarCollapsedControl"] { display: none; }
-[data-testid="stMainBlockContainer"] { max-width: 1500px; padding: 1rem 3rem; }
-[data-testid="stMainBlockContainer"] p { font-size: 1.25rem; }
-[data-testid="stMetricValue"] p { font-size: clamp(2.2rem, 3.6vw, 3.6rem) !important; line-height: 1.1; }
-[data-testid="stColumn"] [data-testid="stVerticalBlock"] { gap: 0.3rem; }
-[data-testid="stColumn"] p { line-height: 1.3; }
-h1 { font-size: clamp(1.8rem, 2.8vw, 2.8rem) !important; line-height: 1.15 !important; padding: 0 0 0.3rem !important; }
-h3 { font-size: 1.9rem !important; }
-</style>"""
 _SHOWING: Final = "presentation"
-# Where the page was scrolled to before, its beginning cannot be seen.
-_top = st.components.v2.component(
-    "modkit_top",
-    js="""const seen = new WeakSet();
-export default ({ parentElement }) => {
-  if (!seen.has(parentElement)) document.querySelector("[data-testid=stMain]")?.scrollTo(0, 0);
-  seen.add(parentElement);
-};
-""",
-    isolate_styles=False,
-)
-# Pixels: how wide an image that only one flags is shown, on the page and to a room.
-_CARD, _LARGE_CARD = 220, 320
 
 
 def page(view: View) -> None:
@@ -74,7 +28,7 @@ def page(view: View) -> None:
     showing = st.session_state[_SHOWING] == "1" and len(view.runs) > 1
     address.put("present", st.session_state[_SHOWING])
     if showing:
-        st.html(_SLIDE)
+        presentation.dress()
     else:
         st.title("Compare", anchor=False)
     if len(view.runs) < 2:
@@ -109,10 +63,10 @@ def page(view: View) -> None:
                 _compared(view, view.samples, base, candidate, view.label, showing=showing)
     if showing:
         st.button("Leave the presentation", icon=":material/close_fullscreen:", on_click=_show, args=("",))
-        _top(key="top")
+        presentation.begin_above()
     else:
         with guarded():
-            _evaluation(candidate)
+            evaluation.section(candidate)
         with guarded():
             tryout.section(view.workspace, base, candidate, view.label, _on_screen())
 
@@ -222,7 +176,7 @@ def _compared(view: View, samples: Samples, base: Source, candidate: Source, lab
         _numbers((base, candidate), points, found.confidence_level)
         _curves(figure, showing=True)
         st.caption(verdict(found))
-        _flips(view, found, showing=True)
+        flips.section(view, found, showing=True)
         return
     st.subheader(plain(headline(found, *points)), anchor=False)
     st.caption(verdict(found))
@@ -230,12 +184,12 @@ def _compared(view: View, samples: Samples, base: Source, candidate: Source, lab
     _curves(figure, showing=False)
     _offer_room()
     st.plotly_chart(plots.differences(found), key="differences")
-    _flips(view, found, showing=False)
+    flips.section(view, found, showing=False)
 
 
 def _curves(figure: go.Figure, *, showing: bool) -> None:
     config = {"displayModeBar": False} if showing else None
-    st.plotly_chart(_for_a_room(figure) if showing else figure, key="curves", config=config)
+    st.plotly_chart(presentation.enlarged(figure) if showing else figure, key="curves", config=config)
 
 
 def _not_judged(label: str, runs: list[str]) -> None:
@@ -256,17 +210,6 @@ def _show(how: str) -> None:
     """Begins (1) or ends (nothing) the presentation; for the callback of a button."""
     address.nothing_missing()
     st.session_state[_SHOWING] = how
-
-
-def _for_a_room(figure: go.Figure) -> go.Figure:
-    """The curves as the last row can read them; what they are about stands above them already."""
-    large = {"size": 20}
-    figure.for_each_trace(lambda trace: trace.update(line_width=4) if trace.line.width else None)
-    figure.update_annotations(font=large)
-    # The runs' names, over the mark's number.
-    figure.for_each_annotation(lambda name: name.update(yshift=32), selector={"yref": "paper"})
-    figure.update_xaxes(tickfont=large, title_font=large).update_yaxes(tickfont=large, title_font=large)
-    return figure.update_layout(title=None, legend_font=large, height=460, margin={"l": 90, "t": 90, "b": 110})
 
 
 def headline(found: Comparison, base: OperatingPoint, candidate: OperatingPoint) -> str:
@@ -338,71 +281,3 @@ def _numbers(runs: tuple[Source, Source], points: list[OperatingPoint], level: f
         precision.caption(interval(point.precision_low, point.precision_high, level))
         recall.metric("Recall", percent(point.recall))
         recall.caption(interval(point.recall_low, point.recall_high, level))
-
-
-def _flips(view: View, found: Comparison, *, showing: bool) -> None:
-    """Judged images that only one of the two flags, by what became of them, each with what both say of it."""
-    st.subheader(f"Images that only one flags: {len(found.flips):,}", anchor=False)
-    if found.flips.empty:
-        st.caption("At these thresholds both flag the same images.")
-        return
-    how = shown() if showing else ask_shown()
-    judged = found.flips.dropna(subset=["present"])
-    for (change, present), title in _CHANGES.items():
-        rows = judged[(judged["change"] == change) & (judged["present"].astype(bool) == present)]
-        if len(rows):
-            st.markdown(f"**{title}: {len(rows):,}**")
-            _cards(view, rows.head(_PAIRS), how, _LARGE_CARD if showing else _CARD, key=f"{change} {present}")
-            if len(rows) > _PAIRS:
-                st.caption(f"The first {_PAIRS} of {len(rows):,}; all are in the Report page's table of flips.")
-    if len(judged) < len(found.flips):
-        st.caption(
-            f"{len(found.flips) - len(judged):,} more were not judged: nobody can say which of the two is right."
-        )
-
-
-def _cards(view: View, rows: pd.DataFrame, shown: Shown, width: int, *, key: str) -> None:
-    wall = st.container(horizontal=True, key=veil(shown, key))
-    tiles = pictures.tiles(view, rows["source_ref"].tolist(), blur=blurred(shown))
-    for row, picture in zip(rows.to_dict("records"), tiles, strict=True):
-        with wall.container(border=True, width=width):
-            name = str(row["source_ref"]).rpartition("/")[2]
-            st.image(pictures.EMPTY if isinstance(picture, str) else picture, width="stretch", alt=name)
-            st.caption(plain(name))
-            for place, run in zip(st.columns(2, gap="small"), ("base", "candidate"), strict=True):
-                flags = (run == "candidate") == (row["change"] == "flagged now")
-                said = "not reported" if pd.isna(row[run]) else f"{row[run]:.2f}"
-                word = ":material/flag: flagged" if flags else "not flagged"
-                place.markdown(f"{run.capitalize()}  \n**{word}**  \n{said}")
-
-
-def _evaluation(candidate: Source) -> None:
-    """What the training itself said, from the file that AWS writes."""
-    with st.expander("The adapter's own evaluation", icon=":material/fact_check:"):
-        st.caption("The training writes a file with what base model and adapter did on its test images.")
-        with guarded():
-            if candidate.adapter is not None:
-                _fetch(candidate, candidate.adapter)
-            where = st.text_input("Path or S3 URI of the evaluation", placeholder="s3://bucket/…/evaluation.json")
-            of, found = st.session_state.get(_FETCHED, (None, None))
-            if where.strip():
-                place = source.connection_of(candidate) or candidate.connection
-                found = adapters.read_evaluation(where.strip(), session=source.session(place))
-            elif of is None or of != candidate.adapter:
-                return
-            rows = found.table()
-            st.plotly_chart(plots.evaluation(rows), key="evaluation")
-            table(rows, {name: name.replace("_", " ").capitalize() for name in rows.columns}, number="%g")
-
-
-def _fetch(candidate: Source, arn: str) -> None:
-    """A button that asks the service where the run's adapter is for its evaluation."""
-    place = source.connection_of(candidate)
-    if place is None:
-        link("runs", "Choose a connection to fetch it from")
-    elif st.button("Fetch the evaluation of this adapter", icon=":material/download:"):
-        known = adapters.list_adapters(source.session(place))
-        found = next((adapter for adapter in known if adapter.arn == arn), None)
-        if found is None:
-            raise NotFound(f"{arn}: not an adapter of this connection; choose the one it was trained at on Runs.")
-        st.session_state[_FETCHED] = arn, found.evaluation()
