@@ -265,6 +265,18 @@ def test_several_classes_are_read_from_their_map(tmp_path) -> None:
     assert truth.of("Alcohol").to_dict() == {ref(0): True, ref(1): True, ref(2): False}
 
 
+def test_what_else_a_line_says_of_an_image_is_passed_over(tmp_path) -> None:
+    record = json.loads(annotated(0, [0], **MULTI, **{"class-map": {"0": "Gambling"}}))
+    record["source-ref"] = f"s3://{manifests.TRUTH_KEY}/1.jpg"
+    record |= {"boxes": [], "boxes-metadata": {"type": "groundtruth/object-detection"}, "camera-metadata": {"iso": 100}}
+    (tmp_path / "t.jsonl").write_text(manifests.to_line(record))
+    assert tk.read_truth(tmp_path / "t.jsonl").of("Gambling").to_dict() == {record["source-ref"]: True}
+    verified = record | {"sure": 0, "sure-metadata": {"type": "groundtruth/label-verification", "class-name": "bad"}}
+    (tmp_path / "t.jsonl").write_text(manifests.to_line(verified))
+    with pytest.raises(UnreadableManifest, match="label-verification', not an image classification"):
+        tk.read_truth(tmp_path / "t.jsonl")
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [

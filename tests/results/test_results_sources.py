@@ -1,4 +1,5 @@
 import gzip
+import json
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -29,6 +30,39 @@ def test_a_compressed_manifest_is_read_and_a_torn_one_refused(make) -> None:
     whole.write_bytes(gzip.compress(lines)[:-20])
     with pytest.raises(UnreadableManifest, match="whole file"):
         tk.read_results(whole)
+
+
+@pytest.mark.parametrize("name", ["results.jsonl.gz", "results.jsonl.GZ", "results.jsonl", "results.gzip", "r.zst"])
+def test_a_compressed_manifest_fares_the_same_whatever_it_is_called(make, name: str) -> None:
+    lines = [result_line(number, {"Gambling": 90}) for number in range(3)]
+    lines[1] = lines[1].replace("90.0", '"90.0"')
+    (make.folder / name).write_bytes(gzip.compress("".join(lines).encode()))
+    results = tk.read_results(make.folder / name)
+    assert (results.n_images, results.errors["line"].tolist()) == (2, [2])
+
+
+@pytest.mark.parametrize("name", ["results.jsonl.gz", "results.jsonl.zst", "results.jsonl.bz2"])
+def test_a_manifest_that_is_not_compressed_is_read_whatever_it_is_called(make, name: str) -> None:
+    assert tk.read_results(make.write([result_line(0, {"Gambling": 90})], name)).n_images == 1
+
+
+@pytest.mark.parametrize("folder", ["source-ref=march", "ModerationModelVersion=6.1", "projectversion=v2"])
+def test_a_folder_says_nothing_of_what_is_in_it(make, folder: str) -> None:
+    (make.folder / folder).mkdir()
+    lines = [result_line(number, {"Gambling": 90}) for number in range(2)]
+    plain, below = (tk.read_results(make.write(lines, name)) for name in ("r.jsonl", f"{folder}/r.jsonl"))
+    assert below.images.equals(plain.images)
+    answers = [json.dumps(json.loads(line)["detect-moderation-labels"]) + "\n" for line in lines]
+    plain, below = (tk.read_results(make.write(answers, name)) for name in ("a.jsonl", f"{folder}/a.jsonl"))
+    columns = ["model_version", "project_version", "content_type"]
+    assert below.images[columns].equals(plain.images[columns])
+
+
+def test_a_folder_may_be_called_like_a_persons_own(make, monkeypatch) -> None:
+    monkeypatch.chdir(make.folder)
+    (make.folder / "~").mkdir()
+    make.write([result_line(0, {"Gambling": 90})], "~/results.jsonl")
+    assert tk.read_results("~/results.jsonl").n_images == 1
 
 
 def test_a_missing_file_is_said_in_one_sentence(tmp_path) -> None:
@@ -70,8 +104,11 @@ def test_a_manifest_that_is_spelled_twice_is_read_once_and_so_is_its_summary(mak
 
 def test_a_folder_that_holds_a_manifest_compressed_and_not_is_refused(make) -> None:
     path = make.write([result_line(0, {"Gambling": 90})])
-    packed = make.folder / "results.jsonl.gz"
-    packed.write_bytes(gzip.compress(path.read_bytes()))
+    shouted, packed = make.folder / "results.jsonl.GZ", make.folder / "results.jsonl.gz"
+    shouted.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(InvalidArgument, match=r"results\.jsonl\.GZ is there, and so is the same without \.gz"):
+        tk.read_results(make.folder / "*")
+    shouted.rename(packed)
     for source in (make.folder, make.folder / "*", [make.folder]):
         with pytest.raises(InvalidArgument, match=r"results\.jsonl\.gz is there, and so is the same without \.gz"):
             tk.read_results(source)

@@ -10,6 +10,7 @@ from toolkit.manifests.lines import parse_object, source_ref_of
 _METADATA: Final = "-metadata"
 _SINGLE: Final = "groundtruth/image-classification"
 _MULTI: Final = "groundtruth/image-classification-multilabel"
+_VERIFICATION: Final = "groundtruth/label-verification"
 _ATTRIBUTE: Final = "moderation-labels"
 _WEIGHT: Final = "sampling-weight"
 """An attribute of our own: how many images of the collection this one stands for. SageMaker passes on what it does not
@@ -98,11 +99,17 @@ def parse_annotation_line(raw: bytes | str) -> Annotation:
 
 
 def _annotated(record: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Name of the labelled attribute, the last where jobs were chained, and what is said about it."""
+    """Name of the labelled attribute, the last where jobs were chained, and what is said about it.
+
+    What jobs of other kinds found, boxes for example, is passed over; not so that someone verified the classes, as they
+    may have been found wrong.
+    """
     found = [key for key, value in record.items() if key.endswith(_METADATA) and isinstance(value, dict)]
     if not found:
         raise ValueError(f'no "…{_METADATA}" of a labelling job')
-    return found[-1].removesuffix(_METADATA), record[found[-1]]
+    about_classes = [key for key in found if record[key].get("type") in (_SINGLE, _MULTI, _VERIFICATION)]
+    last = (about_classes or found)[-1]
+    return last.removesuffix(_METADATA), record[last]
 
 
 def _several(numbers: Any, names: Any) -> tuple[str, ...]:

@@ -271,7 +271,7 @@ def _named(source: Source, session: Opener | None) -> list[str]:
     found = list(_found_in_s3(uri, session) if storage.is_s3(uri) else _found_here(uri))
     if not found:
         raise NotFound(f"{uri}: no {manifests.RESULTS_NAME} there; point at a job's results, or where jobs put them.")
-    if twice := {f"{one}.gz" for one in found}.intersection(found):
+    if twice := [one for one in found if one.lower().endswith(".gz") and one[: -len(".gz")] in found]:
         raise InvalidArgument(
             f"{uri}: {min(twice)} is there, and so is the same without .gz, which would count every image twice; "
             f"move one of them away, or name the one that you mean."
@@ -319,7 +319,7 @@ def _tables(
     if not storage.is_s3(uri):
         return scan.scan(connection, Path(uri), uri, layout)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "results.jsonl.gz" if uri.endswith(".gz") else "results.jsonl")
+        path = Path(folder, manifests.RESULTS_NAME)
         path.write_bytes(storage.read(uri, session=session))
         return scan.scan(connection, path, uri, layout)
 

@@ -125,7 +125,7 @@ def scan(connection: duckdb.DuckDBPyConnection, path: Path, name: str, layout: L
     connection
         To any database; nothing is kept there. One for many manifests saves the time that opening one takes.
     path
-        On this machine; decompressed first if its name ends in `.gz`.
+        On this machine; decompressed first if it is compressed with gzip, whatever its name.
     name
         What to call it in errors.
     layout
@@ -137,7 +137,7 @@ def scan(connection: duckdb.DuckDBPyConnection, path: Path, name: str, layout: L
         More than half of its lines are broken, or it cannot be decompressed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        if path.suffix == ".gz":
+        if _is_compressed(path):
             path = _decompressed(path, Path(folder, "whole.jsonl"), name)
         layout = layout or _layout(path)
         try:
@@ -152,6 +152,11 @@ def error_table(rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
     """The table `errors` of `Results`."""
     table = pd.DataFrame(list(rows), columns=ERROR_COLUMNS)
     return table.astype({"file": "str", "line": "int64", "source_ref": "str", "code": "str", "message": "str"})
+
+
+def _is_compressed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"  # how gzip begins, and no line of JSON
 
 
 def _decompressed(path: Path, target: Path, name: str) -> Path:
@@ -203,10 +208,12 @@ def _strictly(
     longest = 2 * manifests.MAX_LINE_BYTES if sound else manifests.MAX_LINE_BYTES  # written out, a line takes more room
     query = f"""
         SELECT "source-ref" AS source_ref, {layout.answer} AS answer
-        FROM read_json($path, format='newline_delimited', maximum_object_size={longest}, columns={columns})
+        FROM read_json($path, format='newline_delimited', maximum_object_size={longest}, columns={columns},
+            compression='none', hive_partitioning=false)
     """  # noqa: S608  (made of constants only; the path is a parameter)
+    here = _GLOB.sub(r"[\1]", str(path.absolute()))  # nothing in a name means anything to DuckDB then, nor does a ~
     try:
-        table = connection.sql(query, params={"path": _GLOB.sub(r"[\1]", str(path))}).to_arrow_table()
+        table = connection.sql(query, params={"path": here}).to_arrow_table()
     except duckdb.Error as error:
         raise _Amiss from error
     refs, answer = table.column("source_ref"), table.column("answer")

@@ -285,12 +285,19 @@ def _row_number(table: pd.DataFrame, position: int) -> int:
 def _from_lines(data: bytes, name: str) -> pd.DataFrame:
     """From a manifest of adapter ground truth, or of SageMaker Ground Truth; the first line tells which."""
     lines = [(number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
-    if not lines or manifests.TRUTH_KEY.encode() in lines[0][1]:
+    if not lines or _is_ground_truth(lines[0][1]):
         listed = _of_ground_truth(_parsed(manifests.parse_ground_truth_line, lines, name))
         return pd.DataFrame(listed, columns=COLUMNS)
     rows = _of_annotations(_parsed(manifests.parse_annotation_line, lines, name))
     table = pd.DataFrame(rows, columns=[*COLUMNS, "weight"])
     return table.drop(columns="weight") if table["weight"].isna().all() else table.assign(**{CHANCES: UNEQUAL})
+
+
+def _is_ground_truth(line: bytes) -> bool:
+    try:
+        return manifests.TRUTH_KEY in manifests.parse_object(line, forgiving=True)
+    except ValueError:
+        return manifests.TRUTH_KEY.encode() in line
 
 
 def _parsed(parse: Callable[[bytes], Parsed], lines: Iterable[tuple[int, bytes]], name: str) -> list[Parsed]:
