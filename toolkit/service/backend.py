@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from toolkit import taxonomy
 from toolkit.errors import Unreachable
-from toolkit.service import durable
+from toolkit.service import stores
 from toolkit.service.adapter import AdapterShelf
 from toolkit.service.caller import Caller, require_place
 from toolkit.service.disk import Disk
@@ -72,12 +72,12 @@ class Backend:
                 with kept_in(directory / "objects.sqlite"):
                     self.disk = Disk(directory)
                     undo.callback(self.disk.close)
-                    undo.callback(durable.unload, self.disk)  # of what was loaded, if not all can be
-                    durable.load(self.disk)
+                    undo.callback(stores.unload, self.disk)  # of what was loaded, if not all can be
+                    stores.load(self.disk)
                 shelf = AdapterShelf(self.state, directory / "adapters")
             except (OSError, sqlite3.Error) as error:
                 raise refused(directory, error) from error
-            except durable.BucketTaken as error:
+            except stores.BucketTaken as error:
                 raise Unreachable(f"{directory}: {error}") from error
             self.engine = Engine(_cluster(scheduler) if scheduler else None)
             self._shelf = shelf
@@ -96,7 +96,7 @@ class Backend:
         """Stops the jobs that run (the next start goes on with them) and closes the files."""
         self.engine.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
-        durable.unload(self.disk)
+        stores.unload(self.disk)
         self.disk.close()
         self.state.close()
         self._lock.close()

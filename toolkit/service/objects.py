@@ -14,7 +14,7 @@ from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
 from moto.s3.utils import ARCHIVE_STORAGE_CLASSES
 from moto.utilities.utils import get_partition
 
-from toolkit.service import durable
+from toolkit.service import durable, stores
 from toolkit.service.disk import Disk
 from toolkit.service.permissions import denies
 from toolkit.service.stored import Replaced
@@ -92,7 +92,7 @@ class ObjectStore:
         for name in names:
             self._permitted(bucket, "s3:PutObject", name)
             try:
-                durable.check_key(name)
+                stores.check_key(name)
             except S3ClientError as error:
                 raise ObjectError(f"s3://{bucket}/{name:.40}…: {error.message}") from error
         return self.bucket(bucket)
