@@ -185,6 +185,9 @@ def test_the_commands_train_use_show_and_delete(trained, endpoint, bucket, tmp_p
     assert json.loads(modkit("detect", *run).stdout)["project_version"] == document["arn"]
     written = modkit("adapter", "manifest", samples, str(tmp_path / "train.jsonl"))
     assert "32 images of Gambling." in written.stdout
+    unasked = modkit("adapter", "delete", f"{name}/v2")
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert f"deleting {name}/v2 leaves no way back: add --yes to go on without being asked." in unasked.stderr
     assert modkit("adapter", "delete", f"{name}/v2", "--yes").returncode == 0
     assert modkit("adapter", "delete", name, "--yes").stdout.strip() == f"{name} is deleted"
     gone = modkit("start", f"s3://{bucket}/m.jsonl", f"s3://{bucket}/o/", "--adapter", name)
@@ -193,7 +196,7 @@ def test_the_commands_train_use_show_and_delete(trained, endpoint, bucket, tmp_p
 
 def _modkit(endpoint: str, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "toolkit", *words, "--endpoint", endpoint]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def test_a_training_that_is_refused_leaves_the_other_ones_ground_truth_alone(

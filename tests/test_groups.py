@@ -203,6 +203,11 @@ def test_jobs_are_found_by_status_name_and_time(client, bucket, refs) -> None:
     assert bad.cost() is None
 
 
+def test_an_output_that_is_not_in_s3_is_said_as_it_was_given(client, refs) -> None:
+    with pytest.raises(NotFound, match=r"^\./here: not an S3 URI; write it as s3://"):
+        client.analyze(refs, "./here")
+
+
 # -- what it costs ----------------------------------------------------------------------------------------------------
 
 

@@ -89,6 +89,45 @@ def test_a_link_that_leads_elsewhere_now_has_no_answer_of_the_file_before(local,
     assert run.results().images["source_ref"].tolist() == [str(links / f"{number}.jpg") for number in range(4)]
 
 
+@pytest.fixture
+def links(tmp_path, monkeypatch) -> Path:
+    """A folder of four links, `links` in the current folder, to four of six pictures beside it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "links").mkdir()
+    for number in range(6):
+        (tmp_path / f"{number}.jpg").write_bytes(picture(number))
+    for number in range(4):
+        (tmp_path / "links" / f"{number}.jpg").symlink_to(tmp_path / f"{number}.jpg")
+    return tmp_path / "links"
+
+
+@pytest.mark.parametrize("then", ["{}", "links", "./links", "../{.parent.name}/links"])
+def test_a_link_that_leads_elsewhere_is_one_whatever_its_folder_is_called(then: str, links, local, tmp_path) -> None:
+    endpoint, door = local
+    session = tk.connect(endpoint)
+    broken_off(door, 2, "links", "run", session=session)
+    (links / "0.jpg").unlink()
+    (links / "0.jpg").symlink_to(tmp_path / "4.jpg")
+    run = tk.detect(then.format(links), "run", session=session, progress=False)
+    assert (run.images, run.requests) == (4, 3)
+    assert [Path(ref).name for ref in run.results().images["source_ref"]] == [f"{number}.jpg" for number in range(4)]
+
+
+def test_a_link_that_was_several_files_and_is_gone_has_the_answer_of_none(links, local, tmp_path) -> None:
+    endpoint, door = local
+    session = tk.connect(endpoint)
+    broken_off(door, 3, "links", "run", session=session)
+    (links / "0.jpg").unlink()
+    (links / "0.jpg").symlink_to(tmp_path / "4.jpg")
+    broken_off(door, 1, links, "run", session=session)
+    (links / "0.jpg").unlink()
+    (links / "1.jpg").unlink()
+    with pytest.warns(UserWarning, match="1 images that were answered"):
+        run = tk.detect("links", "run", session=session, progress=False)
+    names = [Path(ref).name for ref in run.results().images["source_ref"]]
+    assert (run.images, names) == (3, ["2.jpg", "3.jpg", "1.jpg"])
+
+
 def test_results_that_the_run_has_not_written_are_left_alone(local, photos, tmp_path) -> None:
     endpoint, door = local
     session, results = tk.connect(endpoint), tmp_path / "run" / "results.jsonl"
@@ -127,7 +166,7 @@ def test_a_run_that_was_killed_once_its_results_were_written_ends_the_next_time(
 
 def test_an_error_that_is_kept_does_not_keep_the_journal(tmp_path) -> None:
     def interrupted() -> Iterator[Image]:
-        yield Image("file:///1.jpg", 1, "", "1.jpg")
+        yield Image("file:///1.jpg", 1, "", "1.jpg", "file:///1.jpg")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as kept:

@@ -20,7 +20,7 @@ from helpers import picture
 import toolkit as tk
 from toolkit import storage
 from toolkit.detect.ask import Entry, Outcome, Settings
-from toolkit.errors import JobFailed, RequestRefused
+from toolkit.errors import InvalidArgument, JobFailed, RequestRefused
 
 
 @pytest.mark.parametrize("kind", [concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor])
@@ -67,6 +67,27 @@ def test_a_worker_that_dies_is_said_in_one_sentence(local, photos, tmp_path, mon
                 detect(executor=executor)
         assert isinstance(raised.value.__cause__, Killed)
         assert detect(executor=executor).requests == 9
+
+
+def test_a_session_of_main_is_said_to_be_one_where_a_batch_is_lost(endpoint, photos, tmp_path, monkeypatch) -> None:
+    def session() -> storage.Session:
+        return tk.connect(endpoint)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        monkeypatch.setattr(executor, "submit", _killed)
+        detect = functools.partial(tk.detect, photos, tmp_path / "run", executor=executor, progress=False)
+        with pytest.raises(JobFailed, match=r"with a new executor, to go on\.$"):
+            detect(session=session)
+        session.__module__ = "__main__"
+        with pytest.raises(JobFailed, match=r"`session` must be a function of a module that the workers can import\.$"):
+            detect(session=session)
+
+
+@pytest.mark.parametrize("executor", [concurrent.futures.ProcessPoolExecutor, object(), 4])
+def test_what_is_no_executor_is_refused_before_anything_is_written(executor: Any, photos, tmp_path) -> None:
+    with pytest.raises(InvalidArgument, match=r"^executor is .*, not an executor; give an instance of one with submit"):
+        tk.detect(photos, tmp_path / "run", executor=executor, progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 @contextmanager

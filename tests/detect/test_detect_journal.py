@@ -2,15 +2,18 @@
 
 import functools
 import re
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from detect_door import broken_off, own_bucket
 from helpers import picture, unreliable
+from PIL import Image
 
 import toolkit as tk
 from toolkit import storage
@@ -75,12 +78,14 @@ def test_a_journal_without_an_answer_opens_no_output_that_holds_results(local, p
     assert detect(tmp_path / "one", journal=journal).requests == 13
 
 
-def _unsettled(endpoint: str, bucket: str, output: Path) -> tuple[Callable[..., tk.DetectRun], tk.DetectRun]:
+def _unsettled(
+    endpoint: str, bucket: str, output: Path, **more: Any
+) -> tuple[Callable[..., tk.DetectRun], tk.DetectRun]:
     """A run that was answered about one of three images, and how to run it again."""
     session = own_bucket(endpoint, bucket)
     storage.write(f"s3://{bucket}/0.jpg", picture(0), session=session)
     refs = [f"s3://{bucket}/{number}.jpg" for number in range(3)]
-    detect = functools.partial(tk.detect, images=refs, output=output, session=session, progress=False)
+    detect = functools.partial(tk.detect, images=refs, output=output, session=session, progress=False, **more)
     run = detect()
     assert (run.unsettled, run.results().n_images) == (2, 1)
     return detect, run
@@ -92,13 +97,13 @@ def test_a_journal_that_was_emptied_opens_its_output_to_no_other_run(local, tmp_
     results = Path(run.results_uri).read_text()
     for _ in range(2):
         (tmp_path / "run" / "detect.journal").write_bytes(b"")
-        for other in ({"min_confidence": 7}, {"images": ["s3://emptied/0.jpg"]}):
-            with pytest.raises(InvalidArgument, match="holds results of other images or settings; name another output"):
-                detect(**other)
-        with pytest.raises(
-            NotFound, match=r"the journal is damaged \(it is empty\), and its answers are lost; remove it"
-        ):
-            detect()
+        with pytest.raises(InvalidArgument, match="holds results of other images or settings; name another output"):
+            detect(min_confidence=7)
+        for images in (1, 3, 4):  # the collection may have changed
+            with pytest.raises(
+                NotFound, match=r"the journal is damaged \(it is empty\), and its answers are lost; remove it"
+            ):
+                detect(images=[f"s3://emptied/{number}.jpg" for number in range(images)])
         assert Path(run.results_uri).read_text() == results
 
 
@@ -106,13 +111,58 @@ def test_a_lost_journal_is_said_with_all_that_is_to_be_removed(local, tmp_path) 
     endpoint, _ = local
     detect, _ = _unsettled(endpoint, "lostjournal", tmp_path / "run")
     (tmp_path / "run" / "detect.journal").unlink()
-    with pytest.raises(InvalidArgument, match="if the journal is lost, remove") as said:
+    with pytest.raises(InvalidArgument, match=r"its journal is not in \S+run any more; put it back, or name") as said:
         detect()
+    assert "go on there" not in str(said.value)
     names = re.findall(r"remove (\S+) and (\S+) and (\S+) to ask about all images again", str(said.value))[0]
     assert [Path(name).name for name in names] == ["detect.json", "results.jsonl", "manifest-summary.json"]
     for name in names:
         Path(name).unlink()
     assert detect().requests == 3
+
+
+def test_a_journal_whose_place_another_run_has_taken_is_not_said_to_be_there(local, photos, tmp_path) -> None:
+    endpoint, door = local
+    session, journal = tk.connect(endpoint), tmp_path / "journal"
+    detect = functools.partial(tk.detect, session=session, journal=journal, progress=False)
+    broken_off(door, 0, photos, tmp_path / "one", journal=journal, session=session)
+    detect(photos, tmp_path / "other")
+    with pytest.raises(
+        InvalidArgument, match=r"its journal is not in \S+journal any more; .* \(if the journal is lost"
+    ):
+        detect(photos, tmp_path / "one")
+    results = tmp_path / "run" / "results.jsonl"
+    again, _ = _unsettled(endpoint, "taken", tmp_path / "run", journal=journal)
+    before = results.read_text()
+    (journal / "detect.journal").unlink()
+    broken_off(door, 0, photos, tmp_path / "third", journal=journal, session=session)
+    with pytest.raises(
+        InvalidArgument, match=r"its journal is not in \S+journal any more; .* \(if the journal is lost"
+    ):
+        again()
+    assert results.read_text() == before
+
+
+def test_a_run_whose_images_were_all_left_out_goes_on_with_those_that_came(local, tmp_path, monkeypatch) -> None:
+    folder, output = tmp_path / "small", sys.modules["toolkit.detect.output"].Output
+    folder.mkdir()
+    Image.new("RGB", (64, 48)).save(folder / "small.png")
+    detect = functools.partial(tk.detect, folder, tmp_path / "run", session=tk.connect(local[0]), progress=False)
+    written = output._write_results
+
+    def write(*settings: object) -> None:
+        written(*settings)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "_write_results", write)
+        with pytest.raises(KeyboardInterrupt):
+            detect()
+    assert (tmp_path / "run" / "results.jsonl").exists()
+    (folder / "good.jpg").write_bytes(picture(1))
+    with pytest.raises(InvalidArgument, match="holds results of other images or settings; name another output"):
+        detect(min_confidence=7)
+    assert (detect().images, detect().failed, detect().results().n_images) == (2, 1, 1)
 
 
 def test_a_run_in_which_nothing_was_answered_goes_on_without_its_record(photos, tmp_path, monkeypatch) -> None:

@@ -1,6 +1,7 @@
 """`modkit adapter …`: the custom moderation models of an account."""
 
 import hashlib
+import sys
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -193,6 +194,8 @@ def delete(
 ) -> None:
     """Delete an adapter: one version (name/version, or its ARN), or the project with all of them. No way leads back."""
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
+    if not yes and not sys.stdin.isatty():
+        raise InvalidArgument(f"deleting {name} leaves no way back: add --yes to go on without being asked.")
     if not yes:
         typer.confirm(f"Delete {name}? There is no way back.", abort=True, err=True)
     if "/" in name:

@@ -16,7 +16,7 @@ from toolkit.manifests import LineError, to_line
 FILE_NAME: Final = "detect.journal"
 HERE: Final = "."
 """How a journal calls its own folder, which may be moved."""
-_VERSION: Final = 2
+_VERSION: Final = 3
 """Of the tables below, as their `user_version` says; 0 in files of states of the toolkit that did not say it."""
 _DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 """What reading a damaged file raises; the last, where a table is gone."""
@@ -32,13 +32,14 @@ BEGIN;
 CREATE TABLE IF NOT EXISTS run (settings TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS place (output TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outcome (
-    uri TEXT NOT NULL, nth INTEGER NOT NULL, stamp TEXT NOT NULL, source_ref TEXT NOT NULL,
+    uri TEXT NOT NULL, nth INTEGER NOT NULL, stamp TEXT NOT NULL, source_ref TEXT NOT NULL, name TEXT NOT NULL,
     result TEXT, error TEXT, final INTEGER NOT NULL, PRIMARY KEY (uri, nth)
 );
-PRAGMA user_version=2;
+PRAGMA user_version=3;
 COMMIT;
 CREATE TEMP TABLE line (
-    number INTEGER PRIMARY KEY, uri TEXT NOT NULL, nth INTEGER NOT NULL, stamp TEXT NOT NULL, source_ref TEXT NOT NULL
+    number INTEGER PRIMARY KEY, uri TEXT NOT NULL, nth INTEGER NOT NULL, stamp TEXT NOT NULL, source_ref TEXT NOT NULL,
+    name TEXT NOT NULL
 );
 CREATE TEMP TABLE left_out (number INTEGER PRIMARY KEY, error TEXT NOT NULL);
 CREATE TEMP VIEW known AS
@@ -47,11 +48,12 @@ CREATE TEMP VIEW known AS
     UNION ALL SELECT number, source_ref, NULL, NULL, error, 1 FROM line JOIN left_out USING (number);
 """
 # The old answer about a file that has changed since is left out: the file is still in the collection. So is one about
-# the file that a link led to before: another image has its name now.
+# the file that a link led to before: another image has its name now, or had it since, and nobody can say whose it is.
 _ADD_GONE: Final = """
-INSERT INTO line (uri, nth, stamp, source_ref)
-    SELECT uri, nth, stamp, source_ref FROM outcome WHERE result NOT NULL AND uri NOT IN (SELECT uri FROM line)
-        AND source_ref NOT IN (SELECT source_ref FROM line)
+INSERT INTO line (uri, nth, stamp, source_ref, name)
+    SELECT uri, nth, stamp, source_ref, name FROM outcome WHERE result NOT NULL AND uri NOT IN (SELECT uri FROM line)
+        AND name NOT IN (SELECT name FROM line)
+        AND name NOT IN (SELECT name FROM outcome GROUP BY name HAVING count(DISTINCT uri) > 1)
 """
 
 
@@ -68,12 +70,15 @@ class Image(NamedTuple):
         What changes when it does; empty in S3.
     source_ref
         What it is called this time.
+    name
+        That, in full; through links, while `uri` is where they lead.
     """
 
     uri: str
     nth: int
     stamp: str
     source_ref: str
+    name: str
 
 
 class Journal:
@@ -125,7 +130,7 @@ class Journal:
         """Makes the file this run's. Raises sqlite3.Error, and InvalidArgument where it is another one's."""
         self._file.executescript(_SCHEMA)
         self._file.execute("BEGIN")
-        self._file.executemany("INSERT INTO line (uri, nth, stamp, source_ref) VALUES (?, ?, ?, ?)", images)
+        self._file.executemany("INSERT INTO line (uri, nth, stamp, source_ref, name) VALUES (?, ?, ?, ?, ?)", images)
         self.new = not self._asked("SELECT EXISTS (SELECT 1 FROM outcome)")
         if elsewhere := self._elsewhere(output):
             raise InvalidArgument(
@@ -190,7 +195,8 @@ class Journal:
         """
         error = None if outcome.error is None else _described(outcome.error)
         self._put(
-            "INSERT OR REPLACE INTO outcome SELECT uri, nth, stamp, source_ref, ?, ?, ? FROM line WHERE number = ?",
+            "INSERT OR REPLACE INTO outcome"
+            " SELECT uri, nth, stamp, source_ref, name, ?, ?, ? FROM line WHERE number = ?",
             (outcome.result, error, int(outcome.final), outcome.entry.line),
         )
 

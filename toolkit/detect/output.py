@@ -62,7 +62,8 @@ class Output:
         self._known: bytes | None = None
         self._written = 0
         self.place = _place(output, journal.parent)
-        self.settings = json.dumps([self._floor, self._project_version, _asked(session)])
+        self._asked = _asked(session)
+        self.settings = json.dumps([self._floor, self._project_version, self._asked])
         self._identity = self._identified()
 
     def images(self) -> Iterator[Image]:
@@ -72,10 +73,9 @@ class Output:
         """
         seen: Counter[str] = Counter()
         for ref in self._found.refs:
-            # Its name may be no UTF-8; its URI is.
-            uri, stamp = (ref, "") if self._found.folder is None else (Path(ref).resolve().as_uri(), _stamp(ref))
+            uri, stamp, name = (ref, "", ref) if self._found.folder is None else _known_by(ref)
             seen[uri] += 1
-            yield Image(uri, seen[uri], stamp, ref)
+            yield Image(uri, seen[uri], stamp, ref, name)
 
     def _identified(self) -> str:
         """What tells this run from others, once it has ended."""
@@ -120,7 +120,7 @@ class Output:
         """Raises as `ended` unless the output is free, or this run's.
 
         That the run has begun does not prove that results there are its own; that it said so does, or, where that was
-        removed, what its journal knows.
+        removed, what its journal knows. Its images may be others by now.
         """
         journal, known = None if record is None else record.journal, outcomes(self._journal, self.place)
         named = journal == self._here() and self._journal.exists()  # it may have been another run's since
@@ -129,12 +129,19 @@ class Output:
         there = storage.exists(self._in(manifests.RESULTS_NAME), session=self._session)
         if record is None:
             self._written = known or 0 if there else 0
-        elif known or record.identity == self._identity:
+        elif known or self._has_settings(record):
             self._written = record.images
         if there and not self._written:
             raise self._taken()
-        if named and known is None:
+        if journal is not None and known is None:
             require_begun(self._journal, self.place)
+            if there:  # what is known of its images was in a journal that another run's has taken the place of
+                raise self._elsewhere(journal)
+
+    def _has_settings(self, record: Record) -> bool:
+        """Whether a run had the settings of this one, whatever its images were."""
+        settings = (record.min_confidence, record.project_version, record.asked)
+        return settings == (self._floor, self._project_version, self._asked)
 
     def _remove_leftover(self) -> None:
         """Removes the journal, if the run was killed before it did so itself."""
@@ -229,7 +236,7 @@ class Output:
 
     def _record(self, run: DetectRun, *, begun: bool) -> bytes:
         return Record(
-            self._identity, run.images, run.failed, run.unsettled, run.min_confidence, run.project_version,
+            self._identity, run.images, run.failed, run.unsettled, run.min_confidence, run.project_version, self._asked,
             self._here() if begun or run.unsettled else None,  # it may go on, but only with the journal
         ).to_json()  # fmt: skip
 
@@ -243,10 +250,16 @@ class Output:
         )
 
     def _elsewhere(self, journal: JournalPlace) -> InvalidArgument:
+        if journal == self._here():
+            where = f"its journal is not in {journal.folder} any more; put it back"
+        else:
+            where = (
+                f"what was answered is in the journal in {journal.folder} on {journal.host}; go on there, with "
+                f"--journal {journal.folder} (journal=…)"
+            )
         return InvalidArgument(
-            f"{self._output}: holds a run that has not ended, and its answers are in the journal in {journal.folder} "
-            f"on {journal.host}; go on there, with --journal {journal.folder} (journal=…), or name another output (if "
-            f"the journal is lost, remove {' and '.join(self._left())} to ask about all images again)."
+            f"{self._output}: holds a run that has not ended, and {where}, or name another output (if the journal is "
+            f"lost, remove {' and '.join(self._left())} to ask about all images again)."
         )
 
     def _mending(self) -> str:
@@ -271,6 +284,12 @@ def _place(output: str, journal: Path) -> str:
     folder = Path(output).resolve()
     # A name may be no UTF-8.
     return HERE if folder == journal.resolve() else os.fsencode(folder).decode(errors="backslashreplace")
+
+
+def _known_by(path: str) -> tuple[str, str, str]:
+    """URI, stamp and name of a file. Its path may be no UTF-8; URIs are."""
+    name = Path(os.path.abspath(path))  # noqa: PTH100  (`resolve` would follow links)
+    return Path(path).resolve().as_uri(), _stamp(path), name.as_uri()
 
 
 def _stamp(path: str) -> str:

@@ -41,6 +41,8 @@ class Record:
         Its floor, percent.
     project_version
         ARN of the adapter that was asked for; None for the base model.
+    asked
+        Whose answers these are: an endpoint, or "this machine".
     journal
         None of a run that has ended.
     """
@@ -51,6 +53,7 @@ class Record:
     unsettled: int
     min_confidence: float
     project_version: str | None
+    asked: str | None
     journal: JournalPlace | None = None
 
     def to_json(self) -> bytes:
@@ -86,7 +89,7 @@ class Record:
             if version == VERSION:
                 return cls(
                     str(known["identity"]), int(known["images"]), int(known["failed"]), int(known["unsettled"]),
-                    float(known["min_confidence"]), known["project_version"],
+                    float(known["min_confidence"]), known["project_version"], known.get("asked"),
                     None if journal is None else JournalPlace(str(journal["host"]), str(journal["folder"])),
                 )  # fmt: skip
             newer = version > VERSION

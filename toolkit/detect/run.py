@@ -90,8 +90,8 @@ def detect(
         There are no images; or the output cannot be written, or not be read, so that nobody can say what it holds; or
         the journal is damaged; or the run has ended, and its results or its summary were removed.
     InvalidArgument
-        A setting is out of its range; `session` cannot be sent to the executor's processes; the output or the journal
-        is another run's, or another one has just begun; or the journal of this one is somewhere else.
+        A setting is out of its range; `executor` is none; `session` cannot be sent to its processes; the output or the
+        journal is another run's, or another one has just begun; or the journal of this one is somewhere else, or gone.
     UnreadableManifest
         `detect.json` in the output is damaged, or of a newer version.
     Unreachable, RequestRefused, JobFailed
@@ -103,6 +103,11 @@ def detect(
     >>> run.results().overview()  # doctest: +SKIP
     """
     settings = _checked(Settings(min_confidence, project_version), tps, concurrency, workers)
+    if executor is not None and not isinstance(executor, Executor):
+        raise InvalidArgument(
+            f"executor is {executor!r}, not an executor; give an instance of one with submit, such as "
+            f"ProcessPoolExecutor(4), or get_executor() of a Dask client."
+        )
     opened = session if session is None or isinstance(session, boto3.Session) else session()
     found = images if isinstance(images, Collection) else collection.collect(images, session=opened)
     ask = (

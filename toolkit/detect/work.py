@@ -231,9 +231,12 @@ def _lost(error: Exception, session: Opener | None) -> ToolkitError:
         return InvalidArgument(
             f"session cannot be sent to the executor's processes ({why}); give a function of a module that makes one."
         )
+    # What is of `__main__` goes to some processes, and not to others.
+    doubtful = session is not None and getattr(session, "__module__", None) in {None, "__main__"}
+    module = "; if it happens again, `session` must be a function of a module that the workers can import"
     return JobFailed(
         f"the executor lost a batch ({why}); every answer that had come back is in the journal: run the "
-        f"same again, with a new executor, to go on."
+        f"same again, with a new executor, to go on{module if doubtful else ''}."
     )
 
 

@@ -157,6 +157,7 @@ class MediaAnalysis:
         floor = DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence
         settings = JobSettings(floor, project_version, job_name, kms_key_id)
         found = images if isinstance(images, Collection) else collection.collect(images, session=self.session)
+        storage.split_s3(output)  # said of what was given, not of a manifest below it
         # Settings that cannot be are said before anything is copied.
         start_request(storage.join(output, "manifest.jsonl"), output, settings, token="checked")  # noqa: S106
         plan = self._planned(found, output, settings, progress)
