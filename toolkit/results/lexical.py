@@ -15,7 +15,8 @@ _NUMBER_AS_TEXT: Final = (b'Confidence":"', b'Confidence": "')
 """A confidence that is text, as nearly every writer would write it."""
 _PERHAPS_AS_TEXT: Final = (b'Confidence" ', b'Confidence":  ', b"\t", b"\r", rb"\u00")
 """Without these, none is text in any other way: with blanks around the colon, or with a key spelled in escapes."""
-_DECLARED_TEXT: Final = re.compile(rb'"Confidence"\s*:\s*["tf]|\\u00[4-7]')
+_DECLARED_TEXT: Final = re.compile(rb'"Confidence"\s*:\s*"|\\u00[4-7]')
+_DECLARED_TRUTH: Final = re.compile(rb'"Confidence"\s*:\s*[tf]')
 _BLOCK: Final = 256 * 1024
 _OVERLAP: Final = 16
 """Bytes; nothing that is searched for is longer."""
@@ -44,20 +45,19 @@ def has_long_line(path: Path) -> bool:
         return False
 
 
-def has_confidence_as_text(path: Path, *, perhaps_true: bool = False) -> bool:
-    """Whether a confidence stands in quotes, or may do so: DuckDB makes a number of it and says nothing.
+def has_confidence_as_text(path: Path) -> bool:
+    """Whether a confidence stands in quotes, or may do so: DuckDB makes a number of it and says nothing."""
+    return _contains(path, (*_NUMBER_AS_TEXT, *_PERHAPS_AS_TEXT)) and _matches(path, _DECLARED_TEXT)
 
-    Parameters
-    ----------
-    path
-        On this machine.
-    perhaps_true
-        Look for `true` and `false` as well, of which DuckDB makes 1 and 0.
-    """
-    if not (perhaps_true or _contains(path, (*_NUMBER_AS_TEXT, *_PERHAPS_AS_TEXT))):
-        return False
+
+def has_confidence_as_truth(path: Path) -> bool:
+    """Whether a confidence is `true` or `false`, of which DuckDB makes 1 and 0."""
+    return _matches(path, _DECLARED_TRUTH)
+
+
+def _matches(path: Path, pattern: re.Pattern[bytes]) -> bool:
     with _mapped(path) as content:
-        return _DECLARED_TEXT.search(content) is not None
+        return pattern.search(content) is not None
 
 
 @contextmanager

@@ -204,6 +204,24 @@ def _strictly(
     """
     if not sound:
         _require(lexical.ends_safely(path))
+    with ThreadPoolExecutor(2) as beside:  # DuckDB, Arrow, numpy and reading let go of the interpreter: all run at once
+        as_text = None if sound else beside.submit(lexical.has_confidence_as_text, path)
+        table = _scanned(connection, path, layout, sound=sound)
+        refs, answer = table.column("source_ref"), table.column("answer")
+        _require(not answer.null_count and not (refs.null_count and layout.named))
+        images = beside.submit(_image_table, _named(refs, path, name), answer)
+        if as_text is not None:
+            _require(not lexical.has_long_line(path))
+            _require_names(refs)
+        labels = _label_table(pc.struct_field(answer, "ModerationLabels"), beside)
+        if as_text is not None:
+            _require_texts(images.result(), labels)
+            _require(not (as_text.result() or (_perhaps_true(answer) and lexical.has_confidence_as_truth(path))))
+        return images.result(), labels
+
+
+def _scanned(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout, *, sound: bool) -> pa.Table:
+    """What DuckDB reads: `source_ref` and `answer`."""
     columns = {"source-ref": "VARCHAR"} | dict(layout.columns)
     longest = 2 * manifests.MAX_LINE_BYTES if sound else manifests.MAX_LINE_BYTES  # written out, a line takes more room
     query = f"""
@@ -213,31 +231,14 @@ def _strictly(
     """  # noqa: S608  (made of constants only; the path is a parameter)
     here = _GLOB.sub(r"[\1]", str(path.absolute()))  # nothing in a name means anything to DuckDB then, nor does a ~
     try:
-        table = connection.sql(query, params={"path": here}).to_arrow_table()
+        return connection.sql(query, params={"path": here}).to_arrow_table()
     except duckdb.Error as error:
         raise _Amiss from error
-    refs, answer = table.column("source_ref"), table.column("answer")
-    _require(not answer.null_count and not (refs.null_count and layout.named))
-    with ThreadPoolExecutor(3) as beside:  # Arrow, numpy and reading let go of the interpreter, so all run at once
-        images = beside.submit(_image_table, _named(refs, path, name), answer)
-        checked = None if sound else beside.submit(_require_written, path, refs, answer)
-        labels = _label_table(pc.struct_field(answer, "ModerationLabels"), beside)
-        if checked is not None:
-            checked.result()
-            _require_texts(images.result(), labels)
-        return images.result(), labels
 
 
 def _require(holds: object) -> None:
     if not holds:
         raise _Amiss
-
-
-def _require_written(path: Path, refs: pa.ChunkedArray, answer: pa.ChunkedArray) -> None:
-    """No line too long, no number in quotes, and an image's name in them."""
-    _require(not lexical.has_long_line(path))
-    _require(not lexical.has_confidence_as_text(path, perhaps_true=_perhaps_true(answer)))
-    _require_names(refs)
 
 
 def _require_names(refs: pa.ChunkedArray) -> None:
