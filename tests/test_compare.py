@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -89,3 +91,22 @@ def test_a_comparison_that_cannot_be_made_is_refused(make) -> None:
         tk.compare(base, base, truth, "Gambling", 20)
     with pytest.raises(NotLabelled):
         tk.compare(base, base, truth, "Violence", 60)
+
+
+def test_a_label_that_neither_model_reports_is_said(make) -> None:
+    base = make.results({"Gambling": 80}, {}, min_confidence=50)
+    with pytest.warns(
+        UserWarning, match=r"reported gambling on none of the 2 judged images.*below 50\); did you mean Gam"
+    ):
+        tk.compare(base, base, make.truth("gambling", [1, 1]), "gambling", 60)
+
+
+def test_judged_images_that_are_not_in_both_runs_are_counted_and_said_where_they_are_most(make) -> None:
+    base = make.results({"Gambling": 80}, {"Gambling": 80}, {}, min_confidence=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tk.compare(base, base, make.truth("Gambling", [1, 1, 0, 0, 1, 1]), "Gambling", 50).unmatched == 3
+    with pytest.warns(
+        UserWarning, match=r"4 of 7 judged images have no result in both runs.*judged: .*/3.jpg; in both"
+    ):
+        tk.compare(base, base, make.truth("Gambling", [1, 1, 0, 0, 1, 1, 0]), "Gambling", 50)

@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -302,3 +303,50 @@ def test_weighted_intervals_cover_where_few_images_stand_for_many(threshold: flo
         for rate, value in truth.items():
             covered[rate] += getattr(point, f"{rate}_low") <= value <= getattr(point, f"{rate}_high")
     assert min(covered.values()) >= 0.95 * 150 - 5
+
+
+def test_judged_images_that_are_mostly_not_in_the_run_are_said_with_an_example_of_each_side(make) -> None:
+    results = make.results({"Gambling": 90}, {}, {})
+    judged = [(ref(0), 1), (ref(1), 0), *((f"s3://bucket/my+photos/{n}.jpg", 1) for n in range(3))]
+    truth = tk.make_truth(pd.DataFrame(judged, columns=["source_ref", "present"]).assign(label="Gambling"))
+    said = r"3 of 5 judged images have no result in the run.*judged: s3://bucket/my\+photos/0.jpg; in the run: .*/2.jpg"
+    for ask in (
+        lambda: tk.threshold_curve(results, truth, "Gambling"),
+        lambda: tk.summarize(results.sources, truth, min_confidence=0).curve("Gambling"),
+    ):
+        with pytest.warns(UserWarning, match=said.replace("/2", "/[02]")):
+            assert ask().unmatched == 3
+
+
+def test_a_sample_of_a_larger_collection_may_miss_half_of_its_images(make) -> None:
+    results = make.results({"Gambling": 90}, {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tk.threshold_curve(results, make.truth("Gambling", [1, 0, 1, 0]), "Gambling").unmatched == 2
+
+
+def test_what_is_no_run_and_no_truth_is_refused_in_one_sentence(make) -> None:
+    results, truth = make.results({"Gambling": 90}, {}), make.truth("Gambling", [1, 0])
+    policy = tk.Policy({"Gambling": tk.Rule(block=80)})
+    for ask, said in (
+        (lambda: tk.threshold_curve(results, "truth.csv", "Gambling"), "truth is of type str; give what read_truth"),
+        (lambda: tk.threshold_curve(results, truth.table, "Gambling"), "truth is of type DataFrame"),
+        (lambda: tk.threshold_curve("results.jsonl", truth, "Gambling"), "results is of type str; give what read_res"),
+        (lambda: tk.threshold_curve(truth, results, "Gambling"), "results is of type Truth"),
+        (lambda: tk.choose_policy(results, "truth.csv", "f1"), "truth is of type str"),
+        (lambda: tk.compare(results, "other.jsonl", truth, "Gambling", 50), "candidate is of type str"),
+        (lambda: tk.compare(results, results, "truth.csv", "Gambling", 50), "truth is of type str"),
+        (lambda: tk.summarize(results.sources, "truth.csv"), "truth is of type str"),
+        (lambda: tk.summarize(results.sources, policy="p.json"), "policy is of type str; give what Policy.load"),
+        (lambda: tk.drift(results, results, policy="p.json"), "policy is of type str"),
+        (lambda: policy.forecast("results.jsonl"), "results is of type str"),
+        (lambda: policy.decide("results.jsonl"), "results is of type str"),
+    ):
+        with pytest.raises(InvalidArgument, match=said):
+            ask()
+
+
+@pytest.mark.parametrize("floor", [True, np.True_])
+def test_a_truth_value_is_no_number(make, floor) -> None:
+    with pytest.raises(InvalidArgument, match=r"min_confidence is .*True.*; give a number from 0 to 100"):
+        make.results({"Gambling": 90}, min_confidence=floor)

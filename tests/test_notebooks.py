@@ -61,6 +61,13 @@ def test_without_a_workspace_the_notebook_says_what_to_run(tmp_path, monkeypatch
         executed(TUNING, tmp_path / "nowhere", monkeypatch)
 
 
+@pytest.mark.parametrize("name", ["tune_min_confidence.ipynb", "audit_a_run.ipynb"])
+def test_without_a_run_the_notebook_says_how_to_get_one(tmp_path, monkeypatch, name):
+    tk.Workspace(tmp_path).save()
+    with pytest.raises(CellExecutionError, match=r"open a job's results in the app, or `modkit start"):
+        executed(FOLDER / name, tmp_path, monkeypatch)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_notebooks_are_kept_without_outputs(path):
     for cell in nbformat.read(path, as_version=4).cells:

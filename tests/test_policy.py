@@ -1,12 +1,13 @@
 import hashlib
 import json
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ref
+from helpers import ref, result_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -322,3 +323,52 @@ def test_labels_of_the_taxonomy_and_of_the_run_are_not_warned_of(make, recwarn) 
     tk.Policy({name: tk.Rule(block=60) for name in ("House label", *taxonomy.PARENTS)}).forecast(results)
     tk.Policy({OLD: tk.Rule(block=60)}).decide(results)
     assert not recwarn.list
+
+
+def chosen_on(make, **answered) -> tuple[tk.Results, tk.Policy]:
+    scores = [{"Gambling": 90 - number} for number in range(9)]
+    results = make.results(*scores, **answered)
+    truth = make.truth("Gambling", [1, 1, 1, 1, 0, 0, 0, 0, 0])
+    return results, tk.choose_policy(results, truth, {"Gambling": "f1"}).policy
+
+
+def test_a_policy_of_another_model_is_said_wherever_it_meets_results(make, tmp_path) -> None:
+    _, policy = chosen_on(make, model_version="7.0")
+    policy.save(tmp_path / "p.json")
+    policy = tk.Policy.load(tmp_path / "p.json")
+    later = make.results({"Gambling": 85}, model_version="7.1")
+    for ask in (
+        lambda: policy.decide(later),
+        lambda: policy.forecast(later),
+        lambda: tk.drift(later, later, policy=policy),
+        lambda: tk.summarize(later.sources, policy=policy, min_confidence=0).forecast(),
+    ):
+        with pytest.warns(UserWarning, match=r"chosen on answers of model 7\.0, and these are of model 7\.1, .*again"):
+            ask()
+
+
+def test_a_policy_of_the_base_model_is_another_than_that_of_an_adapter(make) -> None:
+    adapter = "arn:aws:rekognition:us-east-1:111122223333:project/a/version/1/1"
+    by_adapter, of_adapter = chosen_on(make, project_version=adapter)
+    by_base, of_base = chosen_on(make)
+    with pytest.warns(UserWarning, match=f"model 7.0, and these are of model 7.0 {adapter}"):
+        of_base.decide(by_adapter)
+    with pytest.warns(UserWarning, match=f"model 7.0 {adapter}, and these are of model 7.0,"):
+        of_adapter.decide(by_base)
+
+
+def test_a_policy_says_nothing_about_models_that_it_comes_from_or_does_not_know(make) -> None:
+    results, policy = chosen_on(make)
+    arns = [f"arn:aws:rekognition:us-east-1:111122223333:project/{name}/version/1/1" for name in "ab"]
+    lines = [result_line(number, {"Gambling": 85}, project_version=arns[number % 2]) for number in range(9)]
+    both = tk.read_results(make.write(lines, "both.jsonl"), min_confidence=0)
+    truth = make.truth("Gambling", [1, 0] * 4)
+    of_both = tk.choose_policy(both, truth, {"Gambling": "recall>=0.1"}).policy
+    older = {"results": {"sources": [], "images": 9, "min_confidence": 0, "adapters": []}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        policy.decide(results)
+        of_both.decide(both)
+        for provenance in ({}, older, {"results": "by hand"}, {"results": {"models": "7.0"}}):
+            tk.Policy(policy.rules, provenance).decide(both)
+        policy.with_rule("Gambling", tk.Rule(block=50)).decide(both)  # picked since, perhaps on this run

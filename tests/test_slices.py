@@ -1,5 +1,7 @@
 """Rates of parts against curves of the same images alone."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,3 +51,11 @@ def test_a_column_of_the_run_will_do_and_what_cannot_be_sliced_is_refused(make):
             tk.slices(results, "Gambling", 55, by)
     with pytest.raises(BelowFloor):
         tk.slices(results, "Gambling", 10, "content_type")
+
+
+def test_a_part_is_not_said_to_miss_the_judged_images_of_the_others(make) -> None:
+    results, truth = make.results({"Gambling": 90}, {}, {}), make.truth("Gambling", [1, 0, 1])
+    parts = pd.Series(["a", "b", "c"], index=results.images["source_ref"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tk.slices(results, "Gambling", 50, parts, truth)["judged"].tolist() == [1, 1, 1]

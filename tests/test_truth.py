@@ -1,7 +1,9 @@
 import gzip
 import json
 from contextlib import nullcontext, suppress
+from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import ref
@@ -460,3 +462,48 @@ def test_a_manifest_of_several_labels_has_a_weight_in_every_line_or_in_none(tmp_
         (tmp_path / "t.manifest").write_text(lines[0] + lines[1].replace('"sampling-weight": 8.0', broken))
         with pytest.raises(UnreadableManifest, match=r"the weight of .* write a positive number"):
             tk.read_truth(tmp_path / "t.manifest")
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        pd.to_datetime(["2026-01-01", "2026-01-02"]),
+        pd.to_timedelta([1, 2], unit="D"),
+        np.array([1 + 0j, 2 + 0j]),
+        np.array([True, True]),
+        pd.Series([True, 2.0], dtype=object),
+    ],
+)
+def test_a_weight_that_is_no_number_is_refused(weight) -> None:
+    table = rows((1, "Gambling", 1), (2, "Gambling", 0)).assign(weight=weight)
+    with pytest.raises(UnreadableManifest, match=r"the weight of s3://bucket/1.jpg is .*; write a positive number"):
+        tk.make_truth(table)
+
+
+@pytest.mark.parametrize("weight", [[2, 3], ["2", "3.0"], [Decimal(2), 3], pd.array([2, 3], dtype="Int64")])
+def test_a_weight_may_be_any_number(weight) -> None:
+    table = rows((1, "Gambling", 1), (2, "Gambling", 0)).assign(weight=weight)
+    assert tk.make_truth(table).weights.tolist() == [2.0, 3.0]
+
+
+def test_a_wide_table_with_its_index_is_refused_and_a_tidy_one_read(tmp_path) -> None:
+    pd.DataFrame({"source_ref": [ref(1)], "Gambling": [1]}).to_csv(tmp_path / "wide.csv")
+    with pytest.raises(UnreadableManifest, match=r"a column has no name; .*index=False"):
+        tk.read_truth(tmp_path / "wide.csv")
+    rows((1, "Gambling", 1)).to_csv(tmp_path / "tidy.csv")
+    assert tk.read_truth(tmp_path / "tidy.csv").labels == ["Gambling"]
+
+
+@pytest.mark.parametrize("header", ["source_ref;label;present", "\ufeff\nsource_ref;label;present"])
+def test_a_spreadsheet_may_write_semicolons_and_decimals(tmp_path, header: str) -> None:
+    text = f"{header}\ns3://b/a, or b.jpg;Gambling;1,00\ns3://b/2.jpg;Gambling;0.00\ns3://b/3.jpg;Gambling;\n"
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    assert tk.read_truth(tmp_path / "t.csv").of("Gambling").to_dict() == {
+        "s3://b/2.jpg": False,
+        "s3://b/a, or b.jpg": True,
+    }
+
+
+def test_a_decimal_that_is_neither_1_nor_0_is_no_answer() -> None:
+    with pytest.raises(UnreadableManifest, match=r"present is '1\.01'"):
+        tk.make_truth(rows((1, "Gambling", "1.01")))

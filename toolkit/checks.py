@@ -37,8 +37,9 @@ def within(name: str, value: float, low: float, high: float, *, ends: bool = Tru
         inside = bool(low <= value <= high if ends else low < value < high)
     except (TypeError, ValueError):  # text, or an array
         inside = False
-    if not inside:
-        given = f"{value:g}" if isinstance(value, (int, float)) else repr(value)
+    truth_value = isinstance(value, (bool, np.bool_))
+    if truth_value or not inside:
+        given = f"{value:g}" if isinstance(value, (int, float)) and not truth_value else repr(value)
         span = f"from {low:g} to {high:g}" if ends else f"between {low:g} and {high:g}"
         raise InvalidArgument(f"{name} is {given}; give a number {span}.")
 
@@ -60,6 +61,34 @@ def whole(name: str, value: int, least: int | None = None) -> None:
     if not number or (least is not None and value < least):
         span = "" if least is None else f", {least} or more"
         raise InvalidArgument(f"{name} is {value!r}; give a whole number{span}.")
+
+
+def kind(name: str, value: object, wanted: type, source: str) -> None:
+    """Refuses what is no object of a class of this toolkit.
+
+    Parameters
+    ----------
+    name
+        What the caller knows it as; begins the message.
+    value
+        What the caller gave.
+    wanted
+        The class.
+    source
+        What returns such an object.
+
+    Raises
+    ------
+    InvalidArgument
+
+    Examples
+    --------
+    >>> kind("curve", "a.csv", dict, "threshold_curve")
+    Traceback (most recent call last):
+    toolkit.errors.InvalidArgument: curve is of type str; give what threshold_curve returns.
+    """
+    if not isinstance(value, wanted):
+        raise InvalidArgument(f"{name} is of type {type(value).__name__}; give what {source} returns.")
 
 
 def confidence_level(value: float) -> None:

@@ -1,5 +1,6 @@
 """Two models on the same images: what changed, and is it real."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,11 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from toolkit import checks
+from toolkit import checks, taxonomy
 from toolkit.confidence import written
+from toolkit.curves.making import warn_of_unmatched
 from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.results import Results
 from toolkit.truth import Truth
+from toolkit.tuning.choice import never_reported
 
 REPLICATES: Final = 10_000
 
@@ -48,6 +51,8 @@ class Comparison:
         McNemar's exact test: how likely fixed and broken would be so unequal if neither model were better.
     confidence_level
         Coverage of `low` and `high`.
+    unmatched
+        Judged images that not both have a result for; they do not count.
     """
 
     label: str
@@ -60,6 +65,7 @@ class Comparison:
     broken: int
     p_value: float
     confidence_level: float
+    unmatched: int = 0
 
     def improvement(self, measure: str) -> float:
         """By how much the candidate lowers the number of `fp` or `fn`, as a share of the base's, the way AWS shows it.
@@ -125,7 +131,13 @@ def compare(
     NotLabelled
         No image that both analyzed was judged, or the judged images carry weights.
     InvalidArgument
-        `confidence_level` is not between 0 and 1, or a threshold not between 0 and 100.
+        `confidence_level` is not between 0 and 1, a threshold not between 0 and 100, or a run or `truth` is none.
+
+    Warns
+    -----
+    UserWarning
+        Neither model reported the label on any judged image that shows it; or more than half of the judged images are
+        not in both runs.
 
     Notes
     -----
@@ -137,6 +149,9 @@ def compare(
     ----------
     .. [1] Q. McNemar (1947). Psychometrika 12(2), 153–157.
     """
+    for name, run in (("base", base), ("candidate", candidate)):
+        checks.kind(name, run, Results, "read_results")
+    checks.kind("truth", truth, Truth, "read_truth")
     checks.confidence_level(confidence_level)
     both = threshold if isinstance(threshold, tuple) else (threshold, threshold)
     for each in both:
@@ -154,6 +169,10 @@ def compare(
     known, present = truth.matched(label, pairs["source_ref"])
     if truth.weights is not None:
         raise NotLabelled(f"{label}: models are compared on samples without weights; label images picked uniformly.")
+    judged = truth.of(label).index
+    example = pairs["source_ref"].iloc[int(known.argmin())]
+    warn_of_unmatched(judged, judged.isin(pairs["source_ref"]), example, "both runs")
+    _warn_if_never_reported(label, base, candidate, pairs[present])
     cells = _cells(present[known], before[known], after[known])
     right_before, right_after = before[known] == present[known], after[known] == present[known]
     fixed, broken = int((right_after & ~right_before).sum()), int((right_before & ~right_after).sum())
@@ -168,7 +187,18 @@ def compare(
         broken=broken,
         p_value=float(min(1.0, 2 * bdtr(min(fixed, broken), fixed + broken, 0.5))) if fixed + broken else 1.0,
         confidence_level=confidence_level,
+        unmatched=len(judged) - int(known.sum()),
     )
+
+
+def _warn_if_never_reported(label: str, base: Results, candidate: Results, shown: pd.DataFrame) -> None:
+    """`shown` are the pairs on which people said that the label is there."""
+    if shown.empty or shown[["base", "candidate"]].notna().any(axis=None):
+        return
+    floor = max(base.min_confidence, candidate.min_confidence)
+    advice = taxonomy.advice_on_unknown(label, [*base.label_names(), *candidate.label_names()])
+    said = never_reported("both models", label, len(shown), floor)
+    warnings.warn(f"{said}; {advice}" if advice else f"{said}.", stacklevel=3)
 
 
 def _paired(base: Results, candidate: Results, label: str) -> pd.DataFrame:

@@ -75,8 +75,8 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     BelowFloor
         A run cannot speak about one of the policy's thresholds.
     InvalidArgument
-        `bins` is out of its range, a run has no images, or it reported nothing and its floor is not known; or with a
-        policy: a summary was given, or there is no image in both runs.
+        `bins` is out of its range, `policy` is none, a run has no images, or it reported nothing and its floor is not
+        known; or with a policy: a summary was given, or there is no image in both runs.
 
     Notes
     -----
@@ -91,6 +91,8 @@ def drift(before: Counted, after: Counted, *, policy: Policy | None = None, bins
     ----------
     .. [1] B. Yurdakul (2018). Statistical Properties of Population Stability Index. Western Michigan University.
     """
+    if policy is not None:
+        checks.kind("policy", policy, Policy, "Policy.load")
     checks.whole("bins", bins)
     checks.within("bins", bins, 2, 100)
     if not (before.n_images and after.n_images):

@@ -17,8 +17,8 @@ from toolkit.compare import Comparison
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve, threshold_curve
 from toolkit.errors import BelowFloor, NotLabelled
-from toolkit.policy import Policy, Rule
-from toolkit.results import Results
+from toolkit.policy import Policy, Rule, decisions_of, forecast_of, models_of
+from toolkit.results import GUESSED, Results
 from toolkit.truth import Truth
 from toolkit.tuning import choose_threshold
 
@@ -46,7 +46,7 @@ def write_report(
     runs
         Name to results; shown side by side.
     truth
-        Labelled samples; without them there are distributions but no rates.
+        Labelled samples, named after their `source`; without them there are distributions but no rates.
     labels
         Which ones to show; None takes those that were reported in a run (and, with truth, judged).
     objective
@@ -76,6 +76,7 @@ def write_report(
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         objective=objective,
         plotlyjs=get_plotlyjs(),
+        samples=None if truth is None else _samples(truth),
         runs=[_run(name, results) for name, results in runs.items()],
         policy=None if policy is None or not policy.rules else _policy(policy, runs),
         comparisons=[_comparison(*names, found) for names, found in (comparisons or {}).items()],
@@ -129,6 +130,10 @@ def _run(name: str, results: Results) -> dict[str, Any]:
     }
 
 
+def _samples(truth: Truth) -> dict[str, Any]:
+    return {"name": truth.source, "images": truth.n_images, "weighted": truth.weights is not None}
+
+
 def _policy(policy: Policy, runs: Mapping[str, Results]) -> dict[str, Any]:
     """The rules as text, and the forecast for each run, or why there is none."""
     rules = [
@@ -138,8 +143,11 @@ def _policy(policy: Policy, runs: Mapping[str, Results]) -> dict[str, Any]:
     forecasts = []
     for name, results in runs.items():
         try:
-            rows = policy.forecast(results).to_dict("records")
-            forecasts.append({"run": name, "rows": rows, "note": ""})
+            policy.require(results.min_confidence, guessed=results.floor_source == GUESSED)
+            policy.warn_of_misfits(results, ())  # runs of other models are told of in the report
+            decided = decisions_of(policy.rules, results)["decision"].value_counts()
+            note = " ".join(policy.on_other_models(models_of(results)))
+            forecasts.append({"run": name, "rows": forecast_of(decided, 0.95).to_dict("records"), "note": note})
         except BelowFloor as error:
             forecasts.append({"run": name, "rows": [], "note": str(error)})
     least = policy.min_confidence

@@ -101,7 +101,7 @@ def _judged(
     part: Results, truth: Truth, label: str, threshold: float, confidence_level: float
 ) -> dict[str, float | int]:
     try:
-        curve = threshold_curve(part, truth, label, confidence_level=confidence_level)
+        curve = threshold_curve(part, truth.on(part.images["source_ref"]), label, confidence_level=confidence_level)
     except NotLabelled:  # nobody judged an image of this part
         return {"judged": 0} | dict.fromkeys(_COUNTS, 0) | dict.fromkeys(_RATES, float("nan"))
     point = curve.at(threshold)

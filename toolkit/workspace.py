@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
-from toolkit import storage
+from toolkit import manifests, storage
 from toolkit.errors import NotFound, ToolkitError, UnreadableManifest
 from toolkit.results import Results, read_results
 from toolkit.truth import Truth, read_truth
@@ -31,6 +31,25 @@ class Run:
     min_confidence: float
     job_id: str | None = None
     project_version: str | None = None
+
+
+class Finished(Protocol):
+    """A job, a group of jobs, or a run of `detect`."""
+
+    @property
+    def id(self) -> str | None:
+        """Of the job."""
+
+    @property
+    def min_confidence(self) -> float:
+        """Its floor, percent."""
+
+    @property
+    def project_version(self) -> str | None:
+        """ARN of the adapter that was asked for."""
+
+    def fetch(self, folder: str) -> list[str]:
+        """Copies results and summary into a folder."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +160,38 @@ class Workspace:
                     raise NotFound(f"{source_ref}: leads out of the workspace's images.")
                 return storage.read(path) if _is_file(path) else None
         return None
+
+
+def keep_run(job: Finished, folder: Path, name: str = "run") -> Workspace:
+    """Copies results and summary into a folder, as one run of the workspace there.
+
+    Parameters
+    ----------
+    job
+        A job, a group of jobs or a run of `detect` that has SUCCEEDED.
+    folder
+        A workspace; made where there is none yet.
+    name
+        Of the run, and of its subfolder; a run of that name is replaced.
+
+    Raises
+    ------
+    JobFailed
+        It failed, or has not ended.
+    NotFound, Unreachable, RequestRefused
+        Its files cannot be had, or the folder cannot be written.
+    UnreadableManifest
+        The folder's `workspace.json` is not one that this toolkit writes.
+    """
+    job.fetch(str(folder / name))
+    try:
+        known = Workspace.load(folder)
+    except NotFound:
+        known = Workspace(folder)
+    run = Run(f"{name}/{manifests.RESULTS_NAME}", job.min_confidence, job.id, job.project_version)
+    workspace = Workspace(folder, {**known.runs, name: run}, known.truth, known.images)
+    workspace.save()
+    return workspace
 
 
 def runs_of(results: Sequence[str | PathLike[str]]) -> list[Run | None]:

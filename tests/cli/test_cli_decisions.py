@@ -160,3 +160,32 @@ def test_a_printed_threshold_flags_what_the_exact_one_does(make) -> None:
     shown = modkit("tune", make.folder / "results.jsonl", "--truth", make.folder / "truth.csv").stdout
     printed = next(float(word) for word in shown.split() if word.startswith("50.3"))
     assert np.float32(exact) >= np.float32(printed)
+
+
+def test_what_was_left_out_is_said_to_people_too(run) -> None:
+    (run / "part.jsonl").write_text("".join(result_line(number, {"Gambling": 90}) for number in range(4)))
+    runs, truth = (run / "results.jsonl", run / "part.jsonl"), ("--truth", run / "truth.csv", "--min-confidence", 50)
+    compared = modkit("compare", *runs, *truth, "--label", "Gambling", "--threshold", 65).stdout
+    assert "2 images are in one of the two runs only" in compared
+    assert "2 judged images are not in both runs" in compared
+    tuned = modkit("tune", runs[1], *truth, "--label", "Gambling", "--label", "Gambling").stdout
+    assert "2 judged images have no result in the run, and do not count (Gambling)." in tuned
+    assert tuned.count("3/4") == 1
+
+
+def test_judged_images_that_are_mostly_not_in_the_run_are_said_once_for_all_labels(run) -> None:
+    names = [ref(n) if n < 6 else f"s3://b/my+photos/{n}.jpg" for n in range(15)]
+    judged = [f"{name},{label},{n % 2}" for n, name in enumerate(names) for label in ("Gambling", "Alcohol")]
+    (run / "more.csv").write_text("\n".join(["source_ref,label,present", *judged]))
+    said = modkit("tune", run / "results.jsonl", "--truth", run / "more.csv", "--min-confidence", 50)
+    assert said.stderr.count("9 of 15 judged images have no result in the run") == 1
+    assert "9 judged images have no result in the run, and do not count (Alcohol, Gambling)." in said.stdout
+
+
+def test_a_policy_that_meets_another_model_is_said_once(run) -> None:
+    floor = ("--min-confidence", 50)
+    modkit("tune", run / "results.jsonl", "--truth", run / "truth.csv", "--save", run / "p.json", *floor)
+    later = [result_line(number, {"Gambling": 90 - number}, model_version="7.1") for number in range(6)]
+    (run / "later.jsonl").write_text("".join(later))
+    assert modkit("policy", "apply", run / "p.json", run / "later.jsonl", *floor).stderr.count("of model 7.1") == 1
+    assert "of model" not in modkit("policy", "apply", run / "p.json", run / "results.jsonl", *floor).stderr

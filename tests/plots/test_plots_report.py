@@ -1,7 +1,9 @@
 """The report: figures and tables on one page."""
 
 import re
+from dataclasses import replace
 
+import pandas as pd
 from figures import run
 
 import toolkit as tk
@@ -69,3 +71,24 @@ def test_a_label_that_no_judged_image_has_still_shows_its_distribution(make) -> 
     page = (make.folder / "r.html").read_text()
     assert "Reported on no judged image" in page
     assert "Gambling: confidence of 2 images" in page
+
+
+def test_a_report_says_beside_a_forecast_that_its_policy_is_of_another_model(make) -> None:
+    policy = tk.Policy({"Gambling": tk.Rule(block=80)}, {"results": {"models": ["7.0"]}})
+    runs = {"now": make.results({"Gambling": 90}), "later": make.results({"Gambling": 90}, model_version="7.1")}
+    tk.write_report(make.folder / "r.html", runs, policy=policy)
+    text = (make.folder / "r.html").read_text()
+    assert text.count("chosen on answers of model 7.0") == 1
+    assert "later: this policy was chosen" in text
+
+
+def test_a_report_names_its_samples_and_calls_weighted_rates_so(make) -> None:
+    results, truth = run(make)
+    weights = pd.Series([1.0, 2, 1, 2, 1, 2, 1], index=truth.table["source_ref"])
+    for given, count in ((truth, 0), (replace(truth, weights=weights, source="<mine>.csv"), 3)):
+        policy = tk.Policy({"Gambling": tk.Rule(block=90)})
+        tk.write_report(make.folder / "r.html", {"run": results}, given, policy=policy)
+        page = (make.folder / "r.html").read_text()
+        assert ("stands for its own number of images" in page) == bool(count)
+        assert len(re.findall(r"(recall|Average precision) [^<]*? \(weighted\)", page)) == count
+    assert "Labelled samples: <code>&lt;mine&gt;.csv</code>, 7 judged images." in page

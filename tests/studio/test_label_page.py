@@ -315,3 +315,19 @@ def test_an_answer_has_the_log_read_once(workspace, open_app: Open, monkeypatch)
     monkeypatch.setattr(Path, "read_bytes", counted)
     press(app, "Present (P)")
     assert len(reads) == 1
+
+
+def test_the_judgements_to_use_go_with_what_is_labelled_until_others_are_chosen(workspace, open_app: Open):
+    app = open_label(open_app, workspace, strategy="confidence", who="ann")
+    press(app, "Present (P)")
+    app.selectbox(key="strategy").select("uniform").run()
+    assert "1 image known: 1 present, 0 absent." in said(app)
+    for _ in range(3):
+        press(app, "Absent (A)")
+    assert app.selectbox(key="judgements").value == "uniform, 20 images, seed 0"
+    assert "3 images known: 0 present, 3 absent." in said(app)
+    app.selectbox(key="judgements").select_index(1).run()
+    press(app, "Absent (A)")
+    assert app.selectbox(key="judgements").value == "confidence, 20 images, seed 0"
+    press(app, "Tune with these")
+    assert tk.read_truth(workspace.folder / "labelled.csv").n_images == 1

@@ -181,3 +181,46 @@ def test_the_table_stands_in_the_address(workspace, open_app: Open):
     app.selectbox(key="which").set_value("errors").run()
     again = open_app("--dir", str(workspace.folder), "--page", "report", **written(app))
     assert again.selectbox(key="which").value == "errors"
+
+
+def test_what_is_compared_stands_in_the_address_and_in_the_form(workspace, open_app: Open, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        "toolkit.studio.report.write_report",
+        lambda path, *_, **settings: given.update(settings) or path.write_text("made"),
+    )
+    app = compared(workspace, open_app)
+    app.selectbox(key="base").set_value("base").run()
+    app.selectbox(key="candidate").set_value("adapter").run()
+    app.number_input(key="candidate at").set_value(77.0).run()
+    chosen = {name: written(app)[name] for name in ("base", "candidate", "base_at", "candidate_at")}
+    assert chosen["candidate_at"] == "77"
+    here = ("--dir", str(workspace.folder), "--page", "report")
+    first = open_app(*here, run="adapter", label="Gambling", **chosen)
+    again = open_app(*here, **written(first))
+    for each in (first, again):
+        assert chosen.items() <= written(each).items()
+        assert each.checkbox(key="report comparison").label.startswith("With adapter at 77 against base at 50")
+        press(each, "Make the report")
+        assert given["comparisons"]["base", "adapter"].thresholds == (50, 77)
+    other = open_app(*here, run="adapter", label="Gambling", candidate="june", base_at="x")
+    assert "Candidate june is not open here" in shown(other)
+    assert "asks for x as the threshold of " in shown(other)
+
+
+def test_the_report_has_the_samples_by_the_name_that_the_user_gave(workspace, open_app: Open, monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        "toolkit.studio.report.write_report",
+        lambda path, runs, truth, **_: given.append(truth.source) or path.write_text("made"),
+    )
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", label="Gambling")
+    press(app, "Make the report")
+    assert given == ["test.csv"]
+
+
+@pytest.mark.parametrize("text", ["nope", "5", "{}"])
+def test_a_choice_of_several_that_cannot_be_read_is_said(workspace, open_app: Open, text: str):
+    app = open_app("--dir", str(workspace.folder), "--page", "report", run="adapter", runs=text)
+    assert f"Runs of the address cannot be read ({text})" in shown(app)
+    assert app.multiselect(key="report runs").value == ["adapter"]

@@ -12,9 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 import toolkit as tk
 from tests.studio.conftest import APP, Open, picture
-from tests.studio.pages import field, press, shown
+from tests.studio.pages import field, load_samples, press, shown
 from toolkit import storage
 from toolkit.studio import connection, source, tasks
+
+RESULTS = {"Bucket": "b", "Name": "results.jsonl"}
 
 
 def wait_for_start(app: AppTest) -> None:
@@ -239,3 +241,46 @@ def test_the_demos_own_service_is_started_where_its_adapters_are(workspace, open
         assert "of-the-demo" in found[0]
     finally:
         press(app, "Stop it")
+
+
+def test_the_job_to_open_is_the_one_that_has_just_ended_until_one_is_chosen(workspace, open_app: Open, monkeypatch):
+    def job(number: int) -> tk.Job:
+        description = {"JobId": f"{number:016}", "JobName": f"job-{number}", "Status": "SUCCEEDED"}
+        description |= {"CreationTimestamp": datetime(2026, 11, number, tzinfo=UTC)}
+        return tk.Job(tk.connect("http://127.0.0.1:1"), description | {"Results": {"S3Object": RESULTS}})
+
+    listed: list[tk.Job] = [job(1)]
+    monkeypatch.setattr(tk.MediaAnalysis, "jobs", lambda _: iter(listed))
+    monkeypatch.setattr("toolkit.studio.jobs._analyzed", lambda *_: None)
+    app = open_app("--dir", str(workspace.folder), "--page", "runs", "--endpoint", "http://127.0.0.1:1")
+    press(app, "Show the jobs of this account")
+    assert app.selectbox(key="ended").value.startswith("job-1 ")
+    listed.insert(0, job(2))
+    assert app.run().selectbox(key="ended").value.startswith("job-2 ")
+    app.selectbox(key="ended").select_index(1).run()
+    listed.insert(0, job(3))
+    assert app.run().selectbox(key="ended").value.startswith("job-1 ")
+
+
+def test_samples_of_other_images_are_warned_of_when_they_are_loaded(workspace, open_app: Open):
+    mine = workspace.folder / "mine.csv"
+    mine.write_bytes(workspace.path("test.csv").read_bytes().replace(b"demo-images", b"elsewhere"))
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    load_samples(app, str(mine))
+    example = "judged: s3://elsewhere/image-00.jpg, in adapter: s3://demo-images/image-00.jpg"
+    assert f"None of the judged images is in an open run ({example})" in shown(app)
+    source.desk().sources["theirs"] = source.Source("theirs", str(workspace.path("runs/base/results.jsonl")))
+    assert "None of the judged images" not in shown(app.run())
+    press(app, "Back to the workspace's samples")
+    load_samples(app, str(workspace.path("test.csv")))
+    assert "None of the judged images" not in shown(app)
+
+
+def test_samples_are_closed_where_the_workspace_has_none(workspace, open_app: Open):
+    given = str(workspace.path("test.csv"))
+    tk.Workspace(workspace.folder, workspace.runs, None, workspace.images).save()
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    load_samples(app, given)
+    assert not any(button.label.startswith("Back to") for button in app.button)
+    press(app, "Close these samples")
+    assert source.desk().samples is None

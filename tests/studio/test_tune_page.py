@@ -311,3 +311,14 @@ def test_a_damaged_policy_is_put_aside_with_one_click_and_nothing_is_deleted(wor
     assert not path.exists()
     assert "policy-1.json" in app.toast[0].value.replace("\\", "")
     assert not any(button.label == "Put it aside and begin anew" for button in app.button)
+
+
+@pytest.mark.parametrize("page", ["tune", "compare"])
+def test_samples_of_other_images_are_told_from_a_label_that_nobody_judged(workspace, open_app: Open, page: str):
+    path = workspace.path("test.csv")
+    path.write_bytes(path.read_bytes().replace(b"demo-images", b"elsewhere"))
+    app = open_app("--dir", str(workspace.folder), "--page", page, run="adapter", label="Gambling")
+    assert "adapter: Gambling: none of the 40 labelled images is among the 40 analyzed ones (labelled: " in shown(app)
+    assert "labelled: s3://elsewhere/image-00.jpg, analyzed: s3://demo-images/image-00.jpg)" in shown(app)
+    assert "Nobody has judged" not in shown(app)
+    assert {"runs", "label"} <= links(app)

@@ -21,12 +21,12 @@ import toolkit as tk
 from toolkit import manifests, storage
 from toolkit.cli import output
 from toolkit.cli.options import named_folder
-from toolkit.cli.saving import save_run
 from toolkit.cli.studio import open_studio
 from toolkit.confidence import written
 from toolkit.errors import NotFound, Unreachable
 from toolkit.policy import policy_of
 from toolkit.service import ServiceProcess
+from toolkit.workspace import keep_run
 
 BUCKET: Final = "modkit-demo"
 _REGION: Final = "us-east-1"
@@ -214,7 +214,7 @@ def save_workspace(directory: Path, samples: Path, jobs: Mapping[str, tk.Job]) -
     workspace = tk.Workspace(directory, {}, "truth.csv", images)
     workspace.save()
     for name in (ADAPTER, BASE):  # the app opens the first
-        workspace = save_run(jobs[name], directory, name)
+        workspace = keep_run(jobs[name], directory, name)
     return workspace
 
 

@@ -11,8 +11,9 @@ from toolkit import storage
 from toolkit.cli import costs, output
 from toolkit.cli.adapters import arn_of
 from toolkit.cli.options import AdapterName, Endpoint, Json, PriceTable, Profile, Region, Yes, named_folder
-from toolkit.cli.saving import report_run, save_run
+from toolkit.cli.saving import report_run
 from toolkit.errors import InvalidArgument
+from toolkit.workspace import keep_run
 
 
 def detect(
@@ -72,7 +73,7 @@ def detect(
         raise
     results, kept = run.results_uri, destination
     if save is not None:
-        results, kept = str(save / save_run(run, save).runs["run"].results), str(save)
+        results, kept = str(save / keep_run(run, save).runs["run"].results), str(save)
     report_run(run, f"detect {destination}", results, kept, _record(run), as_json, session=session)
 
 

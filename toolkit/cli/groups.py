@@ -11,8 +11,9 @@ import toolkit as tk
 from toolkit.cli import costs, output
 from toolkit.cli.adapters import arn_of
 from toolkit.cli.options import AdapterName, Endpoint, Json, PriceTable, Profile, Region, Yes, named_folder
-from toolkit.cli.saving import report_run, save_run
+from toolkit.cli.saving import report_run
 from toolkit.errors import NotAnalyzed
+from toolkit.workspace import keep_run
 
 Images = Annotated[
     str, typer.Argument(help="s3://bucket/prefix/, an input manifest, or a folder, whose images are copied to S3.")
@@ -115,7 +116,7 @@ def _finish(group: tk.JobGroup, save: Path | None, options: dict[str, str | None
         output.show(_record(group), as_json, lambda: typer.echo(f"{_jobs(group)}; `{later}` gets the results."))
         return
     output.people.print(Text(f"{_jobs(group)}, found again by {group.uri}."), soft_wrap=True)
-    results = save / save_run(group.wait(), save).runs["run"].results
+    results = save / keep_run(group.wait(), save).runs["run"].results
     report_run(group, f"group {group.id}", str(results), str(save), _record(group), as_json)
 
 

@@ -16,8 +16,9 @@ from toolkit import storage
 from toolkit.cli import costs, output
 from toolkit.cli.adapters import arn_of
 from toolkit.cli.options import AdapterName, Endpoint, Json, PriceTable, Profile, Region, Yes, named_folder
-from toolkit.cli.saving import report_run, save_run
+from toolkit.cli.saving import report_run
 from toolkit.errors import ToolkitError
+from toolkit.workspace import keep_run
 
 
 def manifest(
@@ -162,7 +163,7 @@ def _fetch_command(job: tk.Job, directory: Path, options: Mapping[str, str | Non
 
 def _save(job: tk.Job, directory: Path) -> Path:
     """Saves a job as the run of a folder; where its results manifest is."""
-    return directory / save_run(job, directory).runs["run"].results
+    return directory / keep_run(job, directory).runs["run"].results
 
 
 def _report(job: tk.Job, results: Path, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,13 @@ def main() -> None:
 
 def _say(message: Warning | str, *_: object) -> None:
     """A warning is a sentence for people, as everything else is."""
-    output.people.print(Text(str(message)), style="yellow", soft_wrap=True)
+    _say_once(str(message))
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    """What is so of several labels or runs need not be said of each."""
+    output.people.print(Text(sentence), style="yellow", soft_wrap=True)
 
 
 app.command()(demo)

@@ -164,6 +164,7 @@ def choice_record(curve: ThresholdCurve, choice: Choice) -> dict[str, Any]:
     return point | {
         "positives": choice.positives,
         "negatives": choice.negatives,
+        "unmatched": curve.unmatched,
         "average_precision": _ranked(curve),
         "reason": choice.reason,
     }
@@ -181,6 +182,14 @@ def show_choices(console: Console, runs: Mapping[str, Judged]) -> None:
     for run, curve, choice in pairs:
         if choice.threshold is None:
             console.print(Text(f"{curve.label}{f' ({run})' if run else ''}: {choice.reason}"), soft_wrap=True)
+    left_out: dict[tuple[str, int], list[str]] = {}
+    for run, curve, _ in pairs:
+        if curve.unmatched:
+            left_out.setdefault((run, curve.unmatched), []).append(curve.label)
+    for (run, unmatched), labels in left_out.items():
+        where = f"the run {run}" if run else "the run"
+        said = f"{unmatched:,} judged images have no result in {where}, and do not count ({', '.join(labels)})."
+        console.print(Text(said), soft_wrap=True)
 
 
 def _ranked(curve: ThresholdCurve) -> float | None:
@@ -217,6 +226,10 @@ def show_comparison(console: Console, found: Comparison) -> None:
         f"{len(found.flips)} images flagged differently in all.",
         soft_wrap=True,
     )
+    if found.unpaired:
+        console.print(f"{found.unpaired:,} images are in one of the two runs only, and left out.", soft_wrap=True)
+    if found.unmatched:
+        console.print(f"{found.unmatched:,} judged images are not in both runs, and do not count.", soft_wrap=True)
 
 
 def show_drift(console: Console, found: Drift) -> None:

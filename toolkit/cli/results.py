@@ -92,7 +92,8 @@ def tune(
     session = tk.connect(endpoint, region_name=region, profile_name=profile)
     found = evidence(read_run(results, min_confidence, taxonomy, session), confidence_level)
     samples = tk.read_truth(truth, session=session)
-    curves = [tk.threshold_curve(found, samples, name) for name in (label or samples.tunable_labels())]
+    labels = dict.fromkeys(label or samples.tunable_labels())
+    curves = [tk.threshold_curve(found, samples, name) for name in labels]
     choices = [tk.choose_threshold(curve, objective, confidence_level=confidence_level) for curve in curves]
     document = {
         "objective": objective,
@@ -179,6 +180,7 @@ def compare(
         "thresholds": list(at),
         "judged": found.judged,
         "unpaired": found.unpaired,
+        "unmatched": found.unmatched,
         "fixed": found.fixed,
         "broken": found.broken,
         "p_value": found.p_value,

@@ -1,8 +1,7 @@
-"""From a run that has ended to a folder that the app can open."""
+"""What is said of a run that has ended, and of the images that it has no result for."""
 
 import shlex
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import typer
 from rich.text import Text
@@ -10,58 +9,8 @@ from rich.text import Text
 import toolkit as tk
 from toolkit import manifests, storage
 from toolkit.cli import output
-from toolkit.errors import NotAnalyzed, NotFound
-
-
-class Finished(Protocol):
-    """A job, a group of jobs, or a run of `detect`."""
-
-    @property
-    def id(self) -> str | None:
-        """Of the job."""
-
-    @property
-    def min_confidence(self) -> float:
-        """Its floor, percent."""
-
-    @property
-    def project_version(self) -> str | None:
-        """ARN of the adapter that was asked for."""
-
-    def fetch(self, folder: str) -> list[str]:
-        """Copies results and summary into a folder."""
-
-
-def save_run(job: Finished, folder: Path, name: str = "run") -> tk.Workspace:
-    """Copies results and summary into a folder, as one run of the workspace there.
-
-    Parameters
-    ----------
-    job
-        A job, a group of jobs or a run of `detect` that has SUCCEEDED.
-    folder
-        A workspace; made where there is none yet.
-    name
-        Of the run, and of its subfolder; a run of that name is replaced.
-
-    Raises
-    ------
-    JobFailed
-        It failed, or has not ended.
-    NotFound, Unreachable, RequestRefused
-        Its files cannot be had, or the folder cannot be written.
-    UnreadableManifest
-        The folder's `workspace.json` is not one that this toolkit writes.
-    """
-    job.fetch(str(folder / name))
-    try:
-        known = tk.Workspace.load(folder)
-    except NotFound:
-        known = tk.Workspace(folder)
-    run = tk.Run(f"{name}/{manifests.RESULTS_NAME}", job.min_confidence, job.id, job.project_version)
-    workspace = tk.Workspace(folder, {**known.runs, name: run}, known.truth, known.images)
-    workspace.save()
-    return workspace
+from toolkit.errors import NotAnalyzed
+from toolkit.workspace import Finished
 
 
 def report_run(

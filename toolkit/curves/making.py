@@ -33,7 +33,8 @@ def threshold_curve(
     truth
         What people said about some of these images. Images it leaves out, or calls unknown for `label`, do not count;
         neither do images that the run could not analyze. An image that stands twice in the run counts twice, of which
-        this warns (UserWarning): see `Results.distinct`.
+        this warns (UserWarning): see `Results.distinct`. It also warns where the run has no result for more than half
+        of the judged images.
     label
         A moderation label of any taxonomy level; or several, for the curve of "any of these labels" at one threshold:
         an image has the highest of their confidences, is positive if one of them is there, and negative if none is.
@@ -53,7 +54,7 @@ def threshold_curve(
     NotLabelled
         Nobody judged `label`, or none of the judged images was analyzed; the message names what was judged.
     InvalidArgument
-        `confidence_level` is not between 0 and 1, or the interval is unknown.
+        `confidence_level` is not between 0 and 1, the interval is unknown, or `results` or `truth` is none.
 
     Notes
     -----
@@ -68,21 +69,26 @@ def threshold_curve(
     .. [1] C. J. Clopper and E. S. Pearson (1934). Biometrika 26(4), 404–413.
     .. [2] M. P. Fay (1999). Communications in Statistics – Theory and Methods 28(9), 2141–2160.
     """
+    checks.kind("results", results, Results, "read_results")
+    checks.kind("truth", truth, Truth, "read_truth")
     label = label if isinstance(label, str) else list(dict.fromkeys(label))
-    known, present = truth.matched(label, results.images["source_ref"])
+    refs = results.images["source_ref"]
+    known, present = truth.matched(label, refs)
     judged = truth.of(label).index
     name = label if isinstance(label, str) else " or ".join(label)
-    repeated = int(results.images["source_ref"][known].duplicated().sum())
+    repeated = int(refs[known].duplicated().sum())
     warn_of_repeated(name, repeated, int(known.sum()))
+    there = judged.isin(refs[known])
+    warn_of_unmatched(judged, there, refs.iloc[int(known.argmin())])
     return curve_of_scores(
         name,
         results.scores(label)[known],
         present[known],
-        weights=truth.weights_of(results.images["source_ref"][known]),
+        weights=truth.weights_of(refs[known]),
         min_confidence=results.min_confidence,
         confidence_level=confidence_level,
         interval=interval,
-        unmatched=len(judged) - int(results.images["source_ref"][known].nunique()),
+        unmatched=int((~there).sum()),
         floor_guessed=results.floor_source == GUESSED,
         repeated=repeated,
     )
@@ -94,6 +100,29 @@ def warn_of_repeated(label: str, repeated: int, lines: int) -> None:
         warnings.warn(
             f"{label}: {repeated:,} of {lines:,} judged lines name an image once more; the intervals take each for an "
             f"image of its own (read_results(…).distinct() leaves them out).",
+            stacklevel=3,
+        )
+
+
+def warn_of_unmatched(judged: pd.Index, there: NDArray[np.bool_], example: str, run: str = "the run") -> None:
+    """Says (UserWarning) that the run has no result for more than half of the judged images; nothing where it has.
+
+    Parameters
+    ----------
+    judged
+        Their names.
+    there
+        Which of them have a result.
+    example
+        An image of the run; best one that nobody judged.
+    run
+        What to call it.
+    """
+    missing = judged[~there]
+    if 2 * len(missing) > len(judged):
+        warnings.warn(
+            f"{len(missing):,} of {len(judged):,} judged images have no result in {run}, and do not count (judged: "
+            f"{missing[0]}; in {run}: {example}); if they should, write the source_ref of both the same way.",
             stacklevel=3,
         )
 

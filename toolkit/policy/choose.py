@@ -11,6 +11,7 @@ import pandas as pd
 from toolkit import checks
 from toolkit.curves import threshold_curve
 from toolkit.errors import InvalidObjective
+from toolkit.policy.origin import models_of
 from toolkit.policy.rule import Rule
 from toolkit.policy.rules import Policy
 from toolkit.results import Results
@@ -98,7 +99,7 @@ def choose_policy(
     InvalidPolicy
         One label has objectives under its old and its new spelling.
     InvalidArgument
-        `confidence_level` is not between 0 and 1.
+        `confidence_level` is not between 0 and 1, or `results` or `truth` is none.
 
     Notes
     -----
@@ -109,6 +110,8 @@ def choose_policy(
     ----------
     .. [1] O. J. Dunn (1961). Journal of the American Statistical Association 56(293), 52–64.
     """
+    checks.kind("results", results, Results, "read_results")
+    checks.kind("truth", truth, Truth, "read_truth")
     wanted = _wanted(objectives, truth)
     each = None
     if confidence_level is not None:
@@ -176,6 +179,7 @@ def _provenance(results: Results, truth: Truth, choices: Mapping[tuple[str, str]
             "images": results.n_images,
             "min_confidence": results.min_confidence,
             "adapters": results.project_versions,
+            "models": models_of(results),
         },
         "truth": {"source": truth.source, "images": truth.n_images, "judgements": len(truth.table)},
         "objectives": [

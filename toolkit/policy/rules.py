@@ -3,7 +3,7 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from os import PathLike
@@ -18,6 +18,7 @@ from toolkit.curves import binomial_interval
 from toolkit.errors import InvalidPolicy
 from toolkit.htmltable import described
 from toolkit.policy import export
+from toolkit.policy.origin import models_of, strangers
 from toolkit.policy.rule import Rule
 from toolkit.results import GUESSED, Counted, Results
 
@@ -127,15 +128,34 @@ class Policy:
             if (advice := taxonomy.advice_on_unknown(label, reported))
         ]
 
-    def warn_of_unknown(self, results: Counted) -> None:
-        """Warns (UserWarning) of what `on_unknown` says."""
-        for said in self.on_unknown(results):
+    def on_other_models(self, models: Collection[str]) -> list[str]:
+        """One sentence, if some of the models that answered a run are not those that the thresholds were chosen on.
+
+        None where the policy does not say what it was chosen on, or where each of its thresholds was picked by hand.
+
+        Parameters
+        ----------
+        models
+            Each a version, with a space and the ARN of the adapter behind it where one answered.
+        """
+        others, chosen_on = strangers(models, self.provenance)
+        if not others or set(self.rules) <= set(self.provenance.get("picked", {})):
+            return []
+        return [
+            f"this policy was chosen on answers of model {' and '.join(chosen_on)}, and these are of model "
+            f"{' and '.join(others)}, whose confidences mean something else; choose the policy again on a run of that "
+            f"model."
+        ]
+
+    def warn_of_misfits(self, results: Counted, models: Collection[str]) -> None:
+        """Warns (UserWarning) of what `on_unknown` and `on_other_models` say."""
+        for said in (*self.on_unknown(results), *self.on_other_models(models)):
             warnings.warn(said, stacklevel=3)
 
     def decide(self, results: Results) -> pd.DataFrame:
         """One decision an analyzed image: the strictest that any label asks for.
 
-        Images that failed are not here: nothing is known of them (see `results.errors`). Warns as `warn_of_unknown`.
+        Images that failed are not here: nothing is known of them (see `results.errors`). Warns as `warn_of_misfits`.
 
         Parameters
         ----------
@@ -152,13 +172,16 @@ class Policy:
         ------
         BelowFloor
             The run cannot speak about one of the thresholds.
+        InvalidArgument
+            `results` are none.
         """
+        checks.kind("results", results, Results, "read_results")
         self.require(results.min_confidence, guessed=results.floor_source == GUESSED)
-        self.warn_of_unknown(results)
+        self.warn_of_misfits(results, models_of(results))
         return decisions_of(self.rules, results)
 
     def forecast(self, results: Results, *, confidence_level: float = 0.95) -> pd.DataFrame:
-        """What the policy would do with a thousand images like these. Warns as `warn_of_unknown`.
+        """What the policy would do with a thousand images like these. Warns as `warn_of_misfits`.
 
         Parameters
         ----------
@@ -178,10 +201,11 @@ class Policy:
         BelowFloor
             The run cannot speak about one of the thresholds.
         InvalidArgument
-            `confidence_level` is not between 0 and 1.
+            `confidence_level` is not between 0 and 1, or `results` are none.
         """
+        checks.kind("results", results, Results, "read_results")
         self.require(results.min_confidence, guessed=results.floor_source == GUESSED)
-        self.warn_of_unknown(results)
+        self.warn_of_misfits(results, models_of(results))
         return forecast_of(decisions_of(self.rules, results)["decision"].value_counts(), confidence_level)
 
     def to_a2i(self) -> dict[str, Any]:

@@ -244,10 +244,13 @@ def choose_several(
         Where it starts; for as long as nobody has chosen, it goes with this.
     """
     missing: dict[str, str] = st.session_state.setdefault(_MISSING, {})
-    wanted = _several(given(key, name))
+    text = given(key, name)
+    wanted = _several(text)
     gone = [each for each in wanted or [] if each not in options]
     if gone:
-        missing[key] = ", ".join(gone)
+        missing[key] = f"that are {absent}: {', '.join(gone)[:200]}."
+    elif text and wanted is None:
+        missing[key] = f'cannot be read ({text[:200]}): write ["one", "two"] there.'
     before, begun = st.session_state.get(key), f"{key} began with"
     if before is None or before == st.session_state.get(begun):
         before = list(usual) if wanted is None else wanted
@@ -257,7 +260,7 @@ def choose_several(
     chosen: list[str] = st.multiselect(title, options, key=key, help=hint, persist_state="session")
     put(name, json.dumps(chosen, ensure_ascii=False), json.dumps(list(usual), ensure_ascii=False))
     if key in missing:
-        st.warning(plain(f"{title} of the address that are {absent}: {missing[key][:200]}."), icon=":material/warning:")
+        st.warning(plain(f"{title} of the address {missing[key]}"), icon=":material/warning:")
     return chosen
 
 

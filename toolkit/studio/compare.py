@@ -13,13 +13,15 @@ from toolkit.curves import OperatingPoint, ThresholdCurve
 from toolkit.studio import address, evaluation, flips, kept, presentation, source, tryout
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.text import plain
-from toolkit.studio.widgets import WEIGHTED, guarded, interval, link, percent
+from toolkit.studio.widgets import WEIGHTED, guarded, interval, link, not_judged, percent
 from toolkit.tuning import choose_threshold
 from toolkit.words import counted
 
 _GOAL: Final = "precision>=0.9"
 _USUAL: Final = 50.0
 _SHOWING: Final = "presentation"
+Compared = tuple[Source, Source, tuple[float, float]]
+"""Base, candidate, and the threshold of each in percent."""
 
 
 def page(view: View) -> None:
@@ -50,8 +52,8 @@ def page(view: View) -> None:
         )
     elif base.name == candidate.name:
         st.info("These are one run: choose two different ones.", icon=":material/compare_arrows:")
-    elif nobody := [run.name for run in (base, candidate) if not kept.judged_any(run, view.samples, view.label)]:
-        _not_judged(view.label, nobody)
+    elif nobody := [run for run in (base, candidate) if not kept.judged_any(run, view.samples, view.label)]:
+        not_judged(nobody, view.samples, view.label)
     elif not _found(view, base, candidate):
         with guarded():
             _wrong_flags(view.samples, base, candidate, view.label)
@@ -101,25 +103,18 @@ def _usual_runs(view: View) -> tuple[str, str]:
     return plain_run, adapted or next((name for name in names if name != plain_run), names[0])
 
 
-def comparison(view: View) -> tuple[Source, Source, tuple[float, float]] | None:
-    """What this page compares: base, candidate and their thresholds, as last chosen here, else as the page begins.
+def comparison(view: View) -> Compared | None:
+    """What this page compares, for another one: base, candidate and their thresholds, which stand in its address, too.
 
     None where there is nothing to compare: one run only, no samples, no judged image that shows the label, or samples
     that were not picked uniformly.
     """
-    if len(view.runs) < 2 or view.samples is None or view.truth is None:
+    if len(view.runs) < 2 or view.samples is None or view.truth is None or view.truth.weights is not None:
         return None
-    by_name, usual = {run.name: run for run in view.runs}, _usual_runs(view)
-    names = [st.session_state.get(key, name) for key, name in zip(("base", "candidate"), usual, strict=True)]
-    if names[0] == names[1] or not set(names) <= set(by_name) or view.truth.weights is not None:
+    base, candidate = _runs(view, hidden=True)
+    if base.name == candidate.name or not _found(view, base, candidate):
         return None
-    base, candidate = (by_name[name] for name in names)
-    if not _found(view, base, candidate):
-        return None
-    if st.session_state.get("compared") == (*names, view.label):
-        return base, candidate, _on_screen()
-    first, second = (_start(kept.curve(run, view.samples, view.label), None) for run in (base, candidate))
-    return base, candidate, (first, second)
+    return base, candidate, _thresholds(view.samples, base, candidate, view.label, hidden=True)
 
 
 def _weighted(samples: Samples, base: Source, candidate: Source, label: str, *, showing: bool) -> None:
@@ -190,14 +185,6 @@ def _compared(view: View, samples: Samples, base: Source, candidate: Source, lab
 def _curves(figure: go.Figure, *, showing: bool) -> None:
     config = {"displayModeBar": False} if showing else None
     st.plotly_chart(presentation.enlarged(figure) if showing else figure, key="curves", config=config)
-
-
-def _not_judged(label: str, runs: list[str]) -> None:
-    """What to do where nobody can say which of the two is right about this label."""
-    where = " and ".join(runs)
-    advice = "label some, or choose another label at the left."
-    st.info(plain(f"Nobody has judged {label} on images of {where}: {advice}"), icon=":material/label:")
-    link("label", "Label images for it on the Label page", label=label)
 
 
 def _offer_room() -> None:

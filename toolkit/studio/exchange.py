@@ -21,6 +21,7 @@ _STEP: Final = 5_000
 Row = tuple[str, str, str, float | None]
 """As `LabelLog.add_many` takes it."""
 _IMPORTED: Final = "file: "
+_CHOSEN: Final = "judgements chosen"
 
 
 def section(view: View, log: LabelLog, label: str, sample: str) -> None:
@@ -39,12 +40,16 @@ def section(view: View, log: LabelLog, label: str, sample: str) -> None:
 
 
 def _which(log: LabelLog, label: str, sample: str) -> str | None:
-    """Which judgements to use: of this sample, another one, or a file; weights of two do not go together."""
+    """Which judgements to use: of this sample, another one, or a file; weights of two do not go together.
+
+    It goes with what is labelled, once that has an answer, until another is chosen beside it.
+    """
     found = [str(name) for name in log.judgements(label)["sample"].unique()]
     options = sorted(found, key=lambda name: name != sample)
     if options in ([], [sample]):
         return options[0] if options else None
-    if st.session_state.get("judgements") not in options:
+    own = st.session_state.get(_CHOSEN) == (label, sample)
+    if st.session_state.get("judgements") not in options or (sample in options and not own):
         st.session_state["judgements"] = options[0]
 
     def said(name: str) -> str:
@@ -52,7 +57,19 @@ def _which(log: LabelLog, label: str, sample: str) -> str | None:
             return f"taken in from {name.removeprefix(_IMPORTED)}"
         return f"the images above ({name})" if name == sample else name or "of no sample"
 
-    return str(st.selectbox("Which judgements", options, key="judgements", format_func=said))
+    def choose() -> None:
+        st.session_state[_CHOSEN] = label, sample
+
+    return str(
+        st.selectbox(
+            "Which judgements",
+            options,
+            key="judgements",
+            format_func=said,
+            on_change=choose,
+            persist_state="session",
+        )
+    )
 
 
 def in_words(truth: Truth) -> str:

@@ -17,6 +17,7 @@ from toolkit.studio.widgets import guarded
 _MOST: Final = 50
 _RUNNING: Final = {"CREATED", "QUEUED", "IN_PROGRESS"}
 _SECONDS: Final = 3
+_OFFERED: Final = "job offered"
 _WORKERS: Final = 8
 
 
@@ -87,6 +88,10 @@ def _open_one(ended: list[Job], connection: Connection) -> None:
     if not ended:
         return
     names = {f"{_name(job)}, {job.status}": job for job in ended}
+    before, newest = st.session_state.get("ended"), next(iter(names))
+    if before not in names or before == st.session_state.get(_OFFERED):  # nobody has chosen
+        st.session_state["ended"] = newest
+    st.session_state[_OFFERED] = newest
     choose, button = st.columns([4, 1], vertical_alignment="bottom")
     job = names[choose.selectbox("A job that has ended", list(names), key="ended")]
     try:

@@ -149,6 +149,24 @@ def judged_any(run: Source, samples: Samples | None, label: str) -> bool:
     return keep("judged any", (run, given), label, compute)
 
 
+def elsewhere(run: Source, samples: Samples, label: str) -> str | None:
+    """Why what people said of this label says nothing of this run: it is of other images. None where it is not so."""
+
+    def compute() -> str | None:
+        truth = source.load_samples(samples)
+        try:
+            truth.of(label)
+        except NotLabelled:  # of no image at all
+            return None
+        try:
+            truth.matched(label, source.load(run).images["source_ref"])
+        except NotLabelled as error:
+            return str(error)
+        return None
+
+    return keep("elsewhere", (run, samples), label, compute)
+
+
 def sample(run: Source, label: str, n: int, strategy: str, threshold: float | None, seed: int) -> pd.DataFrame:
     """As `sample_for_labeling`."""
 

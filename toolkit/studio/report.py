@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Hashable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from toolkit.report import write_report
 from toolkit.results import Results
 from toolkit.slices import slices
 from toolkit.studio import address, compare, kept, policies, source, threshold
+from toolkit.studio.compare import Compared
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.text import plain
 from toolkit.studio.widgets import guarded
@@ -32,15 +34,18 @@ def page(view: View) -> None:
     st.title("Report", anchor=False)
     st.caption("One file that needs nothing else: distributions, trade-offs and thresholds, to send or to keep.")
     policies.say(view, "reports and tables are made without it")
+    compared = None
     with guarded():
-        _html(view)
+        compared = compare.comparison(view)
+    with guarded():
+        _html(view, compared)
     st.subheader("Tables", anchor=False)
     st.caption("In CSV, text that a spreadsheet would run as a formula has an apostrophe before it; Parquet has none.")
     with guarded():
-        _tables(view)
+        _tables(view, compared)
 
 
-def _html(view: View) -> None:
+def _html(view: View, compared: Compared | None) -> None:
     names = [run.name for run in view.runs]
     with st.form("report", border=True):
         title = _words("Title", "title", _TITLE, _TITLE)
@@ -54,18 +59,19 @@ def _html(view: View) -> None:
             usual=options[:8], hint="In the order in which they are shown.",
         )  # fmt: skip
         objective = _words("What the thresholds should reach", "goal", _GOAL, st.session_state.get("objective", _GOAL))
-        compared = _with_comparison(view)
+        with_comparison = compared is not None and _with_comparison(view, compared)
         made = st.form_submit_button(
             "Make the report", type="primary", icon=":material/description:", on_click=address.nothing_missing
         )
-    about = (_about(view), title, tuple(chosen), tuple(labels), objective, compared)
+    about = (_about(view, compared), title, tuple(chosen), tuple(labels), objective, with_comparison)
     if made:
         if not chosen or not labels:
             st.warning("Choose at least one run and one label.")
             return
         with st.spinner("Writing the report …"):
             runs = {run.name: source.load(run) for run in view.runs if run.name in chosen}
-            html = _written(view, runs, labels, objective, title, _compared(view) if compared else {})
+            comparisons = _comparisons(view, compared) if with_comparison else {}
+            html = _written(view, runs, labels, objective, title, comparisons)
             st.session_state["report made"] = (about, html)
     of, data = st.session_state.get("report made", (None, b""))
     if of is not None and of != about:  # another form, of another run, other samples, or files that have changed
@@ -77,15 +83,14 @@ def _html(view: View) -> None:
         )  # fmt: skip
 
 
-def _with_comparison(view: View) -> bool:
-    """Asks whether the report has what the Compare page shows, where that shows something."""
-    key, compared = "report comparison", compare.comparison(view)
-    if compared is None:
-        return False
+def _with_comparison(view: View, compared: Compared) -> bool:
+    """Asks whether the report has what the Compare page shows."""
+    key = "report comparison"
     wanted = address.given(key, "comparison")
     st.session_state.setdefault(key, wanted != "no")
-    base, candidate, _ = compared
-    title = f"With {candidate.name} against {base.name}, for {view.label}, as on the Compare page"
+    base, candidate, (base_at, candidate_at) = compared
+    against = f"{candidate.name} at {written(candidate_at)} against {base.name} at {written(base_at)}"
+    title = f"With {against}, for {view.label}, as on the Compare page"
     asked = st.checkbox(plain(title), key=key, persist_state="session")
     address.put("comparison", "" if asked else "no")
     return asked
@@ -103,12 +108,12 @@ def _words(title: str, name: str, usual: str, start: str) -> str:
     return said
 
 
-def _about(view: View) -> tuple[Hashable, ...]:
+def _about(view: View, compared: Compared | None) -> tuple[Hashable, ...]:
     """What a report is of; where this changes, one made before is out of date."""
     files: list[Source | Samples] = [*view.runs, *([view.samples] if view.samples else [])]
     policy = policies.readable(view)
     rules = None if policy is None else kept.rules_of(policy)
-    return view.source.name, rules, compare.comparison(view), *((each, source.stamp(each)) for each in files)
+    return view.source.name, rules, compared, *((each, source.stamp(each)) for each in files)
 
 
 def _written(
@@ -119,23 +124,25 @@ def _written(
     title: str,
     comparisons: dict[tuple[str, str], Comparison],
 ) -> bytes:
+    # An upload lies under a name of ours; the reader knows it by another.
+    truth = view.truth and replace(view.truth, source=view.samples.name if view.samples else view.truth.source)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "report.html")
         write_report(
-            path, runs, view.truth, labels=labels, objective=objective, title=title,
+            path, runs, truth, labels=labels, objective=objective, title=title,
             policy=_policy(view), comparisons=comparisons,
         )  # fmt: skip
         return path.read_bytes()
 
 
-def _tables(view: View) -> None:
-    made = _available(view)
+def _tables(view: View, compared: Compared | None) -> None:
+    made = _available(view, compared)
     words = {name: f"{name}: {rows}" for name, rows in made.items()}
     absent = "cannot be made of this run and label"
     name = address.choose(st.container(), "Table", "which", list(made), absent, usual="overview", short=words)
     key = f"table {name} of {view.source.name}, {view.label}: {made[name]}"
     if st.button("Make the files", key="make", icon=":material/table:"):
-        st.session_state["table"] = (key, _table(view, name))
+        st.session_state["table"] = (key, _table(view, name, compared))
     kept = st.session_state.get("table")
     if kept is None or kept[0] != key:
         return
@@ -152,7 +159,7 @@ def _tables(view: View) -> None:
     st.dataframe(rows.head(20), hide_index=True, placeholder="–")
 
 
-def _available(view: View) -> dict[str, str]:
+def _available(view: View, compared: Compared | None) -> dict[str, str]:
     found = {
         "overview": "one row a label",
         "images": "one row an analyzed image",
@@ -166,7 +173,6 @@ def _available(view: View) -> dict[str, str]:
             at = written(threshold.standing(view, kept.curve(view.source, view.samples, view.label)))
             found["slices"] = f"one row a content type, for {view.label} at {at}"
         found["policy"] = "one row a label, with its rule and what that does"
-    compared = compare.comparison(view)
     if compared is not None:
         (base, candidate, at_each) = compared
         each = [f"{run.name} at {written(at)}" for run, at in zip((base, candidate), at_each, strict=True)]
@@ -176,7 +182,7 @@ def _available(view: View) -> dict[str, str]:
     return found
 
 
-def _table(view: View, name: str) -> pd.DataFrame:
+def _table(view: View, name: str, compared: Compared | None) -> pd.DataFrame:
     if name == "overview":
         return view.results.overview()
     if name in {"images", "labels", "errors"}:
@@ -191,7 +197,7 @@ def _table(view: View, name: str) -> pd.DataFrame:
     if view.samples is None:
         return pd.DataFrame()
     if name == "flips":
-        return _flips(view)
+        return next((found.flips for found in _comparisons(view, compared).values()), pd.DataFrame())
     if name == "policy":
         return policies.all_labels(view.source, view.samples, _policy(view) or Policy({}))
     if name == "slices":
@@ -202,13 +208,8 @@ def _table(view: View, name: str) -> pd.DataFrame:
     return kept.judged(view.source, view.samples, view.label)
 
 
-def _flips(view: View) -> pd.DataFrame:
-    return next((found.flips for found in _compared(view).values()), pd.DataFrame())
-
-
-def _compared(view: View) -> dict[tuple[str, str], Comparison]:
+def _comparisons(view: View, compared: Compared | None) -> dict[tuple[str, str], Comparison]:
     """What the Compare page shows, by the names of the two runs; nothing where it has nothing to compare."""
-    compared = compare.comparison(view)
     if compared is None or view.samples is None:
         return {}
     base, candidate, at = compared

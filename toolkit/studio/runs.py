@@ -1,6 +1,7 @@
 """Runs: what this workspace holds; jobs and starting one; open another manifest, close it again; labelled samples."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from toolkit.confidence import written
-from toolkit.errors import NotFound, NotLabelled
+from toolkit.errors import NotFound, NotLabelled, ToolkitError
 from toolkit.manifests import RESULTS_NAME
 from toolkit.studio import address, connection, jobs, project, source, submit
 from toolkit.studio.source import Connection, Samples, Source, View
@@ -20,6 +21,8 @@ from toolkit.workspace import Workspace
 
 _NAMED: Final = 5
 """At most so many files are named in one sentence."""
+_STRANGE: Final = "samples of other images"
+"""Where the session keeps which samples were loaded beside which runs, and what to warn of."""
 
 
 def page(workspace: Workspace | None, view: View | None) -> None:
@@ -136,10 +139,12 @@ def _load_samples(workspace: Workspace | None, view: View | None, connected: Con
         upload = st.file_uploader("or a file from this computer", type=["csv", "parquet", "jsonl", "manifest"])
         if st.form_submit_button("Load", type="primary"):
             if upload is not None:
-                _loaded(source.keep_upload(upload.name, upload.getvalue()))
+                _loaded(source.keep_upload(upload.name, upload.getvalue()), view)
             elif location.strip():
-                _loaded(Samples(location.strip(), location.strip(), connected))
-    if source.desk().samples is not None and workspace is not None and st.button("Back to the workspace's samples"):
+                _loaded(Samples(location.strip(), location.strip(), connected), view)
+    own = workspace is not None and workspace.truth is not None
+    back = "Back to the workspace's samples" if own else "Close these samples"
+    if source.desk().samples is not None and st.button(back):
         source.desk().samples = None
         st.rerun()
 
@@ -153,9 +158,29 @@ def _say_samples(workspace: Workspace | None, view: View | None) -> None:
     else:
         images, labels = counted(view.truth.n_images, "image"), counted(len(view.truth.labels), "label")
         st.text(f"{samples.name}: {images}, {labels} judged")
+    of, warning = st.session_state.get(_STRANGE, (None, None))
+    if warning is not None and view is not None and of == (samples, view.runs):
+        st.warning(plain(warning), icon=":material/warning:")
 
 
-def _loaded(new: Samples) -> None:
+def _strange(samples: Samples, runs: Sequence[Source]) -> str | None:
+    """Says where no open run has a judged image; None where one has, or where there is no run to look at."""
+    truth, example = source.load_samples(samples), ""
+    for run in runs:
+        with suppress(ToolkitError):  # a run that cannot be read says so where it is chosen
+            images = source.load(run).images["source_ref"]
+            if images.isin(truth.table["source_ref"]).any():
+                return None
+            example = example or "".join(f", in {run.name}: {each}" for each in images[:1])
+    if not example:
+        return None
+    return (
+        f"None of the judged images is in an open run (judged: {truth.table['source_ref'].iloc[0]}{example}): open the "
+        "run of these images, or load samples whose source_ref is written as in the run."
+    )
+
+
+def _loaded(new: Samples, view: View | None) -> None:
     """Reads them before they take the place of others, so that good ones are not lost to a file that says nothing."""
     desk = source.desk()
     before = desk.samples
@@ -163,4 +188,6 @@ def _loaded(new: Samples) -> None:
     if not source.load_samples(new).n_images:
         raise NotLabelled(f"{new.name}: no image is judged in it, so it was not loaded; nothing has changed.")
     desk.samples = new
+    if view is not None:
+        st.session_state[_STRANGE] = (new, view.runs), _strange(new, (view.source, *view.runs))
     st.rerun()

@@ -10,7 +10,7 @@ from toolkit.errors import InvalidObjective, NotLabelled, ToolkitError
 from toolkit.studio import address, kept, mistakes, parts, policies, source, threshold
 from toolkit.studio.source import Samples, View
 from toolkit.studio.text import plain
-from toolkit.studio.widgets import PANEL, WEIGHTED, clicked, guarded, interval, link, percent, told
+from toolkit.studio.widgets import PANEL, WEIGHTED, clicked, guarded, interval, link, not_judged, percent, told
 from toolkit.tuning import OBJECTIVES, Choice, choose_threshold
 
 _GOAL: Final = "precision>=0.9"
@@ -44,7 +44,7 @@ def page(view: View) -> None:
         choice = _chosen(curve, objective, level)
     except (NotLabelled, InvalidObjective) as error:
         policies.say(view, _UNTOUCHED)
-        _without_line(view, view.label, error)
+        _without_line(view, view.samples, error)
         policies.section(view, view.samples, objective, level, threshold.VOLUME)
         return
     if curve.unmatched:
@@ -85,14 +85,12 @@ def _chosen(curve: ThresholdCurve, objective: str, level: float | None) -> Choic
         return choice
 
 
-def _without_line(view: View, label: str, error: ToolkitError) -> None:
+def _without_line(view: View, samples: Samples, error: ToolkitError) -> None:
     """Why there is no threshold to move, and what to do."""
     if isinstance(error, InvalidObjective):
         st.error(plain(str(error)), icon=":material/error:")
-        return
-    advice = "label some, or choose another label at the left."
-    st.info(plain(f"Nobody has judged {label} on images of {view.source.name}: {advice}"), icon=":material/label:")
-    link("label", "Label images for it on the Label page", label=label)
+    else:
+        not_judged([view.source], samples, view.label)
 
 
 def _level() -> float | None:

@@ -11,8 +11,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from toolkit.errors import ToolkitError
-from toolkit.studio import address, pictures, source
-from toolkit.studio.source import View
+from toolkit.studio import address, kept, pictures, source
+from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.text import plain
 
 _LOG: Final = logging.getLogger(__name__)
@@ -95,6 +95,20 @@ def interval(low: float, high: float, confidence_level: float) -> str:
     if math.isnan(low):
         return "nothing to count"
     return f"{100 * low:.1f}\xa0–\xa0{percent(high)} ({100 * confidence_level:.0f}\xa0%\xa0interval)"
+
+
+def not_judged(runs: Sequence[Source], samples: Samples, label: str) -> None:
+    """Says of runs of which the samples say nothing, for this label, why that is so, and what to do."""
+    names = " and ".join(run.name for run in runs)
+    reasons = {run.name: kept.elsewhere(run, samples, label) for run in runs}
+    if any(reasons.values()):
+        for name, reason in reasons.items():
+            st.warning(plain(f"{name}: {reason}"), icon=":material/warning:")
+        link("runs", "Load samples of these images, or open their run, on the Runs page")
+    else:
+        advice = "label some, or choose another label at the left."
+        st.info(plain(f"Nobody has judged {label} on images of {names}: {advice}"), icon=":material/label:")
+    link("label", "Label images for it on the Label page", label=label)
 
 
 def link(page: str, text: str, **said: str) -> None:

@@ -68,13 +68,18 @@ def summarize(
         As `read_results`.
     InvalidArgument
         `min_confidence` is out of its range, or above a confidence in a file; or the manifests may be runs of different
-        models on the same images; or a folder holds a manifest twice, as `list_manifests`; or another taxonomy.
+        models on the same images; or a folder holds a manifest twice, as `list_manifests`; or another taxonomy; or
+        `truth` or `policy` is none.
 
     Warns
     -----
     UserWarning
         As `read_results`.
     """
+    if truth is not None:
+        checks.kind("truth", truth, Truth, "read_truth")
+    if policy is not None:
+        checks.kind("policy", policy, Policy, "Policy.load")
     if min_confidence is not None:
         checks.within("min_confidence", min_confidence, 0, 100)
     uris = list_manifests(sources, session=session)

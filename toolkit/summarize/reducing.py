@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit import taxonomy
 from toolkit.errors import NotLabelled
-from toolkit.policy import Policy, decisions_of
+from toolkit.policy import Policy, decisions_of, models_of
 from toolkit.results import GUESSED, Opener, Results
 from toolkit.results.reading import put_together, read_each, smallest, without_missing
 from toolkit.results.table import highest, translated
@@ -102,12 +102,12 @@ def _counted(results: Results, asked: Asked, policy: Policy | None) -> Collectio
 def _answered(results: Results) -> tuple[Answered, ...]:
     if not results.n_images:
         return ()
-    versions = results.images[["model_version", "project_version"]].drop_duplicates().astype("str").fillna("")
-    models = sorted({f"{model} {adapter}".strip() for model, adapter in versions.itertuples(index=False)} - {""})
     names = results.images["source_ref"]
     where, known = ", ".join(results.sources), tuple(results.model_versions)
     tops = int((highest(results.labels)["level"] == 1).sum())
-    return (Answered(names.min(), names.max(), tuple(models), where, known, smallest(results.labels), tops),)
+    return (
+        Answered(names.min(), names.max(), tuple(models_of(results)), where, known, smallest(results.labels), tops),
+    )
 
 
 def _judged(results: Results, asked: Asked, place: NDArray[np.intp]) -> pd.DataFrame:

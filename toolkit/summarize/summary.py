@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from toolkit import checks, taxonomy
 from toolkit.confidence import written
 from toolkit.curves import Interval, ThresholdCurve, curve_of_scores
-from toolkit.curves.making import warn_of_repeated
+from toolkit.curves.making import warn_of_repeated, warn_of_unmatched
 from toolkit.errors import InvalidArgument, NotLabelled
 from toolkit.policy import Policy, Rule, forecast_of
 from toolkit.results import GUESSED
@@ -159,6 +159,7 @@ class CollectionSummary:
         there = self.seen[images_of(self.truth).get_indexer(judged.index)]
         repeated = len(each) - int(there.sum())
         warn_of_repeated(label, repeated, len(each))
+        warn_of_unmatched(judged.index, there, self.answered[0].first)
         return curve_of_scores(
             label,
             each["confidence"].to_numpy(),
@@ -186,7 +187,8 @@ class CollectionSummary:
             raise InvalidArgument("summarized without a policy; give `policy` to summarize.")
         checks.confidence_level(confidence_level)
         self.policy.require(self.min_confidence, guessed=self.floor_source == GUESSED)
-        self.policy.warn_of_unknown(self)
+        models = set(chain.from_iterable(one.models for one in self.answered))
+        self.policy.warn_of_misfits(self, models)
         return forecast_of(self.decisions, confidence_level)
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,8 +25,8 @@ COLUMNS: Final = ["source_ref", "label", "present"]
 _BESIDE: Final = ["source_ref", "weight", "probability", CHANCES]
 """In a table of one column a label, the columns that are none."""
 _SAVE_AS_CSV: Final = "save it as UTF-8 CSV with the columns source_ref, label and present."
-_TRUE: Final = {"1", "true", "yes", "present", "1.0"}
-_FALSE: Final = {"0", "false", "no", "absent", "0.0"}
+_TRUE: Final = {"1", "true", "yes", "present"}
+_FALSE: Final = {"0", "false", "no", "absent"}
 _UNKNOWN: Final = {"", "nan", "none", "<na>", "unknown", "unsure"}
 
 
@@ -35,13 +36,14 @@ def read_truth(source: str | PathLike[str], *, session: storage.Session | None =
     Parameters
     ----------
     source
-        Path or S3 URI of one of: CSV with the columns source_ref, label, present (1/0, true/false, yes/no; empty is
-        unknown) and, if images were picked with unequal probabilities, weight or probability (see `make_truth`); CSV
-        with source_ref and one column a label; Parquet with the same columns; an adapter's ground-truth or output
-        manifest (JSON Lines), in which every level-1 label that an image does not list is absent; the output manifest
-        of a SageMaker Ground Truth labelling job (image classification, one or several labels), in which a class that
-        an image was not given is absent, and a failed annotation is unknown, and `sampling-weight`, which `annotations`
-        writes, is an image's weight. Each of them may be compressed (`.gz`).
+        Path or S3 URI of one of: CSV (with commas, or with semicolons throughout) with the columns source_ref, label,
+        present (1/0, true/false, yes/no; empty is unknown) and, if images were picked with unequal probabilities,
+        weight or probability (see `make_truth`); CSV with source_ref and one column a label; Parquet with the same
+        columns; an adapter's ground-truth or output manifest (JSON Lines), in which every level-1 label that an image
+        does not list is absent; the output manifest of a SageMaker Ground Truth labelling job (image classification,
+        one or several labels), in which a class that an image was not given is absent, and a failed annotation is
+        unknown, and `sampling-weight`, which `annotations` writes, is an image's weight. Each of them may be compressed
+        (`.gz`).
         Beside label and present, a table may have further columns, which do not count.
     session
         For S3; None is boto3's default.
@@ -76,7 +78,11 @@ def _read_csv(data: bytes) -> pd.DataFrame:
     """Text in every cell; spaces around a name are no part of it. With the standard library: pandas shifts a row that
     is longer than the header.
     """
-    rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True) if row]
+    text = data.decode("utf-8-sig")
+    header_line = text.lstrip().partition("\n")[0]
+    delimiter = ";" if ";" in header_line and "," not in header_line else ","  # spreadsheets of many countries
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows = [row for row in lines if row]
     if not rows:
         raise ValueError("it is empty")
     header = [column.strip() for column in rows[0]]
@@ -152,6 +158,8 @@ def make_truth(table: pd.DataFrame, name: str = "table") -> Truth:
             f"{name}: no column {', '.join(missing)}; labelled samples need source_ref, label and present."
         )
     words = table["present"].astype("str").fillna("").str.strip().str.lower()
+    # Spreadsheets write 1 as 1.00 or 1,00.
+    words = words.map({word: re.sub(r"^([01])[.,]0+$", r"\1", word) for word in words.unique()}).astype("str")
     _require_answers(table, words, name, wide)
     said = words.isin(_TRUE | _FALSE)
     for column in ("source_ref", "label"):
@@ -233,7 +241,7 @@ def _weights(table: pd.DataFrame, name: str) -> pd.Series | None:
     if given is None:
         return None
     rows = table[~_nameless(table["source_ref"])]
-    value = pd.to_numeric(rows[given], errors="coerce")
+    value = pd.to_numeric(_as_text_unless_real(rows[given]), errors="coerce")
     weight, most, what = value, np.inf, "a positive number"
     if given == "probability":
         weight, most, what = 1 / value, 1, "a number above 0 and at most 1"
@@ -260,6 +268,13 @@ def _weights(table: pd.DataFrame, name: str) -> pd.Series | None:
     return weights if unequal else None  # equal chances: nothing to make up for
 
 
+def _as_text_unless_real(values: pd.Series) -> pd.Series:
+    """As text, dates, spans of time, complex and truth values are no numbers; else pandas makes numbers of them."""
+    kinds = pd.api.types
+    real = kinds.is_integer_dtype(values) or kinds.is_float_dtype(values)
+    return values if real else values.astype("str")
+
+
 def _said_unequal(rows: pd.DataFrame) -> bool:
     """Whether the table itself says that the chances differed, as `Truth.save` does where all weights are alike."""
     return CHANCES in rows.columns and bool((rows[CHANCES].astype("str").str.strip() == UNEQUAL).any())
@@ -273,6 +288,10 @@ def _tidy(wide: pd.DataFrame, name: str) -> pd.DataFrame:
         raise UnreadableManifest(
             f"{name}: no column {'source_ref' if labels else 'label, present'}; labelled samples need source_ref, "
             f"label and present, or source_ref and one column a label."
+        )
+    if any(not str(label).strip() for label in labels):
+        raise UnreadableManifest(
+            f"{name}: a column has no name; write the table without its index (to_csv(…, index=False)), or name it."
         )
     return wide.reset_index(drop=True).melt(beside, labels, var_name="label", value_name="present", ignore_index=False)
 

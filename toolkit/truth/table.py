@@ -187,9 +187,10 @@ class Truth:
         found = truth.index.get_indexer(pd.Index(source_refs))
         known = found >= 0
         if not known.any():
+            analyzed = "".join(f", analyzed: {each}" for each in source_refs[:1])
             raise NotLabelled(
                 f"{label}: none of the {len(truth):,} labelled images is among the {len(source_refs):,} analyzed ones "
-                f"(labelled: {truth.index[0]}); the source_ref of both must be written the same way."
+                f"(labelled: {truth.index[0]}{analyzed}); the source_ref of both must be written the same way."
             )
         return known, known & truth.to_numpy()[found]
 

@@ -154,11 +154,16 @@ def _nobody_to_tell(curve: ThresholdCurve) -> str | None:
     if not curve.negatives:
         return f"{curve.label} is on all of {judged}; label some images that do not show it."
     if curve.rates.empty or not curve.rates["tp"].any():
-        return (
-            f"the model reported {curve.label} on none of the {curve.positives} judged images that show it "
-            f"(nothing is known below {written(curve.min_confidence)})."
-        )
+        return f"{never_reported('the model', curve.label, curve.positives, curve.min_confidence)}."
     return None
+
+
+def never_reported(who: str, label: str, positives: int, min_confidence: float) -> str:
+    """That a label was reported on no judged image that shows it, as a sentence without its full stop."""
+    return (
+        f"{who} reported {label} on none of the {positives} judged images that show it (nothing is known below "
+        f"{written(min_confidence)})"
+    )
 
 
 def _repeated(curve: ThresholdCurve) -> str | None:
