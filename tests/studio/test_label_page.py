@@ -1,6 +1,7 @@
 """The Label page: ten images by keyboard, found again after a reload, used for tuning, taken out in every format."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -171,6 +172,19 @@ def test_labels_from_a_file_can_be_used_and_exported(workspace, open_app: Open):
     assert not app.error
     assert app.title[0].value == "Tune"
     assert tk.read_truth(workspace.folder / "labelled.csv").n_images == N
+    assert tk.Workspace.load(workspace.folder).truth == "test.csv"  # what it had stays its own
+
+
+def test_labels_become_the_samples_of_a_project_without_any(workspace, open_app: Open):
+    replace(workspace, truth=None).save()
+    app = open_label(open_app, workspace, who="ann")
+    for count in (1, 2):
+        press(app, "Present (P)")
+        press(app, "Tune with these")
+        runs = open_app("--dir", str(workspace.folder), "--page", "runs")
+        assert any(f"labelled.csv: {count} image" in text.value for text in runs.text)
+        assert tk.Workspace.load(workspace.folder).samples().n_images == count
+        app = open_label(open_app, workspace, who="ann")
 
 
 def test_known_positives_are_of_this_run_agreed_and_also_from_the_samples(workspace, open_app: Open):

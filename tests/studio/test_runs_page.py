@@ -64,6 +64,11 @@ def test_a_folder_is_checked_started_watched_and_opened(workspace, open_app: Ope
     assert not app.error
     name = f"from-the-page {job.id[:8]}"
     assert app.selectbox(key="run").value == name
+    kept = tk.Workspace.load(workspace.folder)
+    assert (list(kept.runs), kept.runs[name].job_id) == (["adapter", "base", name], job.id)
+    assert kept.results(name).n_images == 3
+    app = open_app("--dir", str(workspace.folder), "--page", "runs")
+    assert not any(button.label == "Close" for button in app.button)  # it is a run of the project's own
 
 
 def test_what_cannot_be_analyzed_is_said_before_anything_is_started(

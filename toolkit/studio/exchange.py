@@ -1,6 +1,7 @@
 """Labels in and out on the Label page: into the studio's samples, from files, and to every format."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -15,6 +16,7 @@ from toolkit.studio.text import plain
 from toolkit.studio.widgets import guarded, tell
 from toolkit.truth import Annotations, Truth, annotations
 from toolkit.words import counted
+from toolkit.workspace import Workspace
 
 FILE: Final = "labelled.csv"
 _STEP: Final = 5_000
@@ -82,13 +84,21 @@ def _use(view: View, truth: Truth) -> None:
     said, button = st.columns([4, 1], vertical_alignment="center")
     said.text(in_words(truth))
     if button.button("Tune with these", type="primary", width="stretch") and view.workspace is not None:
-        path = view.workspace.path(FILE)
-        truth.save(path)
-        before = source.desk().samples
-        source.desk().samples = Samples(FILE, str(path), opened=before.opened + 1 if before else 0)
+        _save(truth, view.workspace)
         instead = "" if view.samples is None or view.samples.name == FILE else f", in place of {view.samples.name}"
         tell(f"All pages use these labels now, for every label{instead}.")
         address.go("tune")
+
+
+def _save(truth: Truth, workspace: Workspace) -> None:
+    """As the samples of the project, where it has no others, so that notebooks and commands find them; else in use."""
+    path, desk = workspace.path(FILE), source.desk()
+    truth.save(path)
+    if workspace.truth in (None, FILE):
+        replace(workspace, truth=FILE).save()
+        desk.samples = None
+    else:
+        desk.samples = Samples(FILE, str(path), opened=desk.samples.opened + 1 if desk.samples else 0)
 
 
 def _export(truth: Truth) -> None:

@@ -13,6 +13,7 @@ from toolkit.studio import address, source
 from toolkit.studio.source import Connection, Source
 from toolkit.studio.text import plain
 from toolkit.studio.widgets import guarded
+from toolkit.workspace import Workspace, keep_run
 
 _MOST: Final = 50
 _RUNNING: Final = {"CREATED", "QUEUED", "IN_PROGRESS"}
@@ -37,7 +38,7 @@ def shown(connection: Connection) -> bool:
     return connection in _asked()
 
 
-def section(connection: Connection) -> None:
+def section(connection: Connection, workspace: Workspace | None) -> None:
     """The newest jobs; asked again by itself for as long as one of them runs."""
     st.subheader("Jobs", anchor=False)
     if not shown(connection) and st.button("Show the jobs of this account", icon=":material/list:"):
@@ -46,10 +47,10 @@ def section(connection: Connection) -> None:
         st.caption("Nothing is asked of the account before you press this, or start a job below.")
         return
     running = st.session_state.get("jobs run", True)
-    st.fragment(_listed, run_every=_SECONDS if running else None)(connection)
+    st.fragment(_listed, run_every=_SECONDS if running else None)(connection, workspace)
 
 
-def _listed(connection: Connection) -> None:
+def _listed(connection: Connection, workspace: Workspace | None) -> None:
     with guarded():
         client = MediaAnalysis(source.session(connection))
         jobs = list(islice(client.jobs(), _MOST))
@@ -80,10 +81,10 @@ def _listed(connection: Connection) -> None:
             st.caption(f"Asked again every {_SECONDS} seconds.")
         else:
             st.button("Ask again", icon=":material/refresh:", key="ask again")
-        _open_one([job for job in jobs if job.status not in _RUNNING], connection)
+        _open_one([job for job in jobs if job.status not in _RUNNING], connection, workspace)
 
 
-def _open_one(ended: list[Job], connection: Connection) -> None:
+def _open_one(ended: list[Job], connection: Connection, workspace: Workspace | None) -> None:
     """The results of one of them, or why it failed."""
     if not ended:
         return
@@ -100,7 +101,16 @@ def _open_one(ended: list[Job], connection: Connection) -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     if button.button("Open its results", type="primary", width="stretch"):
+        if workspace is not None:
+            results = _kept(job, workspace)
         open_run(Source(_name(job), results, job.min_confidence, job.project_version, connection, s3=True))
+
+
+def _kept(job: Job, workspace: Workspace) -> str:
+    """Copies what a job left into the project: there it outlasts the service, and notebooks and commands find it."""
+    name = _name(job)
+    kept = keep_run(job, workspace.folder, name)
+    return str(kept.path(kept.runs[name].results))
 
 
 def _name(job: Job) -> str:

@@ -33,10 +33,10 @@ def page(workspace: Workspace | None, view: View | None) -> None:
             project.offer("There is no project here yet, so what you open is forgotten when the studio ends.")
         else:
             _workspace(workspace)
-    _opened_here()
+    _opened_here(workspace)
     connected = connection.ask(workspace)
     with guarded():
-        jobs.section(connected)
+        jobs.section(connected, workspace)
     with guarded():
         submit.section(workspace, connected)
     side_by_side = st.container(horizontal=True, gap="medium")
@@ -53,16 +53,17 @@ def _workspace(workspace: Workspace) -> None:
         _run(name, name, run.min_confidence, run.project_version, workspace.path(run.results), run.job_id)
 
 
-def _opened_here() -> None:
+def _opened_here(workspace: Workspace | None) -> None:
     """The manifests that users have opened besides the workspace's runs, each with a way to close it."""
-    opened = source.desk().sources
+    kept = workspace.runs if workspace is not None else {}
+    opened = {name: run for name, run in source.desk().sources.items() if name not in kept}
     if opened:
         st.subheader("Opened here", anchor=False)
     short = source.short_names(opened)
-    for name, run in list(opened.items()):
+    for name, run in opened.items():
         row = _run(name, short[name], run.min_confidence, run.adapter, run.results)
         if row.button("Close", key=f"close {name}"):
-            del opened[name]
+            del source.desk().sources[name]
             st.rerun()
 
 
