@@ -68,7 +68,10 @@ def test_a_folder_is_checked_started_watched_and_opened(workspace, open_app: Ope
     assert (list(kept.runs), kept.runs[name].job_id) == (["adapter", "base", name], job.id)
     assert kept.results(name).n_images == 3
     app = open_app("--dir", str(workspace.folder), "--page", "runs")
-    assert not any(button.label == "Close" for button in app.button)  # it is a run of the project's own
+    press(app, "Close")
+    assert not any(button.label == "Close" for button in app.button)
+    assert list(tk.Workspace.load(workspace.folder).runs) == ["adapter", "base"]
+    assert (workspace.folder / name / "results.jsonl").exists()
 
 
 def test_what_cannot_be_analyzed_is_said_before_anything_is_started(

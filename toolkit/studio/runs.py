@@ -49,8 +49,13 @@ def page(workspace: Workspace | None, view: View | None) -> None:
 def _workspace(workspace: Workspace) -> None:
     folder = workspace.folder.resolve()
     st.text(f"Project: {folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder}")
+    opened = source.desk().sources
     for name, run in workspace.runs.items():
-        _run(name, name, run.min_confidence, run.project_version, workspace.path(run.results), run.job_id)
+        row = _run(name, name, run.min_confidence, run.project_version, workspace.path(run.results), run.job_id)
+        if name in opened and row.button("Close", key=f"close {name}", help="Its files stay in the project's folder."):
+            del opened[name]
+            replace(workspace, runs={each: kept for each, kept in workspace.runs.items() if each != name}).save()
+            st.rerun()
 
 
 def _opened_here(workspace: Workspace | None) -> None:
