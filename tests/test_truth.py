@@ -504,6 +504,16 @@ def test_a_spreadsheet_may_write_semicolons_and_decimals(tmp_path, header: str) 
     }
 
 
+@pytest.mark.parametrize(("column", "values"), [("weight", ("2,0", "8,5")), ("probability", ("0,5", "0,117647058"))])
+@pytest.mark.filterwarnings("ignore:.*probability is taken")
+def test_a_spreadsheet_may_write_weights_with_commas(tmp_path, column: str, values: tuple[str, str]) -> None:
+    lines = [f"s3://b/{n}.jpg;Gambling;{n};{value}" for n, value in enumerate(values)]
+    (tmp_path / "t.csv").write_text("\n".join([f"source_ref;label;present;{column}", *lines]))
+    weights = tk.read_truth(tmp_path / "t.csv").weights
+    assert weights is not None
+    assert weights.tolist() == pytest.approx([2.0, 8.5])
+
+
 def test_a_decimal_that_is_neither_1_nor_0_is_no_answer() -> None:
     with pytest.raises(UnreadableManifest, match=r"present is '1\.01'"):
         tk.make_truth(rows((1, "Gambling", "1.01")))

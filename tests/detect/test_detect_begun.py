@@ -94,6 +94,7 @@ def links(tmp_path, monkeypatch) -> Path:
     """A folder of four links, `links` in the current folder, to four of six pictures beside it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "links").mkdir()
+    (tmp_path / "alias").symlink_to("links")
     for number in range(6):
         (tmp_path / f"{number}.jpg").write_bytes(picture(number))
     for number in range(4):
@@ -101,7 +102,7 @@ def links(tmp_path, monkeypatch) -> Path:
     return tmp_path / "links"
 
 
-@pytest.mark.parametrize("then", ["{}", "links", "./links", "../{.parent.name}/links"])
+@pytest.mark.parametrize("then", ["{}", "links", "./links", "../{.parent.name}/links", "alias"])
 def test_a_link_that_leads_elsewhere_is_one_whatever_its_folder_is_called(then: str, links, local, tmp_path) -> None:
     endpoint, door = local
     session = tk.connect(endpoint)

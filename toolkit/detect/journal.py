@@ -52,7 +52,7 @@ CREATE TEMP VIEW known AS
 _ADD_GONE: Final = """
 INSERT INTO line (uri, nth, stamp, source_ref, name)
     SELECT uri, nth, stamp, source_ref, name FROM outcome WHERE result NOT NULL AND uri NOT IN (SELECT uri FROM line)
-        AND name NOT IN (SELECT name FROM line)
+        AND name NOT IN (SELECT name FROM line) AND source_ref NOT IN (SELECT source_ref FROM line)
         AND name NOT IN (SELECT name FROM outcome GROUP BY name HAVING count(DISTINCT uri) > 1)
 """
 

@@ -288,7 +288,7 @@ def _place(output: str, journal: Path) -> str:
 
 def _known_by(path: str) -> tuple[str, str, str]:
     """URI, stamp and name of a file. Its path may be no UTF-8; URIs are."""
-    name = Path(os.path.abspath(path))  # noqa: PTH100  (`resolve` would follow links)
+    name = Path(path).parent.resolve() / Path(path).name  # however its folder is called; it may be a link itself
     return Path(path).resolve().as_uri(), _stamp(path), name.as_uri()
 
 

@@ -94,8 +94,9 @@ def _save(truth: Truth, workspace: Workspace) -> None:
     """As the samples of the project, where it has no others, so that notebooks and commands find them; else in use."""
     path, desk = workspace.path(FILE), source.desk()
     truth.save(path)
-    if workspace.truth in (None, FILE):
-        replace(workspace, truth=FILE).save()
+    now = Workspace.load(workspace.folder)  # another tab may have changed it since
+    if now.truth in (None, FILE):
+        replace(now, truth=FILE).save()
         desk.samples = None
     else:
         desk.samples = Samples(FILE, str(path), opened=desk.samples.opened + 1 if desk.samples else 0)

@@ -98,7 +98,12 @@ def _read_csv(data: bytes) -> pd.DataFrame:
     cells = [row[:width] + [""] * (width - len(row)) for row in rows[1:]]
     table = pd.DataFrame(cells, columns=header, dtype="str")
     names = [column for column in ("source_ref", "label") if column in header]
-    return table.assign(**{column: table[column].str.strip() for column in names})
+    table = table.assign(**{column: table[column].str.strip() for column in names})
+    if delimiter == ",":
+        return table
+    # Where semicolons part cells, commas part decimals.
+    numbers = [column for column in ("weight", "probability") if column in header]
+    return table.assign(**{column: table[column].str.replace(",", ".") for column in numbers})
 
 
 def _read_parquet(data: bytes) -> pd.DataFrame:
