@@ -178,16 +178,17 @@ def test_labels_from_a_file_can_be_used_and_exported(workspace, open_app: Open):
 def test_labels_become_the_samples_of_a_project_without_any(workspace, open_app: Open):
     replace(workspace, truth=None).save()
     app = open_label(open_app, workspace, who="ann")
+    (workspace.folder / "labelled.csv").write_text("my own")
     # What another tab does meanwhile stays done; the Label page is drawn by itself, without the rest.
     exchange._save(tk.make_truth(tk.read_truth(workspace.folder / "test.csv").table), replace(workspace, runs={}))
     assert list(tk.Workspace.load(workspace.folder).runs) == list(workspace.runs)
+    assert (workspace.folder / "labelled-1.csv").read_text() == "my own"
     for count in (1, 2):
         press(app, "Present (P)")
         press(app, "Tune with these")
         runs = open_app("--dir", str(workspace.folder), "--page", "runs")
         assert any(f"labelled.csv: {count} image" in text.value for text in runs.text)
-        now = tk.Workspace.load(workspace.folder)
-        assert now.samples().n_images == count
+        assert tk.Workspace.load(workspace.folder).samples().n_images == count
         app = open_label(open_app, workspace, who="ann")
 
 

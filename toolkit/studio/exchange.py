@@ -93,8 +93,11 @@ def _use(view: View, truth: Truth) -> None:
 def _save(truth: Truth, workspace: Workspace) -> None:
     """As the samples of the project, where it has no others, so that notebooks and commands find them; else in use."""
     path, desk = workspace.path(FILE), source.desk()
-    truth.save(path)
     now = Workspace.load(workspace.folder)  # another tab may have changed it since
+    ours = now.truth == FILE or (desk.samples is not None and desk.samples.name == FILE)
+    if path.exists() and not ours:  # it may be somebody's own
+        source.set_aside(path)
+    truth.save(path)
     if now.truth in (None, FILE):
         replace(now, truth=FILE).save()
         desk.samples = None
