@@ -2,6 +2,7 @@
 
 import html
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
@@ -17,8 +18,8 @@ from toolkit.compare import Comparison
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve, threshold_curve
 from toolkit.errors import BelowFloor, NotLabelled
-from toolkit.policy import Policy, Rule, decisions_of, forecast_of, models_of
-from toolkit.results import GUESSED, Results
+from toolkit.policy import OtherModels, Policy, Rule
+from toolkit.results import Results
 from toolkit.truth import Truth
 from toolkit.tuning import choose_threshold
 
@@ -143,11 +144,10 @@ def _policy(policy: Policy, runs: Mapping[str, Results]) -> dict[str, Any]:
     forecasts = []
     for name, results in runs.items():
         try:
-            policy.require(results.min_confidence, guessed=results.floor_source == GUESSED)
-            policy.warn_of_misfits(results, ())  # runs of other models are told of in the report
-            decided = decisions_of(policy.rules, results)["decision"].value_counts()
-            note = " ".join(policy.on_other_models(models_of(results)))
-            forecasts.append({"run": name, "rows": forecast_of(decided, 0.95).to_dict("records"), "note": note})
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", OtherModels)  # it is said in the report
+                rows = policy.forecast(results).to_dict("records")
+            forecasts.append({"run": name, "rows": rows, "note": " ".join(policy.on_other_models(results))})
         except BelowFloor as error:
             forecasts.append({"run": name, "rows": [], "note": str(error)})
     least = policy.min_confidence

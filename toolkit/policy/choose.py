@@ -11,7 +11,6 @@ import pandas as pd
 from toolkit import checks
 from toolkit.curves import threshold_curve
 from toolkit.errors import InvalidObjective
-from toolkit.policy.origin import models_of
 from toolkit.policy.rule import Rule
 from toolkit.policy.rules import Policy
 from toolkit.results import Results
@@ -179,7 +178,7 @@ def _provenance(results: Results, truth: Truth, choices: Mapping[tuple[str, str]
             "images": results.n_images,
             "min_confidence": results.min_confidence,
             "adapters": results.project_versions,
-            "models": models_of(results),
+            "models": results.models,
         },
         "truth": {"source": truth.source, "images": truth.n_images, "judgements": len(truth.table)},
         "objectives": [

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from os import PathLike
@@ -18,13 +18,16 @@ from toolkit.curves import binomial_interval
 from toolkit.errors import InvalidPolicy
 from toolkit.htmltable import described
 from toolkit.policy import export
-from toolkit.policy.origin import models_of, strangers
 from toolkit.policy.rule import Rule
 from toolkit.results import GUESSED, Counted, Results
 
 FORMAT: Final = "modkit-policy"
 VERSION: Final = 2
 DECISIONS: Final = ("allow", "review", "block")
+
+
+class OtherModels(UserWarning):
+    """A policy meets results of a model that its thresholds were not chosen on."""
 
 
 @dataclass(frozen=True)
@@ -128,18 +131,16 @@ class Policy:
             if (advice := taxonomy.advice_on_unknown(label, reported))
         ]
 
-    def on_other_models(self, models: Collection[str]) -> list[str]:
-        """One sentence, if some of the models that answered a run are not those that the thresholds were chosen on.
+    def on_other_models(self, results: Counted) -> list[str]:
+        """One sentence, if some of the models that answered are not those that the thresholds were chosen on.
 
         None where the policy does not say what it was chosen on, or where each of its thresholds was picked by hand.
-
-        Parameters
-        ----------
-        models
-            Each a version, with a space and the ARN of the adapter behind it where one answered.
         """
-        others, chosen_on = strangers(models, self.provenance)
-        if not others or set(self.rules) <= set(self.provenance.get("picked", {})):
+        origin = self.provenance.get("results")
+        known = origin.get("models") if isinstance(origin, Mapping) else None
+        chosen_on = sorted(map(str, known)) if isinstance(known, list) else []
+        others = [model for model in results.models if model not in chosen_on]
+        if not (others and chosen_on) or set(self.rules) <= set(self.provenance.get("picked", {})):
             return []
         return [
             f"this policy was chosen on answers of model {' and '.join(chosen_on)}, and these are of model "
@@ -147,10 +148,12 @@ class Policy:
             f"model."
         ]
 
-    def warn_of_misfits(self, results: Counted, models: Collection[str]) -> None:
-        """Warns (UserWarning) of what `on_unknown` and `on_other_models` say."""
-        for said in (*self.on_unknown(results), *self.on_other_models(models)):
+    def warn_of_misfits(self, results: Counted) -> None:
+        """Warns of what `on_unknown` (UserWarning) and `on_other_models` (OtherModels, which is one) say."""
+        for said in self.on_unknown(results):
             warnings.warn(said, stacklevel=3)
+        for said in self.on_other_models(results):
+            warnings.warn(said, OtherModels, stacklevel=3)
 
     def decide(self, results: Results) -> pd.DataFrame:
         """One decision an analyzed image: the strictest that any label asks for.
@@ -177,7 +180,7 @@ class Policy:
         """
         checks.kind("results", results, Results, "read_results")
         self.require(results.min_confidence, guessed=results.floor_source == GUESSED)
-        self.warn_of_misfits(results, models_of(results))
+        self.warn_of_misfits(results)
         return decisions_of(self.rules, results)
 
     def forecast(self, results: Results, *, confidence_level: float = 0.95) -> pd.DataFrame:
@@ -205,7 +208,7 @@ class Policy:
         """
         checks.kind("results", results, Results, "read_results")
         self.require(results.min_confidence, guessed=results.floor_source == GUESSED)
-        self.warn_of_misfits(results, models_of(results))
+        self.warn_of_misfits(results)
         return forecast_of(decisions_of(self.rules, results)["decision"].value_counts(), confidence_level)
 
     def to_a2i(self) -> dict[str, Any]:

@@ -39,6 +39,10 @@ class Counted(Protocol):
     def floor_source(self) -> Floor:
         """Who says so."""
 
+    @property
+    def models(self) -> list[str]:
+        """The models that answered, as `Results` has them."""
+
     def label_names(self) -> list[str]:
         """Every label that was reported."""
 
@@ -104,6 +108,12 @@ class Results:
     def model_versions(self) -> list[str]:
         """Versions of the models that answered, where they say it."""
         return sorted(self.images["model_version"].dropna().unique())
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Each version of the model that answered, with the ARN of the adapter behind it where one did."""
+        versions = self.images[["model_version", "project_version"]].drop_duplicates().astype("str").fillna("")
+        return sorted({f"{model} {adapter}".strip() for model, adapter in versions.itertuples(index=False)} - {""})
 
     def not_answered_by(self, asked: Collection[str | None]) -> int:
         """Number of images that another model answered than the adapters that were asked for.

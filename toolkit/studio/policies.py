@@ -13,7 +13,7 @@ from toolkit import taxonomy
 from toolkit.confidence import written
 from toolkit.curves import ThresholdCurve
 from toolkit.errors import InvalidObjective, InvalidPolicy, NotLabelled, ToolkitError
-from toolkit.policy import Policy, Rule, models_of
+from toolkit.policy import Policy, Rule
 from toolkit.studio import kept, source
 from toolkit.studio.source import Samples, Source, View
 from toolkit.studio.text import plain
@@ -118,7 +118,7 @@ def _warn(view: View, policy: Policy) -> None:
     """Rules for labels that are most likely misspelt, as they flag nothing; and thresholds of another model."""
     key = kept.rules_of(policy)
     said = kept.keep("unknown", (view.source,), key, lambda: policy.on_unknown(view.results))
-    for each in (*said, *policy.on_other_models(models_of(view.results))):
+    for each in (*said, *policy.on_other_models(view.results)):
         st.warning(plain(each[0].upper() + each[1:]), icon=":material/warning:")
 
 

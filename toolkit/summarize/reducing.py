@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit import taxonomy
 from toolkit.errors import NotLabelled
-from toolkit.policy import Policy, decisions_of, models_of
+from toolkit.policy import Policy, decisions_of
 from toolkit.results import GUESSED, Opener, Results
 from toolkit.results.reading import put_together, read_each, smallest, without_missing
 from toolkit.results.table import highest, translated
@@ -105,9 +105,7 @@ def _answered(results: Results) -> tuple[Answered, ...]:
     names = results.images["source_ref"]
     where, known = ", ".join(results.sources), tuple(results.model_versions)
     tops = int((highest(results.labels)["level"] == 1).sum())
-    return (
-        Answered(names.min(), names.max(), tuple(models_of(results)), where, known, smallest(results.labels), tops),
-    )
+    return (Answered(names.min(), names.max(), tuple(results.models), where, known, smallest(results.labels), tops),)
 
 
 def _judged(results: Results, asked: Asked, place: NDArray[np.intp]) -> pd.DataFrame:

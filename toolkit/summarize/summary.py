@@ -105,6 +105,11 @@ class CollectionSummary:
         """How many images failed, in words; where that is not known, that it is not."""
         return failures_in_words(int(self.errors.sum()), known=self.errors_known)
 
+    @property
+    def models(self) -> list[str]:
+        """The models that answered, as `Results.models`."""
+        return sorted(set(chain.from_iterable(one.models for one in self.answered)))
+
     def label_names(self) -> list[str]:
         """Every label that was reported at least once, the most frequent first."""
         images = self.counts.groupby("name", observed=True)["images"].sum().sort_values(ascending=False, kind="stable")
@@ -187,8 +192,7 @@ class CollectionSummary:
             raise InvalidArgument("summarized without a policy; give `policy` to summarize.")
         checks.confidence_level(confidence_level)
         self.policy.require(self.min_confidence, guessed=self.floor_source == GUESSED)
-        models = set(chain.from_iterable(one.models for one in self.answered))
-        self.policy.warn_of_misfits(self, models)
+        self.policy.warn_of_misfits(self)
         return forecast_of(self.decisions, confidence_level)
 
     def __repr__(self) -> str:
