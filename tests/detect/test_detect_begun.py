@@ -143,19 +143,11 @@ def test_results_that_the_run_has_not_written_are_left_alone(local, photos, tmp_
 
 @pytest.mark.parametrize("without_record", [False, True])
 def test_a_run_that_was_killed_once_its_results_were_written_ends_the_next_time(
-    without_record: bool, local, photos, tmp_path, monkeypatch
+    without_record: bool, local, photos, tmp_path, killed_once_written
 ) -> None:
     run = tmp_path / "run"
     detect = functools.partial(tk.detect, photos, run, session=tk.connect(local[0]), progress=False)
-    output = sys.modules["toolkit.detect.output"].Output
-    written = output._write_results
-
-    def write(*settings: object) -> None:
-        written(*settings)
-        signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(output, "_write_results", write)
+    with killed_once_written():
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 detect()

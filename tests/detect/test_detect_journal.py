@@ -2,7 +2,6 @@
 
 import functools
 import re
-import signal
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -143,21 +142,13 @@ def test_a_journal_whose_place_another_run_has_taken_is_not_said_to_be_there(loc
     assert results.read_text() == before
 
 
-def test_a_run_whose_images_were_all_left_out_goes_on_with_those_that_came(local, tmp_path, monkeypatch) -> None:
-    folder, output = tmp_path / "small", sys.modules["toolkit.detect.output"].Output
+def test_a_run_whose_images_were_all_left_out_goes_on_with_others(local, tmp_path, killed_once_written) -> None:
+    folder = tmp_path / "small"
     folder.mkdir()
     Image.new("RGB", (64, 48)).save(folder / "small.png")
     detect = functools.partial(tk.detect, folder, tmp_path / "run", session=tk.connect(local[0]), progress=False)
-    written = output._write_results
-
-    def write(*settings: object) -> None:
-        written(*settings)
-        signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(output, "_write_results", write)
-        with pytest.raises(KeyboardInterrupt):
-            detect()
+    with killed_once_written(), pytest.raises(KeyboardInterrupt):
+        detect()
     assert (tmp_path / "run" / "results.jsonl").exists()
     (folder / "good.jpg").write_bytes(picture(1))
     with pytest.raises(InvalidArgument, match="holds results of other images or settings; name another output"):

@@ -26,12 +26,17 @@ def _asked_in(rate: Rate, clock: Clock, seconds: float, allowed: float) -> int:
     while clock.now < end:
         clock.now += rate.take() or 0.0001
         asked += 1
-        try:
-            throttle.admit("")
-            rate.served()
-        except Fault:
-            rate.refused()
+        _ask(throttle, rate)
     return asked
+
+
+def _ask(throttle: Throttle, rate: Rate) -> None:
+    """One request, after which the client knows whether it was served."""
+    try:
+        throttle.admit("")
+        rate.served()
+    except Fault:
+        rate.refused()
 
 
 @given(st.floats(1, 200), st.lists(st.floats(0, 0.3), min_size=50, max_size=50))
@@ -87,11 +92,7 @@ def test_what_one_batch_learned_the_next_one_knows() -> None:
         for _ in range(7):  # too few to learn from
             clock.now += rate.take()
             asked += 1
-            try:
-                throttle.admit("")
-                rate.served()
-            except Fault:
-                rate.refused()
+            _ask(throttle, rate)
         learned = rate.learned
         assert asked <= 5 * clock.now * 1.2 + 2
     assert 1 <= (learned.per_second or 0) <= 3

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from service_client import Client, shape
 
 from toolkit.service import LocalService
@@ -46,3 +47,9 @@ def shapes(client: Client) -> dict[str, Any]:
         "arn": arn,
         "version": client.version(project, arn),
     }
+
+
+@pytest.fixture
+def impatient(client: Client) -> Any:
+    """An S3 client that does not try again."""
+    return client.session.client("s3", config=Config(retries={"max_attempts": 0}))
