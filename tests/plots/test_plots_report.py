@@ -1,6 +1,7 @@
 """The report: figures and tables on one page."""
 
 import re
+import warnings
 from dataclasses import replace
 
 import pandas as pd
@@ -76,7 +77,9 @@ def test_a_label_that_no_judged_image_has_still_shows_its_distribution(make) -> 
 def test_a_report_says_beside_a_forecast_that_its_policy_is_of_another_model(make) -> None:
     policy = tk.Policy({"Gambling": tk.Rule(block=80)}, {"results": {"models": ["7.0"]}})
     runs = {"now": make.results({"Gambling": 90}), "later": make.results({"Gambling": 90}, model_version="7.1")}
-    tk.write_report(make.folder / "r.html", runs, policy=policy)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nor is it said anywhere else
+        tk.write_report(make.folder / "r.html", runs, policy=policy)
     text = (make.folder / "r.html").read_text()
     assert text.count("chosen on answers of model 7.0") == 1
     assert "later: this policy was chosen" in text

@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from helpers import ref, result_line
 
@@ -60,9 +61,18 @@ def test_a_folder_says_nothing_of_what_is_in_it(make, folder: str) -> None:
 
 def test_a_folder_may_be_called_like_a_persons_own(make, monkeypatch) -> None:
     monkeypatch.chdir(make.folder)
-    (make.folder / "~").mkdir()
-    make.write([result_line(0, {"Gambling": 90})], "~/results.jsonl")
+    monkeypatch.setenv("HOME", str(make.folder / "home"))
+    for folder, images in (("~", 1), ("home", 2)):
+        (make.folder / folder).mkdir()
+        make.write([result_line(number, {}) for number in range(images)], f"{folder}/results.jsonl")
     assert tk.read_results("~/results.jsonl").n_images == 1
+
+
+def test_a_manifest_that_is_compressed_in_another_way_is_refused(make) -> None:
+    lines = "".join(result_line(number, {"Gambling": 90}) for number in range(3)).replace("90.0", '"90.0"')
+    (make.folder / "r.zst").write_bytes(pa.compress(lines.encode(), codec="zstd", asbytes=True))
+    with pytest.raises(UnreadableManifest, match="lines cannot be read"):
+        tk.read_results(make.folder / "r.zst")
 
 
 def test_a_missing_file_is_said_in_one_sentence(tmp_path) -> None:

@@ -322,3 +322,10 @@ def test_samples_of_other_images_are_told_from_a_label_that_nobody_judged(worksp
     assert "labelled: s3://elsewhere/image-00.jpg, analyzed: s3://demo-images/image-00.jpg)" in shown(app)
     assert "Nobody has judged" not in shown(app)
     assert {"runs", "label"} <= links(app)
+
+
+def test_a_policy_of_another_model_is_said_to_be(workspace, open_app: Open):
+    policy = tk.Policy({"Gambling": tk.Rule(block=80.0)}, {"results": {"models": ["6.1"]}})
+    policy.save(workspace.path("policy.json"))
+    app = open_app("--dir", str(workspace.folder), "--page", "tune", run="adapter", label="Gambling", below="Policy")
+    assert "This policy was chosen on answers of model 6.1, and these are of model" in shown(app)

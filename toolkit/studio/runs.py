@@ -54,8 +54,7 @@ def _workspace(workspace: Workspace) -> None:
         row = _run(name, name, run.min_confidence, run.project_version, workspace.path(run.results), run.job_id)
         if name in opened and row.button("Close", key=f"close {name}", help="Its files stay in the project's folder."):
             del opened[name]
-            now = Workspace.load(workspace.folder)  # another tab may have changed it since
-            replace(now, runs={each: kept for each, kept in now.runs.items() if each != name}).save()
+            replace(workspace, runs={each: kept for each, kept in workspace.runs.items() if each != name}).save()
             st.rerun()
 
 
