@@ -180,9 +180,7 @@ def test_labels_become_the_samples_of_a_project_without_any(workspace, open_app:
     app = open_label(open_app, workspace, who="ann")
     (workspace.folder / "labelled.csv").write_text("my own")
     # What another tab does meanwhile stays done; the Label page is drawn by itself, without the rest.
-    exchange._save(
-        tk.make_truth(tk.read_truth(workspace.folder / "test.csv").table), replace(workspace, runs={}, truth=None)
-    )
+    exchange._save(tk.read_truth(workspace.folder / "test.csv"), replace(workspace, runs={}, truth=None))
     assert list(tk.Workspace.load(workspace.folder).runs) == list(workspace.runs)
     assert (workspace.folder / "labelled-1.csv").read_text() == "my own"
     for count in (1, 2):
